@@ -1,0 +1,57 @@
+# `make serve`, `make demo` and `make test` need Python 3.11 or newer and nothing else:
+# each makes the virtual environment it needs.
+
+PYTHON ?= python3
+PORT ?= 3456
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: serve demo test lint types unit real clean
+
+serve: $(VENV)/.serve
+	@$(BIN)/claudeproxy serve --port $(PORT)
+
+demo: $(VENV)/.serve
+	@$(BIN)/claudeproxy demo --port $(PORT)
+
+# All that CI runs.
+test: lint types unit real
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+unit: $(VENV)/.test
+	$(BIN)/pytest -q --ignore tests/real
+
+# The real CLI, where possible in a network of its own with nothing in it but loopback.
+real: $(VENV)/.test .cli/.older
+	scripts/loopback-only $(BIN)/pytest -q tests/real
+
+$(VENV)/.python:
+	scripts/make-venv $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/.serve: $(VENV)/.python setup.cfg
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.python setup.cfg
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,test]'
+	@touch $@ $(VENV)/.serve
+
+# An older CLI that must work too; its tests are skipped where there is no npm.
+.cli/.older:
+	@mkdir -p .cli
+	@if command -v npm >/dev/null; then \
+		npm install --silent --no-save --prefix .cli @anthropic-ai/claude-code@2.1.197; \
+	else \
+		echo 'No npm: the tests with Claude Code 2.1.197 will be skipped.'; \
+	fi
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .cli build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

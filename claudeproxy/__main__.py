@@ -1,0 +1,6 @@
+"""`python -m claudeproxy`."""
+
+from .command import main
+
+
+main()

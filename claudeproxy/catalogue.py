@@ -1,0 +1,102 @@
+"""Model names: what a client may say, and what the CLI calls it.
+
+The models come from the CLI itself (the `models` of its initialize response, no tokens spent),
+so a new model is there on the day the CLI knows it. A name that is not known is refused, never
+guessed at: a wrong guess would spend the user's plan on the wrong model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from .errors import model_not_found
+
+
+# The names of claude-max-api-proxy 1.0.0, which people's settings are full of.
+ORIGINAL_NAMES = {
+    "claude-opus-4": "opus",
+    "claude-sonnet-4": "sonnet",
+    "claude-haiku-4": "haiku",
+}
+# What clients put in front of a model's name to choose a provider.
+PREFIXES = ("openai/", "anthropic/", "claude-code-cli/", "claude-max/")
+DEFAULT = "default"
+# The CLI's mark of a variant with a context window of a million tokens. 2.1.197 lists some models
+# in this variant only.
+LONG_CONTEXT = "[1m]"
+
+
+@attrs.frozen
+class Model:
+    """One model of the CLI's: `value` is the CLI's short name, `resolved` Anthropic's full id."""
+
+    value: str
+    resolved: str
+    efforts: tuple[str, ...] = ()
+
+
+def models_from_initialize(listed: Iterable[Mapping[str, Any]]) -> tuple[Model, ...]:
+    """Read the `models` of an initialize response (seen on 2.1.197 and 2.1.330)."""
+    return tuple(
+        Model(
+            value=entry["value"],
+            resolved=str(entry.get("resolvedModel") or entry["value"]),
+            efforts=tuple(entry.get("supportedEffortLevels") or ()),
+        )
+        for entry in listed
+        if isinstance(entry.get("value"), str)
+    )
+
+
+@attrs.frozen
+class Catalogue:
+    """The models there are and all names for them.
+
+    aliases: the user's own names, each for any other name here but an alias.
+    """
+
+    models: Sequence[Model]
+    aliases: Mapping[str, str] = attrs.field(factory=dict)
+
+    def resolve(self, name: str) -> Model:
+        """The model that `name` stands for; raises the 404 that lists the names there are."""
+        bare = _without_prefix(name)
+        known = self._by_name()
+        for candidate in (name, bare, self.aliases.get(name, ""), self.aliases.get(bare, "")):
+            model = known.get(candidate) or known.get(_without_prefix(candidate))
+            if model is not None:
+                return model
+        raise model_not_found(name, self.names())
+
+    def names(self) -> list[str]:
+        """Every name that a list of models shows: full ids, short names, old names, aliases."""
+        known = self._by_name()
+        ours = [alias for alias in self.aliases if alias not in known]
+        return [name for name in known if name != DEFAULT] + ours
+
+    def _by_name(self) -> dict[str, Model]:
+        # `default` stands for one of the others, whose own entry says more of it.
+        specific = sorted(self.models, key=lambda model: model.value == DEFAULT)
+        by_name: dict[str, Model] = {}
+        for model in specific:
+            by_name.setdefault(model.resolved, model)
+        for model in specific:
+            by_name.setdefault(model.value, model)
+        # An answer names its model without the mark, so a client may send it back like this.
+        for model in specific:
+            by_name.setdefault(model.resolved.removesuffix(LONG_CONTEXT), model)
+            by_name.setdefault(model.value.removesuffix(LONG_CONTEXT), model)
+        for name, value in ORIGINAL_NAMES.items():
+            if value in by_name:
+                by_name.setdefault(name, by_name[value])
+        return by_name
+
+
+def _without_prefix(name: str) -> str:
+    for prefix in PREFIXES:
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return name

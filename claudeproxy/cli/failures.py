@@ -1,0 +1,66 @@
+"""What the CLI says when it fails, as an APIError. Seen on 2.1.197 and 2.1.330."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from ..errors import (
+    APIError,
+    bad_request,
+    not_logged_in,
+    rate_limited,
+    unavailable,
+    upstream_failed,
+)
+
+
+def from_result(result: Mapping[str, Any], limit: Mapping[str, Any] | None, now: float) -> APIError:
+    """The error that a `result` line with is_error stands for.
+
+    limit: the `rate_limit_info` of this turn, if one came. now: seconds since the epoch.
+    """
+    message = str(result.get("result") or "; ".join(result.get("errors") or ()) or "unknown error")
+    too_long = "prompt is too long" in message.lower()
+    if too_long or result.get("terminal_reason") == "blocking_limit":
+        return bad_request(message, "messages", "context_length_exceeded")
+    if message.startswith("Not logged in"):
+        return not_logged_in()
+    retry_after = None
+    if limit and limit.get("status") == "rejected" and "resetsAt" in limit:
+        retry_after = max(1, ceil(limit["resetsAt"] - now))
+    # Whatever it was, the CLI has already tried it again as often as its settings say.
+    return _from_status(result.get("api_error_status"), message, retry_after, should_retry=False)
+
+
+def from_retry(line: Mapping[str, Any]) -> APIError:
+    """The error behind an `api_retry` line: known now, though the CLI would sleep on it."""
+    seconds = max(1, ceil(line.get("retry_delay_ms", 0) / 1000))
+    status = line.get("error_status")
+    message = f"Anthropic's API answered {status or 'nothing'} and can be tried in {seconds} s."
+    return _from_status(status, message, seconds, should_retry=None)
+
+
+def _from_status(
+    status: int | None, message: str, retry_after: int | None, *, should_retry: bool | None
+) -> APIError:
+    match status:
+        case 400:
+            return bad_request(message)
+        case 401:
+            return not_logged_in()
+        case 403:
+            return APIError(403, message, type="permission_error")
+        case 404:
+            return APIError(404, message, code="model_not_found", param="model")
+        case 413:
+            return APIError(413, message)
+        case 429:
+            return rate_limited(message, retry_after)
+        case 503 | 529:
+            return unavailable(message, retry_after)
+    if "overloaded" in message.lower():
+        # After its retries 2.1.197 gives no status for a 529.
+        return unavailable(message, retry_after)
+    return upstream_failed(message, retry_after=retry_after, should_retry=should_retry)

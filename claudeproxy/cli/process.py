@@ -1,0 +1,232 @@
+"""One CLI process: Twisted's ProcessProtocol around a Session.
+
+Whoever starts a Worker owns it, and ends it with `stop`; the worker owns its process, its
+timers and its temporary directory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..conversation import Limits, Profile, Turn
+from ..errors import APIError, timed_out, upstream_failed
+from ..events import Event, Failed
+from .launch import Launch
+from .session import Broken, Notice, Ready, Session, State, TurnOver
+
+
+# A process that has exited may leave output in the pipe, or a child that holds the pipe open.
+LINGER = 1.0
+# SIGTERM ends the CLI within 110 ms (seen on both versions).
+KILL_AFTER = 3.0
+STDERR_TAIL = 4096
+
+
+class Listener(Protocol):
+    """Who is told of a request's events."""
+
+    def received(self, events: Sequence[Event]) -> None:
+        """Events in order, all that came with one read; after Finished or Failed none follow."""
+
+
+class Worker(ProcessProtocol):
+    """A CLI process and who it works for."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, launch: Launch, longest_retry: float, model: str) -> None:
+        """longest_retry: seconds that a retry of the CLI's may sleep for.
+
+        model: what the process starts with, "" for the CLI's own choice. Any other one costs a
+        note in the prompt on 2.1.197.
+        """
+        self._reactor = reactor
+        self._launch = launch
+        self._model = model
+        self.session = Session(reactor.seconds, longest_retry, model)
+        self.ready: Deferred[Ready] = Deferred()
+        # Called when the CLI is idle again, and when the process has gone.
+        self.on_turn_over: Callable[[TurnOver], None] = lambda over: None
+        self.on_ended: Callable[[str], None] = lambda reason: None
+        self._listener: Listener | None = None
+        self._transport: Any = None
+        self._tmp = ""
+        self._stderr = b""
+        self._timers: dict[str, IDelayedCall] = {}
+        self._stopped: list[Deferred[None]] = []
+        self._reason = ""
+        self.alive = False
+
+    # What the owner asks
+
+    def start(self, ready_within: float) -> None:
+        """Spawn the process; `ready` fails unless it is initialised in so many seconds."""
+        self._tmp = tempfile.mkdtemp(dir=self._launch.scratch)
+        argv = self._launch.argv()
+        self._reactor.spawnProcess(
+            self,
+            argv[0],
+            argv,
+            env=self._launch.env_for(self._model, self._tmp),
+            path=self._launch.directory,
+        )
+        self.alive = True
+        self._after("ready", ready_within, self._not_ready)
+
+    def initialize(self, profile: Profile) -> None:
+        """Fix what the process is for; `ready` fires when it is."""
+        self.session.initialize(profile)
+        self._write()
+
+    def ask(self, turns: Sequence[Turn], limits: Limits, listener: Listener) -> None:
+        """Have `turns` answered to `listener`; the worker must be ready and idle."""
+        self._listener = listener
+        self.session.ask(turns, limits)
+        self._write()
+
+    def interrupt(self) -> None:
+        """End the running turn; its listener hears nothing more."""
+        self._listener = None
+        self.session.interrupt()
+        self._write()
+        self.resume()
+
+    def pause(self) -> None:
+        """Read no more of the answer until `resume`: the CLI, not this process, holds it."""
+        if stdout := self._stdout():
+            stdout.pauseProducing()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if stdout := self._stdout():
+            stdout.resumeProducing()
+
+    def stop(self, reason: str, error: APIError | None = None) -> Deferred[None]:
+        """End the process, whatever it does; fires when it is gone.
+
+        error: what its listener is told, if it still waits for an answer.
+        """
+        self._reason = self._reason or reason
+        listener, self._listener = self._listener, None
+        if listener is not None and error is not None:
+            listener.received([Failed(error)])
+        done: Deferred[None] = Deferred()
+        if not self.alive:
+            done.callback(None)
+            return done
+        self._stopped.append(done)
+        if "kill" not in self._timers:
+            self._signal(signal.SIGTERM)
+            self._after("kill", KILL_AFTER, lambda: self._signal(signal.SIGKILL))
+        return done
+
+    # What the process does
+
+    def connectionMade(self) -> None:
+        """The process runs."""
+        self._transport = self.transport
+
+    def outReceived(self, data: bytes) -> None:
+        """The CLI says something."""
+        told = self.session.receive_data(data)
+        # First, as it may be an interrupt that must overtake the CLI's next request.
+        self._write()
+        self._dispatch(told)
+
+    def errReceived(self, data: bytes) -> None:
+        """What the CLI complains of; the last of it is kept for the log."""
+        self._stderr = (self._stderr + data)[-STDERR_TAIL:]
+
+    def processExited(self, reason: Failure) -> None:
+        """The process is gone; its pipes may not be: unread output, or a child that holds them."""
+        self.resume()
+        self._after("linger", LINGER, self._transport.loseConnection)
+
+    def processEnded(self, reason: Failure) -> None:
+        """All of it is gone."""
+        self.alive = False
+        for timer in self._timers.values():
+            if timer.active():
+                timer.cancel()
+        shutil.rmtree(self._tmp, ignore_errors=True)
+        how = self._reason or f"exited: {reason.getErrorMessage()}"
+        if not self._reason:
+            self.log.warn("The CLI {how}", how=how)
+            self.log.debug("Its last words: {stderr}", stderr=self._stderr)
+        self._dispatch(self.session.connection_lost(upstream_failed("The CLI process ended.")))
+        if not self.ready.called:
+            self.ready.errback(Failure(upstream_failed("The CLI process ended at its start.")))
+        self.on_ended(how)
+        waiting, self._stopped = self._stopped, []
+        for done in waiting:
+            done.callback(None)
+
+    def _dispatch(self, told: Sequence[Event | Notice]) -> None:
+        """Events go to the listener, all of one read at once; notices stay here."""
+        events: list[Event] = []
+        notices: list[Notice] = []
+        for item in told:
+            if isinstance(item, (Ready, TurnOver, Broken)):
+                notices.append(item)
+            else:
+                events.append(item)
+        if events and self._listener is not None:
+            self._listener.received(events)
+        for notice in notices:
+            self._notice(notice)
+
+    def _notice(self, notice: Notice) -> None:
+        match notice:
+            case Ready():
+                self._cancel("ready")
+                self.ready.callback(notice)
+            case TurnOver():
+                self._listener = None
+                self.on_turn_over(notice)
+            case Broken(reason):
+                self.log.error("The CLI broke the protocol: {reason}", reason=reason)
+                self._end(f"broke the protocol: {reason}")
+
+    def _not_ready(self) -> None:
+        error: APIError = timed_out("The CLI did not become ready in time.")
+        self.ready.errback(Failure(error))
+        self._end("not ready in time")
+
+    def _end(self, reason: str) -> None:
+        """Stop without anyone who waits for it."""
+        self.stop(reason).addErrback(lambda failure: self.log.failure("stopping", failure))
+
+    def _write(self) -> None:
+        data = self.session.data_to_send()
+        if data and self.session.state is not State.BROKEN:
+            self._transport.write(data)
+
+    def _stdout(self) -> Any:
+        return self._transport.pipes.get(1) if self._transport is not None else None
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The whole group: the process leads a session of its own (see launch.in_own_session).
+        pid = self._transport.pid if self._transport is not None else None
+        if pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, number)
+
+    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        self._timers[name] = self._reactor.callLater(seconds, call)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.get(name)
+        if timer is not None and timer.active():
+            timer.cancel()

@@ -1,0 +1,34 @@
+"""`claudeproxy`: the same as twistd's, in words that are easier to remember."""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.scripts import twistd
+
+
+USAGE = """\
+usage: claudeproxy serve [options]   run in the foreground (twistd -n claudeproxy)
+       claudeproxy demo [options]    the same against a built-in stand-in for Anthropic's API
+       claudeproxy serve --help      all options
+
+As a daemon: twistd --pidfile=FILE --logfile=FILE claudeproxy [options]
+"""
+
+
+def main() -> None:
+    """Run the command line."""
+    match sys.argv[1:]:
+        case ["serve", *options]:
+            arguments = options
+        case ["demo", *options]:
+            arguments = ["--demo", *options]
+        case ["--help" | "-h"]:
+            sys.stdout.write(USAGE)
+            return
+        case _:
+            sys.stderr.write(USAGE)
+            sys.exit(2)
+    # No pid file: a server in the foreground is not looked for by one.
+    sys.argv[1:] = ["--nodaemon", "--pidfile=", "claudeproxy", *arguments]
+    twistd.run()

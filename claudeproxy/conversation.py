@@ -1,0 +1,83 @@
+"""The neutral request: a conversation in Anthropic's own blocks, and what bounds its answer.
+
+A dialect makes one of these at the door; nothing behind the door knows which wire format the
+client spoke. `Profile` is what a CLI process fixes at its first initialize, `Limits` what can
+change on a live process (seen on 2.1.197 and 2.1.330).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+
+# A content block of the Messages API: text, image, document, tool_use or tool_result.
+Block: TypeAlias = Mapping[str, Any]
+Role: TypeAlias = Literal["user", "assistant"]
+
+
+@attrs.frozen
+class Turn:
+    """One message of the conversation; `blocks` is never empty."""
+
+    role: Role
+    blocks: tuple[Block, ...]
+
+
+@attrs.frozen
+class Tool:
+    """A function of the client's that the model may call."""
+
+    name: str
+    description: str
+    input_schema: Mapping[str, Any]
+
+
+@attrs.frozen
+class Profile:
+    """What a worker is made for, once and for all."""
+
+    system: str = ""
+    tools: tuple[Tool, ...] = ()
+    output_schema: Mapping[str, Any] | None = None
+
+
+@attrs.frozen
+class Limits:
+    """What bounds one answer.
+
+    model: the name to give to the CLI. max_tokens: None leaves the CLI's own limit.
+    effort: one of the CLI's effort levels, None for the model's default.
+    """
+
+    model: str
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    effort: str | None = None
+
+
+@attrs.frozen
+class Conversation:
+    """Everything one request asks for. Turns alternate, and the first and last are the user's."""
+
+    profile: Profile
+    turns: tuple[Turn, ...]
+    limits: Limits
+
+
+def text_block(text: str) -> Block:
+    """A text block of the Messages API."""
+    return {"type": "text", "text": text}
+
+
+def alternate(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """The same blocks with neighbours of one role merged into one turn."""
+    merged: list[Turn] = []
+    for turn in turns:
+        if merged and merged[-1].role == turn.role:
+            merged[-1] = Turn(turn.role, merged[-1].blocks + turn.blocks)
+        else:
+            merged.append(turn)
+    return tuple(merged)

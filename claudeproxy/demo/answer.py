@@ -1,0 +1,223 @@
+"""The shapes of the API's answers on the wire: events, whole messages, errors.
+
+Pure.  An ``Answer`` says what to send; ``steps`` gives it as the events of a stream, ``message`` as
+one JSON object.  A *piece* is what one event carries of a block, and counts as one token.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import field, frozen
+
+from .blocks import sign
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+FaultKind = Literal["drop", "stall", "error"]
+
+ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    529: "overloaded_error",
+}
+
+
+@frozen
+class Block:
+    """A content block; ``name`` is the tool's, for a ``tool_use`` alone."""
+
+    kind: Literal["thinking", "text", "tool_use"]
+    pieces: tuple[str, ...]
+    name: str = ""
+
+    @property
+    def whole(self) -> str:
+        """All the pieces in one: the text, or the JSON of a tool's arguments."""
+        return "".join(self.pieces)
+
+
+@frozen
+class Fault:
+    """What goes wrong in the middle of a stream, after so many pieces of text."""
+
+    kind: FaultKind
+    after: int
+
+
+@frozen
+class Answer:
+    """A successful answer.  ``slow`` and ``pause`` are seconds: before each piece but the first,
+    and after the first piece of text.
+    """
+
+    blocks: tuple[Block, ...]
+    stop_reason: str
+    stop_sequence: str | None
+    usage: Mapping[str, int]
+    slow: float = 0.0
+    pause: float = 0.0
+    fault: Fault | None = None
+
+
+@frozen
+class Refusal:
+    """An answer that is an HTTP error; ``html`` in place of the API's JSON."""
+
+    status: int
+    message: str
+    headers: Mapping[str, str] = field(factory=dict)
+    html: str = ""
+
+
+@frozen
+class Step:
+    """Wait ``delay`` seconds, then send ``event`` or meet the fault.
+
+    After a ``fault`` there's nothing more to come.
+    """
+
+    event: Mapping[str, Any]
+    delay: float = 0.0
+    fault: FaultKind | None = None
+
+
+def sse(event: Mapping[str, Any]) -> bytes:
+    """An event as it goes over the wire."""
+    return f"event: {event['type']}\ndata: {compact(event)}\n\n".encode()
+
+
+def compact(value: object) -> str:
+    """JSON without spaces, in which characters stand for themselves."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def error(status: int, message: str, request_id: str | None = None) -> dict[str, Any]:
+    """The body of an error; without ``request_id`` as it is in the middle of a stream."""
+    kind = ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    body = {"type": "error", "error": {"type": kind, "message": message}}
+    return body if request_id is None else {**body, "request_id": request_id}
+
+
+def steps(answer: Answer, model: str, new_id: Callable[[str], str]) -> Iterator[Step]:
+    """An answer as the steps of a stream.  ``new_id`` makes an id with a prefix ("msg_")."""
+    return _timed(answer, _events(answer, model, new_id))
+
+
+def message(answer: Answer, model: str, new_id: Callable[[str], str]) -> dict[str, Any]:
+    """An answer as one object."""
+    return {
+        **_head(model, new_id),
+        "content": [_whole(block, new_id) for block in answer.blocks],
+        "stop_reason": answer.stop_reason,
+        "stop_sequence": answer.stop_sequence,
+        "usage": dict(answer.usage),
+    }
+
+
+def _head(model: str, new_id: Callable[[str], str]) -> dict[str, Any]:
+    return {"id": new_id("msg_"), "type": "message", "role": "assistant", "model": model}
+
+
+def _whole(block: Block, new_id: Callable[[str], str]) -> dict[str, Any]:
+    if block.kind == "text":
+        return {"type": "text", "text": block.whole}
+    if block.kind == "thinking":
+        return {"type": "thinking", "thinking": block.whole, "signature": sign(block.whole)}
+    try:
+        arguments = json.loads(block.whole)
+    except ValueError:
+        # Cut short by max_tokens: half an object is none.
+        arguments = {}
+    return {"type": "tool_use", "id": new_id("toolu_"), "name": block.name, "input": arguments}
+
+
+def _events(
+    answer: Answer, model: str, new_id: Callable[[str], str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(kind of block if the event is a piece of one, event), without the timing and the fault."""
+    start = {
+        **_head(model, new_id),
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {**answer.usage, "output_tokens": 1},
+    }
+    yield "", {"type": "message_start", "message": start}
+    yield "", {"type": "ping"}
+    for index, block in enumerate(answer.blocks):
+        yield from _block(index, block, new_id)
+    yield (
+        "end",
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": answer.stop_reason, "stop_sequence": answer.stop_sequence},
+            "usage": {"output_tokens": answer.usage["output_tokens"]},
+        },
+    )
+    yield "", {"type": "message_stop"}
+
+
+def _block(
+    index: int, block: Block, new_id: Callable[[str], str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    def delta(**content: str) -> dict[str, Any]:
+        return {"type": "content_block_delta", "index": index, "delta": content}
+
+    start: dict[str, Any]
+    if block.kind == "tool_use":
+        start = {"type": "tool_use", "id": new_id("toolu_"), "name": block.name, "input": {}}
+    elif block.kind == "thinking":
+        start = {"type": "thinking", "thinking": "", "signature": ""}
+    else:
+        start = {"type": "text", "text": ""}
+    yield "", {"type": "content_block_start", "index": index, "content_block": start}
+    kind, name = {
+        "text": ("text_delta", "text"),
+        "thinking": ("thinking_delta", "thinking"),
+        "tool_use": ("input_json_delta", "partial_json"),
+    }[block.kind]
+    if block.kind == "tool_use":
+        yield "", delta(type=kind, partial_json="")
+    for piece in block.pieces:
+        yield block.kind, delta(**{"type": kind, name: piece})
+    if block.kind == "thinking":
+        yield "", delta(type="signature_delta", signature=sign(block.whole))
+    yield "", {"type": "content_block_stop", "index": index}
+
+
+def _timed(answer: Answer, events: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Step]:
+    """The steps for the events: the delays go in, and the fault in its place.
+
+    A fault after more pieces than there are comes before the message_delta; after none, before the
+    first block.
+    """
+    fault = answer.fault
+    pieces = texts = 0
+    owed = 0.0
+    for kind, event in events:
+        due = fault is not None and (
+            (texts >= fault.after and event["type"] not in ("message_start", "ping"))
+            or kind == "end"
+        )
+        if fault is not None and due:
+            overloaded = error(529, "Overloaded")
+            yield Step(overloaded, owed, fault.kind)
+            return
+        delay = owed
+        owed = 0.0
+        if kind in ("text", "thinking", "tool_use"):
+            delay += answer.slow if pieces else 0.0
+            pieces += 1
+        if kind == "text":
+            owed = 0.0 if texts else answer.pause
+            texts += 1
+        yield Step(event, delay)

@@ -1,0 +1,247 @@
+r"""Decides what the demo API answers: from the words in the last message of the user.
+
+Pure.  With no word in it, the answer is a short paragraph.  Words stand between white space:
+
+===================  ===============================================================================
+``ECHO:text``        Everything after it, to the end of the text block, comes back as it is.
+``LONG:n``           n tokens: ``tok0 tok1 ...``
+``SEEN``             What the API saw, as JSON: system, messages, max_tokens, model, names of tools.
+``THINK``            A thinking block first, if the request has thinking on (it is empty if the
+                     request's ``thinking.display`` is ``omitted``, as with the real API).
+``THINK:some_text``  The same with this text; each ``_`` is a space.
+``CALL:name:{...}``  Calls a tool with these arguments (``CALL:name`` for none).  Any number of
+                     times.  The name may leave out the ``mcp__server__`` in front of it.
+``QUIET``            No text before the calls.
+``PROSE``            Does not call ``StructuredOutput`` of its own accord.
+``SLOW:seconds``     A pause between pieces.
+``PAUSE:seconds``    A pause after the first piece of text.
+``WAIT:seconds``     A pause before anything is answered, headers too.
+``STOP:reason``      Ends with this stop_reason (``refusal``, ``pause_turn``, ...).
+``CACHED:n``         cache_read_input_tokens of the usage.
+``CREATED:n``        cache_creation_input_tokens of the usage.
+``ERR:status``       This HTTP status with the API's error for it.  ``ERR:status:seconds`` also has
+                     a ``retry-after``.
+``ERRONCE:status``   The same, the first time that this text comes.
+``LIMIT``            The plan's limit is reached, for an hour; ``LIMIT:seconds`` for so long.
+``WARNING``          The plan's limit is near (only with a Bearer token).
+``HTML``             Status 502 with a page of HTML.
+``DROP:n``           After n pieces of text the connection breaks.
+``STALL:n``          After n pieces of text nothing more comes, ever.
+``SSEERR:n``         After n pieces of text the stream has an ``error`` event, and ends.
+===================  ===============================================================================
+
+Text comes in pieces of a word, and a piece counts as a token: ``max_tokens`` cuts after so many.
+As with the real API, ``stop_sequences`` cut the text, ``tool_choice`` forces or forbids calls, and
+a tool of the name ``StructuredOutput`` is called without being told.  Arguments nobody gave are
+made up to fit the tool's schema.  A user message of tool results with no word in it is answered by
+``TOOL_RESULT:`` and the JSON list of the results' contents.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from .answer import Answer, Block, Fault, FaultKind, Refusal, compact
+from .calls import chosen_calls, results_of
+from .limits import rejected_headers
+from .tools import thinking_on
+from .words import Words, own_texts, read
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PIECE = re.compile(r"\S{1,24}\s*|\s+")
+"""A piece of text: a word and the white space after it; a long word is several."""
+
+LIMIT_SECONDS = 3600
+
+_HTML = (
+    "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+)
+_FAULTS: dict[str, FaultKind] = {"DROP": "drop", "STALL": "stall", "SSEERR": "error"}
+_THOUGHTS = "The user is trying the demo. I say what the demo says."
+
+
+@frozen
+class Plan:
+    """What to do with a request: wait so many seconds, then answer.
+
+    ``warning``: the plan's limit is near.
+    """
+
+    outcome: Answer | Refusal
+    wait: float = 0.0
+    warning: bool = False
+
+
+def plan(body: Mapping[str, Any], *, now: float, first_time: bool = True) -> Plan:
+    """What to answer to a request that the rules have let pass.
+
+    ``now`` is in seconds since the epoch; ``first_time``: ``once_key`` of this body is new.
+    """
+    words = read(_texts(_last_user(body)))
+    outcome = _failure(words, now, first_time=first_time) or _answer(body, words)
+    return Plan(outcome, words.seconds("WAIT"), "WARNING" in words)
+
+
+def once_key(body: Mapping[str, Any]) -> str | None:
+    """What ``ERRONCE`` is to be remembered by, or None if the word isn't there."""
+    texts = [text for text in _texts(_last_user(body)) if "ERRONCE" in read([text])]
+    return "\n".join(texts) or None
+
+
+def input_tokens(body: Mapping[str, Any]) -> int:
+    """A quarter of the characters in system prompt and messages, and at least 1."""
+    contents = [body.get("system"), *(message["content"] for message in body["messages"])]
+    return max(1, math.ceil(sum(map(_characters, contents)) / 4))
+
+
+def _last_user(body: Mapping[str, Any]) -> Any:
+    users = [m["content"] for m in body["messages"] if m["role"] == "user"]
+    return users[-1]
+
+
+def _texts(content: Any) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    return [block["text"] for block in content or () if block["type"] == "text"]
+
+
+def _characters(content: Any) -> int:
+    if isinstance(content, str):
+        return len(content)
+    total = sum(map(len, _texts(content)))
+    for block in content or ():
+        if block["type"] == "tool_result":
+            total += _characters(block.get("content"))
+        elif block["type"] == "tool_use":
+            total += len(compact(block["input"]))
+        elif block["type"] == "thinking":
+            total += len(block["thinking"])
+    return total
+
+
+def _failure(words: Words, now: float, *, first_time: bool) -> Refusal | None:
+    if "LIMIT" in words:
+        seconds = words.integer("LIMIT")
+        seconds = LIMIT_SECONDS if seconds is None else seconds
+        headers = rejected_headers(now, seconds)
+        return Refusal(429, "This request would exceed your account's rate limit.", headers)
+    status = words.status("ERR") or (words.status("ERRONCE") if first_time else None)
+    if status is not None:
+        code, after = status
+        text = "Overloaded" if code == 529 else f"The demo was told to answer {code}."
+        return Refusal(code, text, {} if after is None else {"retry-after": after})
+    if "HTML" in words:
+        return Refusal(502, "", html=_HTML)
+    return None
+
+
+def _answer(body: Mapping[str, Any], words: Words) -> Answer:
+    wanted = chosen_calls(body, words)
+    blocks: list[Block] = []
+    if "THINK" in words and thinking_on(body):
+        thoughts = words.said["THINK"].replace("_", " ") or _THOUGHTS
+        # With this the real API thinks too, but keeps the text to itself.
+        shown = body["thinking"].get("display") != "omitted"
+        blocks.append(Block("thinking", _pieces(thoughts) if shown else ()))
+    text = _text(body, words, calls=bool(wanted.calls))
+    text = "\n".join(part for part in (text, *wanted.complaints) if part)
+    text, stop_sequence = _stopped(text, body.get("stop_sequences") or ())
+    if text:
+        blocks.append(Block("text", _pieces(text)))
+    if stop_sequence is None:
+        blocks.extend(Block("tool_use", _chunks(c.text), c.name) for c in wanted.calls)
+    kept = list(_within(blocks, body["max_tokens"]))
+    made = sum(len(block.pieces) for block in kept)
+    if made < sum(len(block.pieces) for block in blocks):
+        stop_reason, stop_sequence = "max_tokens", None
+    elif stop_sequence is not None:
+        stop_reason = "stop_sequence"
+    else:
+        stop_reason = words.said.get("STOP") or ("tool_use" if wanted.calls else "end_turn")
+    usage = {
+        "input_tokens": input_tokens(body),
+        "cache_creation_input_tokens": words.integer("CREATED") or 0,
+        "cache_read_input_tokens": words.integer("CACHED") or 0,
+        "output_tokens": made,
+    }
+    slow, pause = words.seconds("SLOW"), words.seconds("PAUSE")
+    return Answer(tuple(kept), stop_reason, stop_sequence, usage, slow, pause, _fault(words))
+
+
+def _fault(words: Words) -> Fault | None:
+    for word, kind in _FAULTS.items():
+        after = words.integer(word)
+        if after is not None:
+            return Fault(kind, after)
+    return None
+
+
+def _text(body: Mapping[str, Any], words: Words, *, calls: bool) -> str:
+    content = _last_user(body)
+    if words.echo is not None:
+        return words.echo
+    length = words.integer("LONG")
+    if length is not None:
+        # No more than can be sent, so that a great number costs nothing; one more shows the cut.
+        return " ".join(f"tok{i}" for i in range(min(length, body["max_tokens"] + 1)))
+    if "SEEN" in words:
+        return compact(
+            {
+                "system": body.get("system"),
+                "messages": body["messages"],
+                "max_tokens": body["max_tokens"],
+                "model": body["model"],
+                "tools": [tool["name"] for tool in body.get("tools") or ()],
+            }
+        )
+    if words.calls or calls:
+        return "Let me call." if calls and "QUIET" not in words else ""
+    results = results_of(content)
+    if results and not words:
+        return "TOOL_RESULT:" + compact([result.get("content") for result in results])
+    return _paragraph(own_texts(_texts(content)))
+
+
+def _paragraph(texts: list[str]) -> str:
+    said = " ".join(" ".join(texts).split())
+    start = said if len(said) <= 60 else said[:60].rstrip() + "…"
+    quote = f"You wrote: “{start}”" if start else "You sent no text"
+    return (
+        f"This is the demo of claudeproxy, not Claude. {quote}. No model has read it, and no "
+        "quota was used; everything else works as it would with the real one."
+    )
+
+
+def _stopped(text: str, sequences: Any) -> tuple[str, str | None]:
+    """The text up to the first stop sequence in it, and which one that is."""
+    found = [(text.find(sequence), sequence) for sequence in sequences if sequence in text]
+    if not found:
+        return text, None
+    at, sequence = min(found)
+    return text[:at], sequence
+
+
+def _within(blocks: list[Block], tokens: int) -> Iterator[Block]:
+    """As much of the blocks as so many tokens allow."""
+    for block in blocks:
+        if tokens <= 0:
+            return
+        yield Block(block.kind, block.pieces[:tokens], block.name)
+        tokens -= len(block.pieces)
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    return tuple(PIECE.findall(text))
+
+
+def _chunks(text: str) -> tuple[str, ...]:
+    """The JSON of arguments in pieces: two at least."""
+    size = max(1, min(12, len(text) // 2))
+    return tuple(text[i : i + size] for i in range(0, len(text), size))

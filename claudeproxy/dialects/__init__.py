@@ -1,0 +1,55 @@
+"""The wire formats that clients speak: a request becomes a Conversation, events become bytes.
+
+Each dialect is a module of its own; what they have in common for the rest of the house is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+
+from ..conversation import Conversation
+from ..errors import APIError
+from ..events import Event
+
+
+class Answer(Protocol):
+    """Turns the events of one request into the bytes of its HTTP response body."""
+
+    content_type: str
+    # What may be sent while nothing happens, so that no one in between closes the connection;
+    # empty where the format has no room for it.
+    keepalive: bytes
+
+    def feed(self, event: Event) -> bytes:
+        """The bytes to send for `event`: none, some, or the whole body."""
+
+    def fail(self, error: APIError) -> bytes:
+        """The bytes that tell of `error` after the head has been sent."""
+
+
+@attrs.frozen
+class Asked:
+    """One request, read and checked.
+
+    conversation: its `limits.model` is still the client's name for the model.
+    ignored: parameters that were given and change nothing.
+    answer: makes the writer of the response from its id's unique part and its time of creation
+        (seconds since the epoch).
+    """
+
+    conversation: Conversation
+    ignored: tuple[str, ...]
+    answer: Callable[[str, int], Answer]
+
+
+class Dialect(Protocol):
+    """One wire format."""
+
+    def read(self, body: bytes) -> Asked:
+        """Read a request's body; raises APIError that names the parameter at fault."""
+
+    def error_body(self, error: APIError) -> bytes:
+        """The JSON body of an error response."""

@@ -1,0 +1,96 @@
+"""The neutral answer: what a worker reports of one request, in the order in which it happens.
+
+    Started, (TextDelta | ReasoningDelta | ToolCallStarted | ToolArgumentsDelta)*, Finished | Failed
+
+Text is text as the client shall see it: whole code points, in pieces as they came.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import attrs
+
+from .errors import APIError
+
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+@attrs.frozen
+class Usage:
+    """Tokens of one API message, as the Messages API counts them.
+
+    input_tokens excludes what was read from or written to the prompt cache; output_tokens
+    includes reasoning_tokens.
+    """
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_creation_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens of the prompt, cached or not."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_creation_tokens
+
+
+@attrs.frozen
+class Started:
+    """The model began to answer; `model` is the one that really does."""
+
+    model: str
+
+
+@attrs.frozen
+class TextDelta:
+    """More of the answer's text."""
+
+    text: str
+
+
+@attrs.frozen
+class ReasoningDelta:
+    """More of what the model thinks before it answers."""
+
+    text: str
+
+
+@attrs.frozen
+class ToolCallStarted:
+    """The model begins a call of the client's tool `name`; `index` counts calls from 0."""
+
+    index: int
+    id: str
+    name: str
+
+
+@attrs.frozen
+class ToolArgumentsDelta:
+    """More of the JSON text of call `index`'s arguments."""
+
+    index: int
+    json: str
+
+
+@attrs.frozen
+class Finished:
+    """The answer is complete; nothing follows. `stop_reason` is the API's own word."""
+
+    reason: FinishReason
+    usage: Usage
+    stop_reason: str = ""
+
+
+@attrs.frozen
+class Failed:
+    """The answer will not be completed; nothing follows."""
+
+    error: APIError
+
+
+Event: TypeAlias = (
+    Started | TextDelta | ReasoningDelta | ToolCallStarted | ToolArgumentsDelta | Finished | Failed
+)

@@ -1,0 +1,235 @@
+"""The one place that puts the parts together: started, drained and stopped as a whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from twisted.application.service import Service
+from twisted.internet import defer
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredLock,
+    ensureDeferred,
+    maybeDeferred,
+    succeed,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Site
+
+from . import __version__
+from .catalogue import Catalogue, models_from_initialize
+from .cli import launch
+from .cli.pool import Pool
+from .cli.session import Ready
+from .demo.service import DemoService
+from .errors import APIError
+from .settings import Settings
+from .web.app import App
+from .web.connections import Connections
+from .web.exchange import Patience
+from .web.guard import limited_request
+
+
+class ProxySite(Site):
+    """A site that logs its requests without their queries and headers."""
+
+    log_request = Logger()
+
+    def log(self, request: Any) -> None:
+        """One line when a request has ended."""
+        self.log_request.info(
+            "{method} {path} {status} {unique}",
+            method=request.method.decode("ascii", "replace"),
+            path=request.path.decode("utf-8", "replace"),
+            status=request.code,
+            unique=request.unique,
+        )
+
+
+class ProxyService(Service):
+    """The proxy: listens while it runs, and leaves nothing behind when it has stopped."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        environ: Mapping[str, str] = os.environ,
+        announce: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """environ: of which the CLI gets a part. announce: told how to try the server."""
+        self._reactor = reactor
+        self._settings = settings
+        self._environ = environ
+        self._announce = announce
+        self._cli: launch.CLI | None = None
+        self._ready: Ready | None = None
+        self._asking = DeferredLock()
+        self._scratch = ""
+        self.demo = DemoService(reactor) if settings.demo else None
+        self.pool = Pool(reactor, self._find_launch, settings.longest_retry, settings.start_timeout)
+        self._app = App(
+            clock=reactor,
+            pool=self.pool,
+            catalogue=self._catalogue,
+            about=self._about,
+            patience=Patience(
+                first_token=settings.first_token_timeout,
+                stall=settings.stall_timeout,
+                total=settings.total_timeout,
+                hold_head=settings.hold_head,
+                keepalive=settings.keepalive,
+            ),
+        )
+        site = ProxySite(
+            self._app.router.resource(),
+            reactor=reactor,
+            requestFactory=limited_request(settings.body_limit),
+            parsePOSTFormSubmission=False,
+        )
+        self._connections = Connections(reactor, site)
+        self._port: Any = None
+        self.url = ""
+        self._introducing: Deferred[None] = Deferred()
+
+    def startService(self) -> None:
+        """Listen, and look at the CLI meanwhile. Raises CannotListenError."""
+        super().startService()
+        self._port = self._reactor.listenTCP(
+            self._settings.port,
+            self._connections,
+            backlog=1024,
+            interface=self._settings.interface,
+        )
+        self.url = _url(self._port.getHost())
+        self._scratch = tempfile.mkdtemp(prefix="claudeproxy-")
+        if self.demo is not None:
+            self.demo.startService()
+        self._introducing = ensureDeferred(self._introduce()).addErrback(self._not_introduced)
+
+    def stopService(self) -> Deferred[None]:
+        """Finish what runs, within the limit of the settings, then end everything."""
+        return ensureDeferred(self._stop()) if self.running else succeed(None)
+
+    async def _stop(self) -> None:
+        super().stopService()
+        self._introducing.cancel()
+        await maybeDeferred(self._port.stopListening)
+        drained = self._app.drain()
+        drained.addTimeout(self._settings.drain, self._reactor)
+        try:
+            await drained
+        except defer.TimeoutError:
+            self.log.warn("Not all requests ended in time; they are broken off.")
+        await self.pool.stop()
+        await self._connections.close()
+        if self.demo is not None:
+            await self.demo.stopService()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    # The CLI
+
+    def _find_launch(self) -> launch.Launch:
+        self._cli = launch.find(self._settings.cli, self._environ)
+        directory = Path(
+            self._settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
+        )
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return launch.Launch(
+            cli=self._cli,
+            env=launch.environment(
+                self._environ,
+                self._settings.pass_environment,
+                self._settings.cli_retries,
+                {} if self.demo is None else self._demo_environment(),
+            ),
+            directory=str(directory),
+            scratch=self._scratch,
+        )
+
+    def _demo_environment(self) -> dict[str, str]:
+        assert self.demo is not None
+        assert self.demo.url is not None
+        home = Path(self._scratch) / "home"
+        home.mkdir(exist_ok=True)
+        return {
+            # Any text will do; a real login must not be used, and is not needed.
+            "ANTHROPIC_API_KEY": "demo",
+            "ANTHROPIC_BASE_URL": self.demo.url,
+            "CLAUDE_CODE_OAUTH_TOKEN": "",
+            "CLAUDE_CONFIG_DIR": str(home),
+            "HOME": str(home),
+        }
+
+    async def _catalogue(self) -> Catalogue:
+        await self._asking.acquire()
+        try:
+            if self._ready is None:
+                self._ready = await self.pool.introduce()
+        finally:
+            self._asking.release()
+        return Catalogue(models_from_initialize(self._ready.models), self._settings.aliases)
+
+    # What people are told
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "cli": None
+            if self._cli is None
+            else {
+                "version": self._cli.version,
+                "logged_in": None if self._ready is None else self._ready.logged_in,
+            },
+        }
+
+    async def _introduce(self) -> None:
+        self.log.info("claudeproxy {version} listens on {url}", version=__version__, url=self.url)
+        try:
+            await self._catalogue()
+        except APIError as error:
+            self._announce(f"claudeproxy listens on {self.url}/v1, but: {error.message}")
+            self.log.error("{message}", message=error.message)
+            return
+        assert self._cli is not None
+        assert self._ready is not None
+        self._announce(welcome(self.url, self._cli, self._ready, demo=self.demo is not None))
+
+    def _not_introduced(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self.log.failure("looking at the CLI", failure)
+
+
+def _url(address: Any) -> str:
+    name = f"[{address.host}]" if ":" in address.host else address.host
+    return f"http://{name}:{address.port}"
+
+
+def welcome(url: str, cli: launch.CLI, ready: Ready, *, demo: bool) -> str:
+    """What the person who started the server needs to know."""
+    if demo:
+        state = "Demo: answers come from a built-in stand-in, not from Claude. No login needed."
+    elif ready.logged_in:
+        state = "Logged in."
+    else:
+        state = "NOT LOGGED IN: run `claude auth login` (as this user); no restart is needed."
+    return f"""
+claudeproxy {__version__} listens on {url}/v1
+Claude Code {cli.version}: {cli.path} ({cli.where})
+{state}
+
+Try it:
+  curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{{"model": "sonnet", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+
+Any OpenAI client: base URL {url}/v1, any API key. Stop with Ctrl-C.
+"""

@@ -1,0 +1,168 @@
+"""Every setting once: its default, its bounds and its help; its other names follow from its own.
+
+`body_limit` is `--body-limit` on the command line, `CLAUDEPROXY_BODY_LIMIT` in the environment and
+`body_limit` in config.toml. The command line wins over the environment, the environment over the
+file, the file over the default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import platformdirs
+
+
+class SettingsError(Exception):
+    """A setting that cannot be; the message names it and where it came from."""
+
+
+def _number(low: float, high: float) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        number = float(value)
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError(f"must be from {low:g} to {high:g}")
+        return number
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, (bool, float)):
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        number = int(value)
+        if not low <= number <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return number
+
+    return read
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """A list of names; on one line they are separated by commas."""
+    names = value.split(",") if isinstance(value, str) else value
+    return tuple(_text(name).strip() for name in names if _text(name).strip())
+
+
+def _aliases(value: Any) -> dict[str, str]:
+    """Names for names; on one line as `mine=opus,other=sonnet`."""
+    if isinstance(value, str):
+        value = dict(pair.split("=", 1) for pair in _names(value))
+    return {_text(alias).strip(): _text(model).strip() for alias, model in dict(value).items()}
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, str):
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        value = words.get(value.lower())
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _setting(default: object, read: Callable[[Any], Any], help: str) -> Any:  # noqa: A002
+    return attrs.field(default=default, metadata={"read": read, "help": help})
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """How this proxy runs. Times are in seconds, sizes in bytes."""
+
+    port: int = _setting(3456, _whole(0, 65535), "TCP port to listen on")
+    interface: str = _setting("127.0.0.1", _text, "address to listen on")
+    demo: bool = _setting(
+        False, _flag, "answer from a built-in stand-in for Anthropic's API: no login, no quota"
+    )
+    cli: str = _setting("", _text, "path of the claude binary (default: search for it)")
+    directory: str = _setting(
+        "", _text, "empty directory the CLI works in (default: one in your cache folder)"
+    )
+    pass_environment: tuple[str, ...] = _setting(
+        (), _names, "more environment variables for the CLI, by name, separated by commas"
+    )
+    aliases: Mapping[str, str] = _setting(
+        {}, _aliases, "your own model names, as name=model, separated by commas"
+    )
+    longest_retry: float = _setting(
+        5.0, _number(0, 3600), "longest wait before a retry of the CLI's that is waited for"
+    )
+    cli_retries: int = _setting(2, _whole(0, 10), "how often the CLI tries a failed API call again")
+    start_timeout: float = _setting(
+        30.0, _number(1, 600), "longest time for a CLI process to become ready"
+    )
+    first_token_timeout: float = _setting(
+        300.0, _number(1, 86400), "longest time from a request to the first sign of its answer"
+    )
+    stall_timeout: float = _setting(
+        300.0, _number(1, 86400), "longest silence in the middle of an answer"
+    )
+    total_timeout: float = _setting(3600.0, _number(1, 86400), "longest time for a whole answer")
+    hold_head: float = _setting(
+        10.0, _number(0, 3600), "how long a stream's status is held back for an error to show"
+    )
+    keepalive: float = _setting(
+        15.0, _number(1, 3600), "time between comments that keep a silent stream open"
+    )
+    body_limit: int = _setting(
+        32 * 1024 * 1024, _whole(1024, 1024**3), "largest request body that is read"
+    )
+    drain: float = _setting(
+        10.0, _number(0, 3600), "how long running requests may go on when the server stops"
+    )
+
+
+PREFIX = "CLAUDEPROXY_"
+FIELDS: Mapping[str, attrs.Attribute[Any]] = attrs.fields_dict(Settings)
+
+
+def load(
+    given: Mapping[str, Any],
+    environ: Mapping[str, str] = os.environ,
+    file: Path | None = None,
+) -> Settings:
+    """The settings from the command line, the environment and config.toml.
+
+    given: those of the command line, by name. file: the settings file; None for the usual place,
+    where it need not exist. Raises SettingsError for an unknown name and for a bad value.
+    """
+    path = file or platformdirs.user_config_path("claudeproxy") / "config.toml"
+    values: dict[str, Any] = {}
+    if file is not None or path.exists():
+        for name, value in _read_file(path).items():
+            if name not in FIELDS:
+                raise SettingsError(f"{path}: there is no setting {name!r}")
+            values[name] = _read(name, value, f"{path}: {name}")
+    for variable, text in environ.items():
+        if variable.startswith(PREFIX):
+            name = variable.removeprefix(PREFIX).lower()
+            if name not in FIELDS:
+                raise SettingsError(f"{variable}: there is no setting {name!r}")
+            values[name] = _read(name, text, variable)
+    for name, value in given.items():
+        values[name] = _read(name, value, f"--{name.replace('_', '-')}")
+    return Settings(**values)
+
+
+def _read(name: str, value: Any, where: str) -> Any:
+    try:
+        return FIELDS[name].metadata["read"](value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: {error}") from None

@@ -1,0 +1,152 @@
+"""The routes, and nothing else: each hands its request to the room that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+from ..catalogue import Catalogue
+from ..cli.pool import Pool
+from ..dialects import Dialect, chat
+from ..errors import APIError, internal_error, unavailable
+from .exchange import Exchange, Patience
+from .respond import send_error, send_json
+
+
+@attrs.define(eq=False)
+class App:
+    """The HTTP face of the proxy.
+
+    catalogue: gives the models there are, or raises APIError. about: what GET /health tells
+    beside the status.
+    """
+
+    clock: Any
+    pool: Pool
+    catalogue: Callable[[], Awaitable[Catalogue]]
+    about: Callable[[], dict[str, Any]]
+    patience: Patience
+    _running: int = attrs.field(init=False, default=0)
+    _drained: Deferred[None] | None = attrs.field(init=False, default=None)
+    _created: int = attrs.field(init=False)
+
+    @_created.default
+    def _now(self) -> int:
+        return int(self.clock.seconds())
+
+    log = Logger()
+    router = Klein()
+
+    @router.route("/health", methods=["GET"])
+    @router.route("/v1/health", methods=["GET"])
+    def health(self, request: Any) -> None:
+        """Whether the server runs, and with which CLI."""
+        now = datetime.fromtimestamp(self.clock.seconds(), UTC)
+        send_json(
+            request,
+            {
+                "status": "ok",
+                "provider": "claude-code-cli",
+                "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                **self.about(),
+            },
+        )
+
+    @router.route("/v1/models", methods=["GET"])
+    @router.route("/models", methods=["GET"])
+    async def models(self, request: Any) -> None:
+        """OpenAI's list of models: every name that a request may use."""
+        try:
+            names = (await self.catalogue()).names()
+        except APIError as error:
+            send_error(request, chat, error)
+        else:
+            listed = [self._model_object(name) for name in names]
+            send_json(request, {"object": "list", "data": listed})
+
+    @router.route("/v1/models/<path:name>", methods=["GET"])
+    @router.route("/models/<path:name>", methods=["GET"])
+    async def model(self, request: Any, name: str) -> None:
+        """One model, by any name that a request may use."""
+        try:
+            (await self.catalogue()).resolve(name)
+        except APIError as error:
+            send_error(request, chat, error)
+        else:
+            send_json(request, self._model_object(name))
+
+    @router.route("/v1/chat/completions", methods=["POST"])
+    @router.route("/chat/completions", methods=["POST"])
+    async def chat_completions(self, request: Any) -> None:
+        """OpenAI Chat Completions."""
+        await self._answer(request, chat)
+
+    @router.handle_errors(NotFound)
+    def not_found(self, request: Any, failure: Failure) -> None:
+        """A path that is not served."""
+        send_error(request, chat, APIError(404, f"Invalid URL ({_asked_for(request)})"))
+
+    @router.handle_errors(MethodNotAllowed)
+    def method_not_allowed(self, request: Any, failure: Failure) -> None:
+        """A path that is served to other methods."""
+        assert isinstance(failure.value, MethodNotAllowed)
+        allowed = sorted(failure.value.valid_methods or ())
+        request.setHeader("allow", ", ".join(allowed))
+        message = f"Not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."
+        send_error(request, chat, APIError(405, message))
+
+    @router.handle_errors(Exception)
+    def unexpected(self, request: Any, failure: Failure) -> None:
+        """A fault of the proxy's own; the client learns no more than that."""
+        self.log.failure("serving {path}", failure, path=request.path)
+        if not request.startedWriting:
+            send_error(request, chat, internal_error())
+
+    def drain(self) -> Deferred[None]:
+        """Take no more conversations; fires when the running ones have ended."""
+        self._drained = Deferred()
+        if not self._running:
+            self._drained.callback(None)
+        return self._drained
+
+    async def _answer(self, request: Any, dialect: Dialect) -> None:
+        self._running += 1
+        try:
+            if self._drained is not None:
+                raise unavailable("The server is stopping.", retry_after=5)
+            if request.too_large:
+                limit = f"{request.body_limit:,} bytes"
+                raise APIError(413, f"The request's body is larger than {limit}.")
+            asked = dialect.read(request.content.read())
+            conversation = asked.conversation
+            model = (await self.catalogue()).resolve(conversation.limits.model)
+            conversation = attrs.evolve(
+                conversation, limits=attrs.evolve(conversation.limits, model=model.value)
+            )
+            if asked.ignored:
+                request.setHeader("x-claudeproxy-ignored", ", ".join(asked.ignored))
+            answer = asked.answer(request.unique, int(self.clock.seconds()))
+            exchange = Exchange(request, dialect, answer, self.clock, self.patience)
+            await exchange.run(self.pool, conversation)
+        except APIError as error:
+            send_error(request, dialect, error)
+        finally:
+            self._running -= 1
+            if not self._running and self._drained is not None and not self._drained.called:
+                self._drained.callback(None)
+
+    def _model_object(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "anthropic"}
+
+
+def _asked_for(request: Any) -> str:
+    path = request.path.decode("utf-8", "replace")
+    return f"{request.method.decode('ascii', 'replace')} {path}"

@@ -1,0 +1,186 @@
+"""One request in flight: what the pool's events become on the client's connection.
+
+The response's head is held back until the answer begins, so that whatever goes wrong before is
+told by a real HTTP status, for streams too. After `hold_head` seconds of nothing a stream's head
+is sent all the same, and comments keep the connection alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..cli.pool import Job, Pool
+from ..conversation import Conversation
+from ..dialects import Answer, Dialect
+from ..errors import APIError, internal_error, timed_out
+from ..events import Event, Failed, Finished
+from .respond import send_error, send_stream_head, send_whole_head
+
+
+@attrs.frozen
+class Patience:
+    """How long an exchange waits for what; all in seconds, as in the settings."""
+
+    first_token: float
+    stall: float
+    total: float
+    hold_head: float
+    keepalive: float
+
+
+@implementer(IPushProducer)
+class Exchange:
+    """Runs one conversation and writes its answer to one request."""
+
+    log = Logger()
+
+    def __init__(
+        self, request: Any, dialect: Dialect, answer: Answer, clock: Any, patience: Patience
+    ) -> None:
+        """The exchange takes the request over until `run` is done."""
+        self._request = request
+        self._dialect = dialect
+        self._answer = answer
+        self._clock = clock
+        self._patience = patience
+        self._job: Job | None = None
+        self._done: Deferred[None] = Deferred()
+        self._started = False
+        self._paused = False
+        self._timers: dict[str, IDelayedCall] = {}
+
+    async def run(self, pool: Pool, conversation: Conversation) -> None:
+        """Have the conversation answered; returns when the response's last byte was written.
+
+        Raises APIError if it could not even begin. A client that goes away cancels this.
+        """
+        self._job = pool.start(conversation, self)
+        self._request.setHeader("x-claudeproxy-worker", self._job.rung)
+        self._after("silence", self._patience.first_token, self._silent_too_long)
+        self._after("total", self._patience.total, self._took_too_long)
+        if self._streamed:
+            self._after("keepalive", self._patience.hold_head, self._keep_alive)
+        try:
+            await self._done
+        except CancelledError:
+            self._job.cancel("the client went away")
+        finally:
+            self._finish_timers()
+
+    # What the pool tells
+
+    def received(self, events: Sequence[Event]) -> None:
+        """All events of one read become one write."""
+        if self._done.called:
+            return
+        self._reset("silence", self._patience.stall)
+        try:
+            self._tell(events)
+        except Exception:
+            # It must not reach the process that the events came from.
+            self.log.failure("writing an answer")
+            self._give_up("a fault of the proxy's", internal_error())
+
+    # What the connection tells
+
+    def pauseProducing(self) -> None:
+        """The client reads slowly; silence is now of its own making."""
+        self._paused = True
+        if self._job is not None:
+            self._job.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+        self._paused = False
+        if self._job is not None:
+            self._job.resumeProducing()
+        self._reset("silence", self._patience.stall)
+
+    def stopProducing(self) -> None:
+        """The client has gone; `run` is cancelled for the same reason."""
+
+    # How it is done
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        out = bytearray()
+        for event in events:
+            if isinstance(event, Failed):
+                self._fail(event.error, bytes(out))
+                return
+            out += self._answer.feed(event)
+        if out:
+            self._write(bytes(out))
+        if events and isinstance(events[-1], Finished):
+            self._end()
+
+    @property
+    def _streamed(self) -> bool:
+        return bool(self._answer.keepalive)
+
+    def _write(self, data: bytes) -> None:
+        if not self._started:
+            self._started = True
+            if self._streamed:
+                send_stream_head(self._request, self._answer.content_type)
+                self._request.registerProducer(self, True)
+            else:
+                send_whole_head(self._request, self._answer.content_type, len(data))
+        self._request.write(data)
+        self._reset("keepalive", self._patience.keepalive)
+
+    def _fail(self, error: APIError, before: bytes = b"") -> None:
+        if self._done.called:
+            return
+        if self._started or before:
+            self._write(before + self._answer.fail(error))
+        else:
+            send_error(self._request, self._dialect, error)
+        self._end()
+
+    def _give_up(self, reason: str, error: APIError) -> None:
+        if self._job is not None:
+            self._job.cancel(reason)
+        self._fail(error)
+
+    def _end(self) -> None:
+        if self._started and self._streamed:
+            self._request.unregisterProducer()
+        self._finish_timers()
+        if not self._done.called:
+            self._done.callback(None)
+
+    # Timers
+
+    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        self._timers[name] = self._clock.callLater(seconds, call)
+
+    def _reset(self, name: str, seconds: float) -> None:
+        timer = self._timers.get(name)
+        if timer is not None and timer.active():
+            timer.reset(seconds)
+
+    def _finish_timers(self) -> None:
+        for timer in self._timers.values():
+            if timer.active():
+                timer.cancel()
+
+    def _keep_alive(self) -> None:
+        self._after("keepalive", self._patience.keepalive, self._keep_alive)
+        self._write(self._answer.keepalive)
+
+    def _silent_too_long(self) -> None:
+        if self._paused:
+            # The silence is the client's: it does not read.
+            self._after("silence", self._patience.stall, self._silent_too_long)
+        else:
+            self._give_up("it said nothing for too long", timed_out("No answer came in time."))
+
+    def _took_too_long(self) -> None:
+        self._give_up("it took too long", timed_out("The answer took too long."))

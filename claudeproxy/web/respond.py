@@ -1,0 +1,42 @@
+"""Writing responses: heads, JSON bodies and errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..dialects import Dialect
+from ..errors import APIError
+
+
+def send_stream_head(request: Any, content_type: str) -> None:
+    """Set the head of a stream; whoever stands in between is asked to neither store nor hold it."""
+    request.setHeader("content-type", content_type)
+    request.setHeader("cache-control", "no-cache")
+    request.setHeader("x-accel-buffering", "no")
+
+
+def send_whole_head(request: Any, content_type: str, length: int) -> None:
+    """Set the head of a body of `length` bytes that is about to be written."""
+    request.setHeader("content-type", content_type)
+    request.setHeader("content-length", str(length))
+
+
+def send_json(request: Any, value: object, status: int = 200) -> None:
+    """Write a whole JSON response; the request is not finished by this."""
+    _send(request, status, json.dumps(value).encode("ascii"))
+
+
+def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
+    """Write an error as its dialect words it, with what tells clients when to try again."""
+    if error.retry_after is not None:
+        request.setHeader("retry-after", str(error.retry_after))
+    if error.should_retry is not None:
+        request.setHeader("x-should-retry", "true" if error.should_retry else "false")
+    _send(request, error.status, dialect.error_body(error))
+
+
+def _send(request: Any, status: int, body: bytes) -> None:
+    request.setResponseCode(status)
+    send_whole_head(request, "application/json", len(body))
+    request.write(b"" if request.method == b"HEAD" else body)

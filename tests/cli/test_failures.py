@@ -1,0 +1,140 @@
+"""What the CLI says when it fails, as what a client is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from claudeproxy.cli.failures import from_result, from_retry
+from claudeproxy.errors import APIError
+
+
+NOW = 1_795_400_000.25
+
+
+def failed(
+    text: str = "API Error", status: int | None = None, limit: Any = None, **more: Any
+) -> APIError:
+    line = {"type": "result", "is_error": True, "result": text, "api_error_status": status, **more}
+    return from_result(line, limit, NOW)
+
+
+@pytest.mark.parametrize(
+    ("cli_status", "status", "error_type", "code", "param"),
+    [
+        (400, 400, "invalid_request_error", None, None),
+        (401, 401, "invalid_request_error", "invalid_api_key", None),
+        (403, 403, "permission_error", None, None),
+        (404, 404, "invalid_request_error", "model_not_found", "model"),
+        (413, 413, "invalid_request_error", None, None),
+        (429, 429, "rate_limit_error", "rate_limit_exceeded", None),
+        (500, 502, "server_error", None, None),
+        (502, 502, "server_error", None, None),
+        (503, 503, "server_error", None, None),
+        (529, 503, "server_error", None, None),
+        (None, 502, "server_error", None, None),
+    ],
+)
+def test_each_status_of_the_api_has_one_here(
+    cli_status: int | None, status: int, error_type: str, code: str | None, param: str | None
+) -> None:
+    error = failed("It says this.", cli_status)
+    assert (error.status, error.type, error.code, error.param) == (status, error_type, code, param)
+    assert error.retry_after is None
+    if status != 401:
+        assert error.message == "It says this."
+
+
+@pytest.mark.parametrize(
+    ("cli_status", "should_retry"),
+    [(400, None), (401, False), (429, None), (500, False), (529, None), (None, False)],
+)
+def test_what_the_cli_has_tried_often_enough_is_not_to_be_tried_again(
+    cli_status: int | None, should_retry: bool | None
+) -> None:
+    assert failed(status=cli_status).should_retry is should_retry
+
+
+@pytest.mark.parametrize("text", ["API Error: Overloaded", "overloaded_error"])
+def test_an_overload_without_a_status_is_one_all_the_same(text: str) -> None:
+    assert failed(text, None).status == 503
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"result": "Prompt is too long"},
+        {"result": "Whatever", "terminal_reason": "blocking_limit"},
+        {"result": "Prompt is too long", "api_error_status": 400},
+    ],
+)
+def test_a_prompt_that_is_too_long_is_told_as_openai_tells_it(line: dict[str, Any]) -> None:
+    error = from_result({"is_error": True, **line}, None, NOW)
+    assert (error.status, error.code, error.param) == (400, "context_length_exceeded", "messages")
+    assert error.message == line["result"]
+
+
+def test_who_is_not_logged_in_is_told_how_to() -> None:
+    error = failed("Not logged in · Please run /login")
+    assert (error.status, error.code, error.should_retry) == (401, "invalid_api_key", False)
+    assert "claude auth login" in error.message
+
+
+def test_a_failed_turn_without_a_result_tells_its_errors() -> None:
+    line = {"is_error": True, "subtype": "error_during_execution", "errors": ["one", "two"]}
+    error = from_result(line, None, NOW)
+    assert (error.status, error.message) == (502, "one; two")
+
+
+def test_a_failed_turn_that_says_nothing_is_still_told() -> None:
+    assert from_result({"is_error": True}, None, NOW).message == "unknown error"
+
+
+@pytest.mark.parametrize(
+    ("resets_at", "seconds"),
+    [(1_795_400_060, 60), (1_795_400_000.75, 1), (1_795_400_000, 1), (1_795_399_000, 1)],
+)
+def test_a_plans_limit_tells_when_it_ends(resets_at: float, seconds: int) -> None:
+    error = failed("You've hit your limit", 429, {"status": "rejected", "resetsAt": resets_at})
+    assert (error.status, error.retry_after) == (429, seconds)
+    assert error.message == "You've hit your limit"
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        None,
+        {},
+        {"status": "allowed_warning", "resetsAt": 1_795_400_060},
+        {"status": "allowed", "resetsAt": 1_795_400_060},
+        {"status": "rejected"},
+    ],
+)
+def test_without_a_limit_that_was_hit_nobody_knows_when(limit: Any) -> None:
+    assert failed(status=429, limit=limit).retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "seconds"), [(30000, 30), (34984, 35), (500.5, 1), (0, 1), (1000, 1), (1001, 2)]
+)
+def test_a_retry_tells_how_long_the_cli_would_wait(delay_ms: float, seconds: int) -> None:
+    error = from_retry({"error_status": 429, "retry_delay_ms": delay_ms})
+    assert (error.status, error.retry_after) == (429, seconds)
+    assert error.message == f"Anthropic's API answered 429 and can be tried in {seconds} s."
+
+
+@pytest.mark.parametrize(
+    ("cli_status", "status"), [(401, 401), (429, 429), (500, 502), (529, 503), (None, 502)]
+)
+def test_a_retry_has_the_status_of_what_is_behind_it(cli_status: int | None, status: int) -> None:
+    assert from_retry({"error_status": cli_status, "retry_delay_ms": 9000}).status == status
+
+
+def test_a_retry_of_an_overload_tells_when_to_try_again() -> None:
+    assert from_retry({"error_status": 529, "retry_delay_ms": 9000}).retry_after == 9
+
+
+def test_a_retry_of_no_answer_at_all_says_so() -> None:
+    error = from_retry({"error_status": None, "retry_delay_ms": 2000})
+    assert error.message == "Anthropic's API answered nothing and can be tried in 2 s."

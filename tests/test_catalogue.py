@@ -1,0 +1,227 @@
+"""Names of models, on the lists that real CLIs gave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from claudeproxy.catalogue import Catalogue, Model, models_from_initialize
+from claudeproxy.errors import APIError
+
+
+# A fresh checkout builds Hypothesis' tables first, and a busy machine takes its time.
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+RECORDINGS = Path(__file__).parent / "recordings"
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+
+
+def listed_by(version: str) -> list[dict[str, Any]]:
+    lines = (RECORDINGS / version / "unicode.jsonl").read_text("utf-8").splitlines()
+    response = next(
+        line["msg"]["response"]["response"]
+        for line in map(json.loads, lines)
+        if line["dir"] == "out" and line["msg"]["type"] == "control_response"
+    )
+    models: list[dict[str, Any]] = response["models"]
+    return models
+
+
+def catalogue(version: str = "2.1.330", aliases: Mapping[str, str] | None = None) -> Catalogue:
+    return Catalogue(models_from_initialize(listed_by(version)), aliases or {})
+
+
+OLD = catalogue("2.1.197")
+NEW = catalogue("2.1.330")
+
+
+def test_models_are_read_as_2_1_197_lists_them() -> None:
+    assert models_from_initialize(listed_by("2.1.197")) == (
+        Model("default", "claude-opus-4-8[1m]", EFFORTS),
+        Model("opus[1m]", "claude-opus-4-8[1m]", EFFORTS),
+        Model("sonnet", "claude-sonnet-5", EFFORTS),
+        Model("sonnet[1m]", "claude-sonnet-5[1m]", EFFORTS),
+        Model("haiku", "claude-haiku-4-5-20251001", ()),
+    )
+
+
+def test_models_are_read_as_2_1_330_lists_them() -> None:
+    assert models_from_initialize(listed_by("2.1.330")) == (
+        Model("default", "claude-opus-5-5", EFFORTS),
+        Model("opus", "claude-opus-5-5", EFFORTS),
+        Model("fable", "claude-fable-5-2", EFFORTS),
+        Model("sonnet", "claude-sonnet-5-5", EFFORTS),
+        Model("haiku", "claude-haiku-5-5", EFFORTS),
+    )
+
+
+def test_an_entry_without_a_full_id_goes_by_its_short_name() -> None:
+    assert models_from_initialize([{"value": "opus"}]) == (Model("opus", "opus"),)
+
+
+def test_an_entry_without_a_name_is_left_out() -> None:
+    assert models_from_initialize([{"resolvedModel": "x"}, {"value": None}]) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("opus", "opus"),
+        ("sonnet", "sonnet"),
+        ("haiku", "haiku"),
+        ("fable", "fable"),
+        ("claude-opus-5-5", "opus"),
+        ("claude-sonnet-5-5", "sonnet"),
+        ("claude-fable-5-2", "fable"),
+        ("claude-opus-4", "opus"),
+        ("claude-sonnet-4", "sonnet"),
+        ("claude-haiku-4", "haiku"),
+        ("default", "default"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "openai/", "anthropic/", "claude-code-cli/", "claude-max/"])
+def test_every_name_is_known_with_every_prefix(prefix: str, name: str, value: str) -> None:
+    assert NEW.resolve(prefix + name).value == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("opus[1m]", "opus[1m]"),
+        ("claude-opus-4-8[1m]", "opus[1m]"),
+        # There is no other opus, and answers name it without the mark.
+        ("opus", "opus[1m]"),
+        ("claude-opus-4-8", "opus[1m]"),
+        ("claude-opus-4", "opus[1m]"),
+        ("openai/claude-opus-4", "opus[1m]"),
+        # There are two sonnets, and none is taken for the other.
+        ("sonnet", "sonnet"),
+        ("claude-sonnet-5", "sonnet"),
+        ("claude-sonnet-4", "sonnet"),
+        ("sonnet[1m]", "sonnet[1m]"),
+        ("claude-sonnet-5[1m]", "sonnet[1m]"),
+        ("anthropic/claude-sonnet-5[1m]", "sonnet[1m]"),
+        ("haiku", "haiku"),
+        ("claude-haiku-4-5-20251001", "haiku"),
+    ],
+)
+def test_long_context_variants_of_2_1_197(name: str, value: str) -> None:
+    assert OLD.resolve(name).value == value
+
+
+def test_a_listed_variant_wins_over_another_without_its_mark_in_any_order() -> None:
+    plain, marked = Model("sonnet", "claude-s"), Model("sonnet[1m]", "claude-s[1m]")
+    for models in ([plain, marked], [marked, plain]):
+        assert Catalogue(models).resolve("sonnet") == plain
+        assert Catalogue(models).resolve("claude-s") == plain
+        assert Catalogue(models).resolve("sonnet[1m]") == marked
+
+
+def test_a_full_id_means_the_models_own_entry_not_default() -> None:
+    for version in (OLD, NEW):
+        default = version.resolve("default")
+        assert version.resolve(default.resolved).value.startswith("opus")
+
+
+def test_the_names_of_2_1_330() -> None:
+    assert NEW.names() == [
+        "claude-opus-5-5",
+        "claude-fable-5-2",
+        "claude-sonnet-5-5",
+        "claude-haiku-5-5",
+        "opus",
+        "fable",
+        "sonnet",
+        "haiku",
+        "claude-opus-4",
+        "claude-sonnet-4",
+        "claude-haiku-4",
+    ]
+
+
+def test_the_names_of_2_1_197() -> None:
+    assert OLD.names() == [
+        "claude-opus-4-8[1m]",
+        "claude-sonnet-5",
+        "claude-sonnet-5[1m]",
+        "claude-haiku-4-5-20251001",
+        "opus[1m]",
+        "sonnet",
+        "sonnet[1m]",
+        "haiku",
+        "claude-opus-4-8",
+        "opus",
+        "claude-opus-4",
+        "claude-sonnet-4",
+        "claude-haiku-4",
+    ]
+
+
+@pytest.mark.parametrize("version", [OLD, NEW], ids=["2.1.197", "2.1.330"])
+def test_every_listed_name_resolves(version: Catalogue) -> None:
+    assert {version.resolve(name).value for name in version.names()} == {
+        model.value for model in version.models if model.value != "default"
+    }
+
+
+def test_old_names_are_there_only_for_models_that_are() -> None:
+    only = Catalogue([Model("sonnet", "claude-sonnet-5")])
+    assert only.names() == ["claude-sonnet-5", "sonnet", "claude-sonnet-4"]
+    with pytest.raises(APIError):
+        only.resolve("claude-opus-4")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("gpt-4o", "sonnet"), ("openai/gpt-4o", "sonnet"), ("big", "opus"), ("old", "haiku")],
+)
+def test_aliases_stand_for_any_kind_of_name(name: str, value: str) -> None:
+    aliases = {"gpt-4o": "claude-sonnet-5-5", "big": "anthropic/opus", "old": "claude-haiku-4"}
+    assert catalogue(aliases=aliases).resolve(name).value == value
+
+
+def test_an_alias_may_have_a_prefix_of_its_own() -> None:
+    assert catalogue(aliases={"openai/gpt-4o": "opus"}).resolve("openai/gpt-4o").value == "opus"
+
+
+def test_aliases_are_listed_last() -> None:
+    assert catalogue(aliases={"gpt-4o": "sonnet"}).names() == [*NEW.names(), "gpt-4o"]
+
+
+def test_an_alias_cannot_take_a_models_own_name() -> None:
+    mine = catalogue(aliases={"opus": "haiku"})
+    assert mine.resolve("opus").value == "opus"
+    assert mine.names() == NEW.names()
+
+
+def test_an_alias_of_an_alias_is_unknown() -> None:
+    with pytest.raises(APIError, match=r"`one`"):
+        catalogue(aliases={"one": "two", "two": "opus"}).resolve("one")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gpt-4o", "openai/gpt-4o", "claude-opus-9", "opu", "opus ", "OPUS", "", "openai/", "opus[1m]"],
+)
+def test_a_name_that_is_not_known_is_refused_with_those_that_are(name: str) -> None:
+    with pytest.raises(APIError) as caught:
+        NEW.resolve(name)
+    error = caught.value
+    assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
+    assert f"`{name}`" in error.message
+    assert error.message.endswith(f"Available: {', '.join(NEW.names())}.")
+
+
+@calm
+@given(st.text(max_size=20))
+def test_a_name_is_never_guessed_at(name: str) -> None:
+    known = {*NEW.names(), "default"}
+    if name not in known:
+        with pytest.raises(APIError):
+            NEW.resolve(name)

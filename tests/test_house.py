@@ -1,0 +1,210 @@
+"""The house has floors: who may import whom, and how large a room may be."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = "claudeproxy"
+LONGEST = 350
+
+# From the ground up. A room is a module of the package, or a subpackage with all its modules.
+FLOORS = (
+    {"__init__", "conversation", "events", "errors", "settings"},
+    {"dialects", "catalogue", "cli"},
+    {"web"},
+    {"demo"},
+    {"service"},
+    {"tap", "command", "__main__"},
+)
+# Floors on which the rooms may use each other.
+SHARED = (FLOORS[0], FLOORS[-1])
+
+# What must work without a reactor, a clock or a socket.
+PURE = (
+    *("conversation", "events", "errors", "catalogue"),
+    *("dialects", "dialects.fields", "dialects.chat", "dialects.chat_answer"),
+    *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures"),
+)
+IMPURE = {
+    *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),
+    *("subprocess", "threading", "asyncio", "tempfile", "shutil", "pathlib", "random", "secrets"),
+}
+
+
+def names_of_modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+MODULES = dict(names_of_modules())
+
+
+def imported(source: str, module: str, *, is_package: bool = False) -> set[str]:
+    """The full names that a module's source imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                up = node.level - 1 if is_package else node.level
+                parents = module.split(".")
+                home = parents[: len(parents) - up]
+                base = ".".join([*home, base] if base else home)
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if full in MODULES else base)
+    return found
+
+
+GRAPH = {
+    module: imported(path.read_text("utf-8"), module, is_package=path.name == "__init__.py")
+    for module, path in MODULES.items()
+}
+
+
+def within(name: str) -> bool:
+    return name == PACKAGE or name.startswith(PACKAGE + ".")
+
+
+def room(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def floor(name: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room(name) in rooms)
+
+
+def inner_imports() -> Iterator[tuple[str, str]]:
+    for module, names in GRAPH.items():
+        yield from ((module, name) for name in sorted(names) if within(name))
+
+
+def everything_under(module: str) -> set[str]:
+    """All names that importing a module imports: through modules, and packages they lie in."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        waiting.extend(GRAPH.get(name, ()))
+        if within(name) and "." in name:
+            waiting.append(name.rpartition(".")[0])
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "names"),
+    [
+        ("import twisted.web.server", "claudeproxy.tap", {"twisted.web.server"}),
+        ("import claudeproxy.cli.lines as x", "claudeproxy.tap", {"claudeproxy.cli.lines"}),
+        ("from claudeproxy.cli import lines", "claudeproxy.tap", {"claudeproxy.cli.lines"}),
+        ("from claudeproxy.cli.lines import encode", "claudeproxy.tap", {"claudeproxy.cli.lines"}),
+        ("from claudeproxy import errors", "claudeproxy.tap", {"claudeproxy.errors"}),
+        ("from .cli import lines", "claudeproxy.tap", {"claudeproxy.cli.lines"}),
+        ("from . import errors, __version__", "claudeproxy.tap", {PACKAGE, "claudeproxy.errors"}),
+        ("from . import lines", "claudeproxy.cli.session", {"claudeproxy.cli.lines"}),
+        ("from ..errors import APIError", "claudeproxy.cli.session", {"claudeproxy.errors"}),
+        ("from .. import errors", "claudeproxy.cli.session", {"claudeproxy.errors"}),
+        ("def f():\n    from ..web import app", "claudeproxy.cli.pool", {"claudeproxy.web.app"}),
+    ],
+)
+def test_imports_are_understood(source: str, module: str, names: set[str]) -> None:
+    assert imported(source, module) == names
+
+
+def test_relative_imports_of_a_package_start_in_it() -> None:
+    assert imported("from ..errors import APIError", "claudeproxy.cli", is_package=True) == {
+        "claudeproxy.errors"
+    }
+    assert imported("from . import lines", "claudeproxy.cli", is_package=True) == {
+        "claudeproxy.cli.lines"
+    }
+
+
+def test_the_graph_is_of_the_whole_package() -> None:
+    assert "claudeproxy.errors" in GRAPH["claudeproxy.events"]
+    assert "claudeproxy.cli.session" in GRAPH["claudeproxy.cli.process"]
+    assert "twisted.internet.defer" in everything_under("claudeproxy.tap")
+
+
+def test_every_room_has_its_floor() -> None:
+    assert {room(module) for module in MODULES} == set().union(*FLOORS)
+
+
+def test_every_import_within_the_package_is_of_a_module_that_exists() -> None:
+    assert {name for _, name in inner_imports()} <= set(MODULES)
+
+
+def test_imports_go_down_or_stay_in_their_room() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, name in inner_imports()
+        if room(module) != room(name)
+        and floor(name) >= floor(module)
+        and not any({room(module), room(name)} <= rooms for rooms in SHARED)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("upper", ["claudeproxy.dialects", "claudeproxy.web"])
+def test_the_cli_knows_no_dialect_and_no_web(upper: str) -> None:
+    for module in MODULES:
+        if room(module) == "cli":
+            names = everything_under(module)
+            assert not {n for n in names if n == upper or n.startswith(upper + ".")}, module
+
+
+def test_only_tap_imports_the_service() -> None:
+    assert [module for module, name in inner_imports() if name == "claudeproxy.service"] == [
+        "claudeproxy.tap"
+    ]
+
+
+def test_the_demo_stands_by_itself() -> None:
+    allowed = {"claudeproxy.web.connections", "claudeproxy.errors"}
+    wrong = [
+        f"{module} imports {name}"
+        for module, name in inner_imports()
+        if room(module) == "demo" and room(name) != "demo" and name not in allowed
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_what_is_pure_stays_pure_all_the_way_down(module: str) -> None:
+    names = everything_under(f"{PACKAGE}.{module}")
+    assert f"{PACKAGE}.{module}" in MODULES
+    assert {name for name in names if name.split(".")[0] in IMPURE} == set()
+
+
+def test_no_module_is_longer_than_can_be_read() -> None:
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_twisted_stays_a_namespace_we_only_add_a_plugin_to() -> None:
+    assert not (ROOT / "twisted" / "__init__.py").exists()
+    assert not (ROOT / "twisted" / "plugins" / "__init__.py").exists()
+    assert [path.name for path in (ROOT / "twisted").rglob("*.py")] == ["claudeproxy_plugin.py"]
+
+
+def test_the_plugin_imports_only_service_maker() -> None:
+    source = (ROOT / "twisted" / "plugins" / "claudeproxy_plugin.py").read_text("utf-8")
+    statements = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
+    assert statements == ["from twisted.application.service import ServiceMaker"]

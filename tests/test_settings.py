@@ -1,0 +1,193 @@
+"""Settings from three places and their default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+
+from claudeproxy.settings import FIELDS, Settings, SettingsError, load
+
+
+# A value of each kind that is not the default: as text, as TOML, and what it becomes.
+KINDS = [
+    ("port", "80", "80", 80),
+    ("interface", "::1", '"::1"', "::1"),
+    ("demo", "true", "true", True),
+    ("pass_environment", "ONE, TWO", '["ONE", "TWO"]', ("ONE", "TWO")),
+    ("aliases", "a=opus, b=haiku", '{a = "opus", b = "haiku"}', {"a": "opus", "b": "haiku"}),
+    ("longest_retry", "2.5", "2.5", 2.5),
+    ("drain", "0", "0", 0.0),
+    ("body_limit", "1024", "1024", 1024),
+]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "config.toml"
+
+
+@pytest.fixture(autouse=True)
+def usual_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration folder without a file in it, instead of the user's own."""
+
+    def user_config_path(app: str) -> Path:
+        return tmp_path / "usual" / app
+
+    monkeypatch.setattr(platformdirs, "user_config_path", user_config_path)
+    folder = user_config_path("claudeproxy")
+    folder.mkdir(parents=True)
+    return folder
+
+
+def refused(given: dict[str, Any], environ: dict[str, str], file: Path | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(given, environ, file)
+    return str(caught.value)
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    assert load({}, {}) == Settings()
+    assert (Settings().port, Settings().interface) == (3456, "127.0.0.1")
+
+
+@pytest.mark.parametrize(("name", "text", "toml", "value"), KINDS)
+def test_each_kind_is_read_from_the_command_line(
+    name: str, text: str, toml: str, value: Any
+) -> None:
+    assert getattr(load({name: text}, {}), name) == value
+
+
+@pytest.mark.parametrize(("name", "text", "toml", "value"), KINDS)
+def test_each_kind_is_read_from_the_environment(
+    name: str, text: str, toml: str, value: Any
+) -> None:
+    assert getattr(load({}, {f"CLAUDEPROXY_{name.upper()}": text}), name) == value
+
+
+@pytest.mark.parametrize(("name", "text", "toml", "value"), KINDS)
+def test_each_kind_is_read_from_the_file(
+    config: Path, name: str, text: str, toml: str, value: Any
+) -> None:
+    config.write_text(f"{name} = {toml}\n", "utf-8")
+    assert getattr(load({}, {}, config), name) == value
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(config: Path) -> None:
+    config.write_text("port = 1\nbody_limit = 1024\ndrain = 1\nlongest_retry = 1\n", "utf-8")
+    environ = {"CLAUDEPROXY_PORT": "2", "CLAUDEPROXY_DRAIN": "2"}
+    settings = load({"port": "3"}, environ, config)
+    assert (settings.port, settings.drain, settings.longest_retry) == (3, 2.0, 1.0)
+    assert settings.start_timeout == Settings().start_timeout
+
+
+def test_the_usual_file_is_read_where_there_is_one(usual_place: Path) -> None:
+    (usual_place / "config.toml").write_text("port = 99\n", "utf-8")
+    assert load({}, {}).port == 99
+
+
+def test_variables_of_others_are_none_of_ours() -> None:
+    assert load({}, {"PORT": "1", "CLAUDE_PORT": "2", "PROXY_PORT": "3"}) == Settings()
+
+
+def test_every_default_is_a_value_that_could_be_given() -> None:
+    for name, field in FIELDS.items():
+        assert field.metadata["read"](field.default) == field.default, name
+
+
+def test_every_setting_has_help() -> None:
+    assert all(len(field.metadata["help"]) > 10 for field in FIELDS.values())
+
+
+def test_a_setting_that_does_not_exist_is_told_with_its_file(config: Path) -> None:
+    config.write_text("prot = 80\n", "utf-8")
+    assert refused({}, {}, config) == f"{config}: there is no setting 'prot'"
+
+
+def test_a_named_file_that_is_not_there_is_told(config: Path) -> None:
+    assert refused({}, {}, config).startswith(f"{config}: ")
+
+
+@pytest.mark.parametrize("content", [b"port =", b"\xff\xfe", b"port = 1\nport = 2\n"])
+def test_a_file_that_is_not_toml_is_told(config: Path, content: bytes) -> None:
+    config.write_bytes(content)
+    assert refused({}, {}, config).startswith(f"{config}: ")
+
+
+BAD_TEXTS = [
+    ("port", "http", None),
+    ("port", "-1", "must be a whole number from 0 to 65535"),
+    ("port", "65536", "must be a whole number from 0 to 65535"),
+    ("port", "1.5", None),
+    ("port", "", None),
+    ("demo", "maybe", "must be true or false"),
+    ("demo", "", "must be true or false"),
+    ("longest_retry", "soon", None),
+    ("longest_retry", "3601", "must be from 0 to 3600"),
+    ("longest_retry", "nan", "must be from 0 to 3600"),
+    ("longest_retry", "inf", "must be from 0 to 3600"),
+    ("start_timeout", "0", "must be from 1 to 600"),
+    ("body_limit", "10", "must be a whole number from 1024 to 1073741824"),
+    ("aliases", "opus", None),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "why"), BAD_TEXTS)
+def test_a_bad_option_is_told_by_its_name(name: str, text: str, why: str | None) -> None:
+    told = refused({name: text}, {})
+    where = f"--{name.replace('_', '-')}: "
+    assert told.startswith(where)
+    assert why is None or told == where + why
+
+
+@pytest.mark.parametrize(("name", "text", "why"), BAD_TEXTS)
+def test_a_bad_variable_is_told_by_its_name(name: str, text: str, why: str | None) -> None:
+    told = refused({}, {f"CLAUDEPROXY_{name.upper()}": text})
+    where = f"CLAUDEPROXY_{name.upper()}: "
+    assert told.startswith(where)
+    assert why is None or told == where + why
+
+
+@pytest.mark.parametrize(
+    ("name", "toml"),
+    [
+        ("port", "70000"),
+        ("port", "80.0"),
+        ("port", "inf"),
+        ("port", "true"),
+        ("port", "[80]"),
+        ("interface", "127"),
+        ("demo", "1"),
+        ("pass_environment", "5"),
+        ("pass_environment", "[5]"),
+        ("aliases", "5"),
+        ("aliases", "{mine = 5}"),
+        ("drain", "[]"),
+        ("drain", "nan"),
+        ("drain", "true"),
+        pytest.param("drain", "1" + "0" * 400, id="drain-too-large-for-a-float"),
+    ],
+)
+def test_a_bad_value_in_the_file_is_told_by_file_and_name(
+    config: Path, name: str, toml: str
+) -> None:
+    config.write_text(f"{name} = {toml}\n", "utf-8")
+    assert refused({}, {}, config).startswith(f"{config}: {name}: ")
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("1", True), ("true", True), ("YES", True), ("0", False), ("False", False), ("no", False)],
+)
+def test_the_words_for_yes_and_no(word: str, value: bool) -> None:
+    assert load({}, {"CLAUDEPROXY_DEMO": word}).demo is value
+
+
+def test_empty_names_in_a_list_are_dropped() -> None:
+    assert load({"pass_environment": " A,, B ,"}, {}).pass_environment == ("A", "B")
+
+
+def test_an_alias_may_hold_an_equals_sign() -> None:
+    assert load({"aliases": "a=b=c"}, {}).aliases == {"a": "b=c"}

@@ -1,0 +1,272 @@
+"""An exchange on a real Site over an in-memory connection, with a clock and a scripted pool."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Site
+
+from claudeproxy.catalogue import Catalogue, Model
+from claudeproxy.conversation import Conversation
+from claudeproxy.errors import rate_limited, unavailable
+from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
+from claudeproxy.web.app import App
+from claudeproxy.web.exchange import Patience
+from claudeproxy.web.guard import limited_request
+
+
+class FakeJob:
+    rung = "spawned"
+
+    def __init__(self) -> None:
+        self.did: list[str] = []
+
+    def cancel(self, reason: str) -> None:
+        self.did.append(f"cancel: {reason}")
+
+    def pauseProducing(self) -> None:
+        self.did.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.did.append("resume")
+
+
+class FakePool:
+    """Starts jobs that say what the test tells them to."""
+
+    def __init__(self) -> None:
+        self.conversations: list[Conversation] = []
+        self.jobs: list[FakeJob] = []
+        self.listener: Any = None
+
+    def start(self, conversation: Conversation, listener: Any) -> FakeJob:
+        self.conversations.append(conversation)
+        self.jobs.append(FakeJob())
+        self.listener = listener
+        return self.jobs[-1]
+
+    def say(self, *events: Event) -> None:
+        self.listener.received(list(events))
+
+
+class ExchangeTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.pool = FakePool()
+
+        async def catalogue() -> Catalogue:
+            return Catalogue([Model("sonnet", "claude-sonnet-9")])
+
+        self.app = App(
+            clock=self.clock,
+            pool=self.pool,  # type: ignore[arg-type]
+            catalogue=catalogue,
+            about=dict,
+            patience=Patience(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
+        )
+        site = Site(
+            self.app.router.resource(),
+            reactor=self.clock,
+            requestFactory=limited_request(1000),
+            parsePOSTFormSubmission=False,
+        )
+        site.startFactory()
+        self.addCleanup(site.stopFactory)
+        self.channel: Any = site.buildProtocol(None)
+        self.transport = StringTransport()
+        self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
+        self.channel.makeConnection(self.transport)
+
+    def post(self, **more: Any) -> None:
+        body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], **more}
+        self.send(json.dumps(body).encode())
+
+    def send(self, content: bytes) -> None:
+        self.channel.dataReceived(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
+        )
+
+    def sent(self) -> bytes:
+        """All that the client got since it was last asked."""
+        self.clock.advance(0)
+        data: bytes = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def gone(self) -> None:
+        self.channel.connectionLost(Failure(ConnectionError()))
+
+    def timers(self) -> int:
+        """Timers of the exchange; the site has one for its log's date."""
+        return len(self.clock.getDelayedCalls())
+
+    # Heads
+
+    def test_nothing_is_sent_before_the_answer_begins(self) -> None:
+        self.post(stream=True)
+        assert self.sent() == b""
+        self.pool.say(Started("m"))
+        assert self.sent().startswith(b"HTTP/1.1 200 OK\r\n")
+
+    def test_the_events_of_one_read_are_one_write(self) -> None:
+        self.post(stream=True)
+        self.pool.say(Started("m"))
+        self.sent()
+        self.pool.say(TextDelta("a"), TextDelta("b"))
+        chunk = self.sent()
+        size, _, rest = chunk.partition(b"\r\n")
+        assert len(rest) == int(size, 16) + 2
+        assert rest.count(b"data: ") == 2
+
+    def test_a_failure_before_the_answer_has_its_own_status(self) -> None:
+        for stream in (True, False):
+            self.post(stream=stream)
+            self.pool.say(Failed(rate_limited("Later.", 90)))
+            response = self.sent()
+            assert response.startswith(b"HTTP/1.1 429 ")
+            assert b"Retry-After: 90\r\n" in response
+            assert b'"message": "Later."' in response
+
+    def test_a_failure_after_its_beginning_is_a_frame_and_the_end(self) -> None:
+        self.post(stream=True)
+        self.pool.say(Started("m"), TextDelta("par"))
+        self.sent()
+        self.pool.say(TextDelta("t"), Failed(unavailable("Gone.")))
+        ending = self.sent()
+        assert ending.index(b'"content":"t"') < ending.index(b'data: {"error": {"message": "Gone."')
+        assert b"[DONE]" not in ending
+        assert ending.endswith(b"0\r\n\r\n")
+
+    def test_a_whole_answer_that_fails_halfway_has_a_status_too(self) -> None:
+        self.post()
+        self.pool.say(Started("m"), TextDelta("par"))
+        self.pool.say(Failed(unavailable("Gone.")))
+        assert self.sent().startswith(b"HTTP/1.1 503 ")
+
+    def test_a_whole_answer_says_its_length(self) -> None:
+        self.post()
+        self.pool.say(Started("m"), TextDelta("hi"), Finished("stop", Usage()))
+        head, _, body = self.sent().partition(b"\r\n\r\n")
+        assert b"Content-Length: %d" % len(body) in head
+        assert json.loads(body)["choices"][0]["message"]["content"] == "hi"
+
+    def test_nothing_is_left_when_it_is_done(self) -> None:
+        before = self.timers()
+        for stream in (True, False):
+            self.post(stream=stream)
+            self.pool.say(Started("m"), Finished("stop", Usage()))
+            self.sent()
+        # The idle timeout of the connection is Twisted's.
+        assert self.timers() == before
+        assert [job.did for job in self.pool.jobs] == [[], []]
+
+    # Silence
+
+    def test_a_silent_stream_gets_its_head_and_then_comments(self) -> None:
+        self.post(stream=True)
+        self.clock.advance(9.9)
+        assert self.sent() == b""
+        self.clock.advance(0.2)
+        held = self.sent()
+        assert held.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b": keep-alive\n\n" in held
+        self.clock.advance(15)
+        assert self.sent().count(b": keep-alive\n\n") == 1
+        self.pool.say(Started("m"), TextDelta("x"))
+        self.sent()
+        self.clock.advance(14)
+        assert self.sent() == b""
+
+    def test_no_beginning_is_a_504(self) -> None:
+        self.post()
+        self.clock.advance(60)
+        assert self.sent().startswith(b"HTTP/1.1 504 ")
+        assert self.pool.jobs[0].did == ["cancel: it said nothing for too long"]
+
+    def test_a_stall_ends_a_stream_with_an_error(self) -> None:
+        self.post(stream=True)
+        self.pool.say(Started("m"), TextDelta("x"))
+        for _ in range(3):
+            self.clock.advance(29)
+            self.pool.say(TextDelta("x"))
+        self.sent()
+        self.clock.advance(30)
+        assert b"No answer came in time" in self.sent()
+        assert self.pool.jobs[0].did == ["cancel: it said nothing for too long"]
+
+    def test_an_answer_without_end_is_ended(self) -> None:
+        self.post(stream=True)
+        self.pool.say(Started("m"))
+        for _ in range(15):
+            self.clock.advance(20)
+            self.pool.say(TextDelta("x"))
+        assert b"The answer took too long" in self.sent()
+        assert self.pool.jobs[0].did == ["cancel: it took too long"]
+
+    # Clients
+
+    def test_a_client_that_goes_away_cancels_the_job(self) -> None:
+        before = self.timers()
+        self.post(stream=True)
+        self.pool.say(Started("m"), TextDelta("x"))
+        self.gone()
+        assert self.pool.jobs[0].did == ["cancel: the client went away"]
+        assert self.timers() <= before
+
+    def test_a_client_that_goes_away_before_the_answer_does_too(self) -> None:
+        self.post()
+        self.gone()
+        assert self.pool.jobs[0].did == ["cancel: the client went away"]
+
+    def test_a_slow_reader_pauses_the_worker_and_is_not_a_stall(self) -> None:
+        self.post(stream=True)
+        self.pool.say(Started("m"), TextDelta("x"))
+        self.clock.advance(0)
+        producer: Any = self.transport.producer
+        producer.pauseProducing()
+        self.clock.advance(100)
+        assert self.pool.jobs[0].did == ["pause"]
+        producer.resumeProducing()
+        assert self.pool.jobs[0].did == ["pause", "resume"]
+        self.clock.advance(29)
+        assert self.pool.jobs[0].did == ["pause", "resume"]
+
+    def test_a_fault_of_ours_is_told_and_ends_the_job(self) -> None:
+        self.post(stream=True)
+        self.pool.say(Started("m"))
+        self.pool.say(TextDelta(object()))  # type: ignore[arg-type]
+        assert b"see its log" in self.sent()
+        assert self.pool.jobs[0].did == ["cancel: a fault of the proxy's"]
+        assert len(self.flushLoggedErrors(TypeError)) == 1
+
+    # Bodies
+
+    def test_a_body_over_the_limit_is_read_and_refused(self) -> None:
+        self.send(b"x" * 1001)
+        assert self.sent().startswith(b"HTTP/1.1 413 ")
+
+    def test_a_body_far_over_the_limit_is_not_even_read(self) -> None:
+        self.channel.dataReceived(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
+            + b"x" * 4001
+        )
+        assert self.transport.disconnecting
+        assert self.sent() == b""
+
+    def test_stopping_refuses_new_ones_and_waits_for_old_ones(self) -> None:
+        self.post(stream=True)
+        drained = self.app.drain()
+        self.assertNoResult(drained)
+        self.pool.say(Started("m"), Finished("stop", Usage()))
+        self.sent()
+        self.successResultOf(drained)
+        self.post()
+        refused = self.sent()
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 5\r\n" in refused
