@@ -30,5 +30,5 @@ def main() -> None:
             sys.stderr.write(USAGE)
             sys.exit(2)
     # No pid file: a server in the foreground is not looked for by one.
-    sys.argv[1:] = ["--nodaemon", "--pidfile=", "claudeproxy", *arguments]
+    sys.argv[:] = ["claudeproxy", "--nodaemon", "--pidfile=", "claudeproxy", *arguments]
     twistd.run()

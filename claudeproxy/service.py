@@ -143,7 +143,6 @@ class ProxyService(Service):
         directory = Path(
             self._settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
         )
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return launch.Launch(
             cli=self._cli,
             env=launch.environment(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,20 @@ class SettingsError(Exception):
 
 def _number(low: float, high: float) -> Callable[[Any], float]:
     def read(value: Any) -> float:
-        number = float(value)
-        if isinstance(value, bool) or not low <= number <= high:
-            raise ValueError(f"must be from {low:g} to {high:g}")
-        return number
+        with suppress(ValueError, TypeError, OverflowError):
+            if not isinstance(value, bool) and low <= float(value) <= high:
+                return float(value)
+        raise ValueError(f"must be a number from {low:g} to {high:g}")
 
     return read
 
 
 def _whole(low: int, high: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
-        if isinstance(value, (bool, float)):
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        number = int(value)
-        if not low <= number <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return number
+        with suppress(ValueError, TypeError):
+            if not isinstance(value, (bool, float)) and low <= int(value) <= high:
+                return int(value)
+        raise ValueError(f"must be a whole number from {low} to {high}")
 
     return read
 
@@ -157,7 +156,7 @@ def load(
 def _read(name: str, value: Any, where: str) -> Any:
     try:
         return FIELDS[name].metadata["read"](value)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError) as error:
         raise SettingsError(f"{where}: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 from pathlib import Path
@@ -55,10 +56,11 @@ def _check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.interface, settings.port))
         except OSError as error:
+            hint = " Does claudeproxy run already? --port names another port."
             # A UsageError would be preceded by all options; this is no mistake in them.
             raise SystemExit(
                 f"claudeproxy: cannot listen on {settings.interface} port {settings.port}: "
-                f"{error.strerror}. Does claudeproxy run already? --port names another port."
+                f"{error.strerror}.{hint if error.errno == errno.EADDRINUSE else ''}"
             ) from None
 
 

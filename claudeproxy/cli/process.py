@@ -73,6 +73,9 @@ class Worker(ProcessProtocol):
 
     def start(self, ready_within: float) -> None:
         """Spawn the process; `ready` fails unless it is initialised in so many seconds."""
+        for place in (self._launch.directory, self._launch.scratch):
+            # Whoever cleans temporary folders may have taken them away meanwhile.
+            os.makedirs(place, mode=0o700, exist_ok=True)
         self._tmp = tempfile.mkdtemp(dir=self._launch.scratch)
         argv = self._launch.argv()
         self._reactor.spawnProcess(
