@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from .conversation import Limits
 from .errors import model_not_found
 
 
@@ -24,6 +25,7 @@ ORIGINAL_NAMES = {
 # What clients put in front of a model's name to choose a provider.
 PREFIXES = ("openai/", "anthropic/", "claude-code-cli/", "claude-max/")
 DEFAULT = "default"
+LEAST_BUDGET = 1024
 # The CLI's mark of a variant with a context window of a million tokens. 2.1.197 lists some models
 # in this variant only.
 LONG_CONTEXT = "[1m]"
@@ -31,11 +33,21 @@ LONG_CONTEXT = "[1m]"
 
 @attrs.frozen
 class Model:
-    """One model of the CLI's: `value` is the CLI's short name, `resolved` Anthropic's full id."""
+    """One model of the CLI's: `value` is the CLI's short name, `resolved` Anthropic's full id.
+
+    adaptive: it decides itself how much to think, so thinking needs no budget of tokens.
+    """
 
     value: str
     resolved: str
     efforts: tuple[str, ...] = ()
+    adaptive: bool = True
+
+    def fit(self, limits: Limits) -> Limits:
+        """The limits for an answer of this model's."""
+        # The API wants a budget of 1024 and more tokens to answer with (seen as a 400 on 2.1.197).
+        no_room = not self.adaptive and (limits.max_tokens or LEAST_BUDGET + 1) <= LEAST_BUDGET
+        return attrs.evolve(limits, model=self.value, thinking=limits.thinking and not no_room)
 
 
 def models_from_initialize(listed: Iterable[Mapping[str, Any]]) -> tuple[Model, ...]:
@@ -45,6 +57,7 @@ def models_from_initialize(listed: Iterable[Mapping[str, Any]]) -> tuple[Model, 
             value=entry["value"],
             resolved=str(entry.get("resolvedModel") or entry["value"]),
             efforts=tuple(entry.get("supportedEffortLevels") or ()),
+            adaptive=bool(entry.get("supportsAdaptiveThinking")),
         )
         for entry in listed
         if isinstance(entry.get("value"), str)

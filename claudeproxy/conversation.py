@@ -7,6 +7,8 @@ change on a live process (seen on 2.1.197 and 2.1.330).
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -49,13 +51,15 @@ class Limits:
     """What bounds one answer.
 
     model: the name to give to the CLI. max_tokens: None leaves the CLI's own limit.
-    effort: one of the CLI's effort levels, None for the model's default.
+    effort: one of the CLI's effort levels, None for the model's default. thinking: whether the
+    model may think before it answers.
     """
 
     model: str
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     effort: str | None = None
+    thinking: bool = True
 
 
 @attrs.frozen
@@ -81,3 +85,30 @@ def alternate(turns: Iterable[Turn]) -> tuple[Turn, ...]:
         else:
             merged.append(turn)
     return tuple(merged)
+
+
+def digest(profile: Profile, turns: Iterable[Turn]) -> bytes:
+    """A hash over a profile and the turns so far: equal for equal conversations only.
+
+    An assistant turn counts as what a client can send back: its text and its tool calls, no
+    thinking, no white space at the ends.
+    """
+    said = [
+        profile.system,
+        [[tool.name, tool.description, tool.input_schema] for tool in profile.tools],
+        profile.output_schema,
+        [[turn.role, *_as_sent_back(turn)] for turn in turns],
+    ]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode("ascii")).digest()
+
+
+def _as_sent_back(turn: Turn) -> Iterable[Any]:
+    if turn.role == "user":
+        return [dict(block) for block in turn.blocks]
+    text = "".join(block["text"] for block in turn.blocks if block["type"] == "text")
+    calls = [
+        [block["id"], block["name"], block["input"]]
+        for block in turn.blocks
+        if block["type"] == "tool_use"
+    ]
+    return [text.strip(), *calls]

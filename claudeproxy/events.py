@@ -86,9 +86,13 @@ class Finished:
 
 @attrs.frozen
 class Failed:
-    """The answer will not be completed; nothing follows."""
+    """The answer will not be completed; nothing follows.
+
+    worker_lost: it was no fault of the request or of the API, and another worker may do better.
+    """
 
     error: APIError
+    worker_lost: bool = False
 
 
 Event: TypeAlias = (

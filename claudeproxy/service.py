@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import platformdirs
 from twisted.application.service import Service
 from twisted.internet import defer
@@ -27,10 +28,11 @@ from twisted.web.server import Site
 from . import __version__
 from .catalogue import Catalogue, models_from_initialize
 from .cli import launch
-from .cli.pool import Pool
+from .cli.pool import Pool, PoolSettings
 from .cli.session import Ready
 from .demo.service import DemoService
 from .errors import APIError
+from .metrics import Metrics
 from .settings import Settings
 from .web.app import App
 from .web.connections import Connections
@@ -76,12 +78,15 @@ class ProxyService(Service):
         self._asking = DeferredLock()
         self._scratch = ""
         self.demo = DemoService(reactor) if settings.demo else None
-        self.pool = Pool(reactor, self._find_launch, settings.longest_retry, settings.start_timeout)
+        self.metrics = Metrics()
+        chosen = {field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)}
+        self.pool = Pool(reactor, self._find_launch, PoolSettings(**chosen), self.metrics)
         self._app = App(
             clock=reactor,
             pool=self.pool,
             catalogue=self._catalogue,
             about=self._about,
+            metrics=self.metrics.exposition,
             patience=Patience(
                 first_token=settings.first_token_timeout,
                 stall=settings.stall_timeout,

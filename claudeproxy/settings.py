@@ -93,6 +93,23 @@ class Settings:
     aliases: Mapping[str, str] = _setting(
         {}, _aliases, "your own model names, as name=model, separated by commas"
     )
+    spares: int = _setting(
+        1, _whole(0, 16), "how many processes wait, blank, for a new system prompt"
+    )
+    workers: int = _setting(8, _whole(1, 256), "most CLI processes at a time (each about 130 MB)")
+    idle_workers: int = _setting(4, _whole(0, 256), "most processes kept for what may come")
+    idle_time: float = _setting(600.0, _number(1, 86400), "how long an unused process is kept")
+    worker_turns: int = _setting(
+        500, _whole(1, 1_000_000), "after how many turns a process is replaced"
+    )
+    worker_memory: int = _setting(
+        700 * 1024 * 1024, _whole(1024, 1024**4), "above what size a process is replaced"
+    )
+    recycling: bool = _setting(
+        True, _flag, "use a process again by /clear, which leaves a short note in the prompt"
+    )
+    queue: int = _setting(64, _whole(0, 100_000), "most requests that wait for a process")
+    queue_wait: float = _setting(60.0, _number(0, 3600), "longest wait for a process")
     longest_retry: float = _setting(
         5.0, _number(0, 3600), "longest wait before a retry of the CLI's that is waited for"
     )

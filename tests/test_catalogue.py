@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claudeproxy.catalogue import Catalogue, Model, models_from_initialize
+from claudeproxy.conversation import Limits
 from claudeproxy.errors import APIError
 
 
@@ -47,7 +48,7 @@ def test_models_are_read_as_2_1_197_lists_them() -> None:
         Model("opus[1m]", "claude-opus-4-8[1m]", EFFORTS),
         Model("sonnet", "claude-sonnet-5", EFFORTS),
         Model("sonnet[1m]", "claude-sonnet-5[1m]", EFFORTS),
-        Model("haiku", "claude-haiku-4-5-20251001", ()),
+        Model("haiku", "claude-haiku-4-5-20251001", (), adaptive=False),
     )
 
 
@@ -62,7 +63,7 @@ def test_models_are_read_as_2_1_330_lists_them() -> None:
 
 
 def test_an_entry_without_a_full_id_goes_by_its_short_name() -> None:
-    assert models_from_initialize([{"value": "opus"}]) == (Model("opus", "opus"),)
+    assert models_from_initialize([{"value": "opus"}]) == (Model("opus", "opus", adaptive=False),)
 
 
 def test_an_entry_without_a_name_is_left_out() -> None:
@@ -225,3 +226,16 @@ def test_a_name_is_never_guessed_at(name: str) -> None:
     if name not in known:
         with pytest.raises(APIError):
             NEW.resolve(name)
+
+
+@pytest.mark.parametrize(
+    ("adaptive", "max_tokens", "thinking"),
+    [(True, 5, True), (False, 1024, False), (False, 1025, True), (False, None, True)],
+)
+def test_a_model_with_a_budget_needs_room_to_think(
+    adaptive: bool, max_tokens: int | None, thinking: bool
+) -> None:
+    model = Model("haiku", "claude-haiku-4-5", adaptive=adaptive)
+    assert model.fit(Limits("what the client said", max_tokens)) == Limits(
+        "haiku", max_tokens, thinking=thinking
+    )

@@ -11,11 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "claudeproxy"
-LONGEST = 350
+LONGEST = 400
 
 # From the ground up. A room is a module of the package, or a subpackage with all its modules.
 FLOORS = (
-    {"__init__", "conversation", "events", "errors", "settings"},
+    {"__init__", "conversation", "events", "errors", "settings", "metrics", "timers"},
     {"dialects", "catalogue", "cli"},
     {"web"},
     {"demo"},
@@ -29,7 +29,7 @@ SHARED = (FLOORS[0], FLOORS[-1])
 PURE = (
     *("conversation", "events", "errors", "catalogue"),
     *("dialects", "dialects.fields", "dialects.chat", "dialects.chat_answer"),
-    *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures"),
+    *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.roster"),
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

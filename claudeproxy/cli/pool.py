@@ -1,56 +1,60 @@
-"""Which worker serves which conversation.
+"""The CLI processes of this server, and the requests that wait for one.
 
-For now: each request has a process of its own, which is stopped when the answer is complete.
+The decisions are the Roster's; here are the processes, the queue and the timers. Spares are made
+only while nobody waits for a first token: starting a process costs a second of CPU that a live
+request wants more.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from ..conversation import Conversation, Profile
-from ..errors import APIError, unavailable, upstream_failed
+from ..errors import APIError, rate_limited, unavailable, upstream_failed
 from ..events import Failed
+from ..metrics import Metrics
+from ..timers import Timers
+from .job import Job
 from .launch import Launch
 from .process import Listener, Worker
-from .session import Ready
+from .roster import Activity, Placement, Roster, Seat
+from .session import Ready, TurnOver
 
 
-@implementer(IPushProducer)
-class Job:
-    """One conversation being answered. To the client's connection it is the producer."""
+# An interrupted turn is over within 50 ms (seen on both versions).
+SETTLE_WITHIN = 5.0
+# Spares are not made before it has been quiet for so long.
+QUIET = 0.3
+# How fast averages follow.
+LEARNING = 0.3
 
-    def __init__(self, pool: Pool, worker: Worker, rung: str) -> None:
-        """rung: how the worker was found, for the client to see."""
-        self.rung = rung
-        self._pool = pool
-        self._worker = worker
 
-    def cancel(self, reason: str) -> None:
-        """The answer is not wanted any more: no token is spent on it from now on."""
-        self._pool.release(self._worker, reason)
+@attrs.frozen
+class PoolSettings:
+    """The pool's part of the settings; times in seconds, memory in bytes."""
 
-    def pauseProducing(self) -> None:
-        """The client reads slowly."""
-        self._worker.pause()
-
-    def resumeProducing(self) -> None:
-        """The client has caught up."""
-        self._worker.resume()
-
-    def stopProducing(self) -> None:
-        """The client has gone."""
-        self.cancel("the client went away")
+    spares: int
+    workers: int
+    idle_workers: int
+    idle_time: float
+    worker_turns: int
+    worker_memory: int
+    recycling: bool
+    queue: int
+    queue_wait: float
+    start_timeout: float
+    longest_retry: float
 
 
 class Pool:
-    """All CLI processes of this server."""
+    """Finds a worker for each conversation."""
 
     log = Logger()
 
@@ -58,79 +62,320 @@ class Pool:
         self,
         reactor: Any,
         find_launch: Callable[[], Launch],
-        longest_retry: float,
-        start_timeout: float,
+        settings: PoolSettings,
+        metrics: Metrics,
     ) -> None:
-        """find_launch: raises APIError while there is no CLI; asked again until there is one.
-
-        longest_retry, start_timeout: seconds, as in the settings.
-        """
+        """find_launch: raises APIError while there is no CLI; asked again until there is one."""
         self._reactor = reactor
         self._find_launch = find_launch
         self._launch: Launch | None = None
-        self._longest_retry = longest_retry
-        self._start_timeout = start_timeout
-        self._workers: set[Worker] = set()
+        self._settings = settings
+        self._metrics = metrics
+        self._roster = Roster(settings.workers, settings.recycling)
+        self._workers: dict[Worker, Seat] = {}
+        self._jobs: dict[Worker, Job] = {}
+        self._queue: list[Job] = []
+        self._beginning: set[Job] = set()
+        self._timers = Timers(reactor)
+        self._cores = os.cpu_count() or 1
+        self._model = ""
+        # Seconds that a process takes to start, and that a turn takes on one that is warm.
+        self._starting = 1.0
+        self._turn = float("inf")
         self._stopping = False
+        metrics.watch(
+            {
+                activity.value: lambda activity=activity: self._roster.count(activity)  # type: ignore[misc]
+                for activity in Activity
+            },
+            lambda: len(self._queue),
+        )
 
     # What the rest of the house asks
 
     def start(self, conversation: Conversation, listener: Listener) -> Job:
-        """Have a conversation answered; raises APIError if no process can be started.
+        """Have a conversation answered; raises APIError if there is no room for it.
 
         Whatever goes wrong later reaches the listener as Failed.
         """
-        worker = self._spawn(conversation.profile, conversation.limits.model)
-        worker.on_turn_over = lambda over: self.release(worker, "its turn is over")
-
-        def ready(_: Ready) -> None:
-            worker.ask(conversation.turns, conversation.limits, listener)
-
-        def failed(failure: Failure) -> None:
-            listener.received([Failed(_as_error(failure))])
-
-        worker.ready.addCallbacks(ready, failed)
-        worker.ready.addErrback(lambda failure: self.log.failure("asking a worker", failure))
-        return Job(self, worker, "spawned")
+        self._refuse_if_stopping()
+        self._launch = self._launch or self._find_launch()
+        if len(self._queue) >= self._settings.queue:
+            self._metrics.refused()
+            raise rate_limited("Too many requests wait already.", retry_after=5)
+        job = Job(self, conversation, listener, self._reactor.seconds())
+        self._enqueue(job)
+        self._arrange()
+        return job
 
     async def introduce(self) -> Ready:
         """What the CLI says of itself: its models and account; costs no token.
 
-        Raises APIError if the CLI does not start.
+        Raises APIError if the CLI does not start. The process stays, for conversations without a
+        system prompt.
         """
-        worker = self._spawn(Profile(), "")
-        try:
-            return await worker.ready
-        finally:
-            self.release(worker, "only asked for its models")
+        self._refuse_if_stopping()
+        self._launch = self._launch or self._find_launch()
+        seat = self._roster.add_blank(self._reactor.seconds())
+        seat.activity = Activity.BUSY
+        worker = self._spawn(seat)
+        worker.initialize(Profile(), self._settings.start_timeout)
+        # Whoever asks may lose interest; the process must not notice.
+        told: Deferred[Ready] = Deferred()
+
+        def ready(result: Ready) -> None:
+            self._fresh(worker, Profile())
+            told.callback(result)
+
+        worker.ready.addCallbacks(ready, told.errback)
+        return await told
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """The job's answer is not wanted any more."""
+        self._forget(job)
+        worker, job.worker = job.worker, None
+        if worker is not None and self._jobs.get(worker) is job:
+            del self._jobs[worker]
+            if worker.ready.called:
+                worker.interrupt()
+                self._roster.finishing(self._workers[worker], job.conversation, None)
+                self._expect_idle(worker)
+        self._arrange()
 
     def stop(self) -> Deferred[None]:
         """End every process; fires when all are gone. Nothing starts from now on."""
         self._stopping = True
         error = unavailable("The server is stopping.", retry_after=5)
+        for job in list(self._queue):
+            self._forget(job)
+            job.received([Failed(error)])
+        self._timers.close()
         ended = [worker.stop("the server stops", error) for worker in list(self._workers)]
         return gatherResults(ended).addCallback(lambda _: None)
 
-    # How it is done
+    # What jobs tell
 
-    def release(self, worker: Worker, reason: str) -> None:
-        """The worker has done what it was started for, or is no longer wanted."""
-        worker.interrupt()
+    def answer_began(self, job: Job) -> None:
+        """The first event of the job's answer is there."""
+        self._beginning.discard(job)
+        self._metrics.began(self._reactor.seconds() - job.since)
+        self._timers.start("spare", QUIET, self._refill)
+
+    def answer_ended(self, job: Job) -> None:
+        """The client has all of the answer; the worker will be idle in a moment."""
+        if job.worker is not None:
+            seat = self._workers[job.worker]
+            self._roster.finishing(seat, job.conversation, job.answer)
+            self._timers.start(
+                job.worker, SETTLE_WITHIN, self._retire, job.worker, "did not settle"
+            )
+
+    def retry(self, job: Job) -> None:
+        """The job lost its worker before it had an answer: it gets another one, once."""
+        if self._stopping:
+            job.retried = True
+            job.received([Failed(unavailable("The server is stopping.", retry_after=5))])
+            return
+        job.retried = True
+        job.worker = None
+        self._metrics.retried()
+        self._enqueue(job)
+        self._arrange()
+
+    # The queue
+
+    def _enqueue(self, job: Job) -> None:
+        self._queue.append(job)
+        self._beginning.add(job)
+        self._timers.start(job, self._settings.queue_wait, self._waited_too_long, job)
+
+    def _waited_too_long(self, job: Job) -> None:
+        self._forget(job)
+        self._metrics.refused()
+        error = rate_limited("No worker became free in time.", retry_after=5)
+        job.received([Failed(error)])
+
+    def _forget(self, job: Job) -> None:
+        """The job waits no more, for whatever reason."""
+        self._beginning.discard(job)
+        if job in self._queue:
+            self._queue.remove(job)
+        self._timers.cancel(job)
+
+    def _arrange(self) -> None:
+        """Give workers to those who wait, first come first served, and then see to spares."""
+        now = self._reactor.seconds()
+        for job in list(self._queue):
+            placement = self._roster.place(
+                job.conversation, now, may_spawn=self._worth_a_process(job, now)
+            )
+            if placement is not None:
+                self._forget(job)
+                self._beginning.add(job)
+                self._run(job, placement)
+        self._timers.start("spare", QUIET, self._refill)
+
+    def _worth_a_process(self, job: Job, now: float) -> bool:
+        """Whether to start a process rather than wait for one that is busy or on its way.
+
+        Processes that start at the same time share the cores, so more of them at once would make
+        nobody's sooner, and would slow down the warm ones.
+        """
+        starting = sum(not worker.ready.called for worker in self._jobs)
+        busy = self._roster.serves(job.conversation)
+        if not busy:
+            return starting < self._cores
+        left = self._starting - (now - job.since)
+        ahead = self._queue.index(job) + 1
+        if left > 0 and self._turn * ahead / busy <= left:
+            self._timers.start("queue", left, self._arrange)
+            return False
+        return starting == 0
+
+    # Workers
+
+    def _run(self, job: Job, placement: Placement) -> None:
+        job.rung = placement.rung
+        self._model = job.conversation.limits.model
+        self._metrics.placed(placement.rung)
+        if placement.instead_of is not None:
+            self._retire(self._at(placement.instead_of), "evicted")
+        try:
+            worker = (
+                self._spawn(placement.seat)
+                if placement.rung == "spawned"
+                else self._at(placement.seat)
+            )
+        except APIError as error:
+            self._roster.remove(placement.seat)
+            job.received([Failed(error)])
+            return
+        self._timers.cancel(worker)
+        self._jobs[worker] = job
+        job.worker = worker
+        began = self._reactor.seconds()
+
+        def ask(_: object) -> None:
+            if placement.rung == "spawned":
+                self._starting = self._learn(self._starting, self._reactor.seconds() - began)
+            if self._jobs.get(worker) is job:
+                limits = job.conversation.limits
+                worker.ask(placement.turns, limits, job, clear=placement.clear)
+            else:
+                self._fresh(worker, job.conversation.profile)
+            if self._queue:
+                self._arrange()
+
+        def failed(failure: Failure) -> None:
+            if self._jobs.pop(worker, None) is job:
+                job.received([Failed(_as_error(failure), worker_lost=True)])
+
+        if not worker.blank:
+            ask(None)
+            return
+        worker.initialize(job.conversation.profile, self._settings.start_timeout)
+        worker.ready.addCallbacks(ask, failed)
+        worker.ready.addErrback(lambda failure: self.log.failure("asking a worker", failure))
+
+    def _spawn(self, seat: Seat) -> Worker:
+        assert self._launch is not None
+        worker = Worker(self._reactor, self._launch, self._settings.longest_retry, self._model)
+        try:
+            worker.start()
+        except OSError as error:
+            self._roster.remove(seat)
+            self.log.failure("starting a CLI")
+            raise unavailable("The CLI could not be started; see the log.") from error
+        self._workers[worker] = seat
+        worker.on_turn_over = lambda over: self._turn_over(worker, over)
+        worker.on_ended = lambda reason: self._ended(worker, reason)
+        return worker
+
+    def _at(self, seat: Seat) -> Worker:
+        return next(worker for worker, its in self._workers.items() if its is seat)
+
+    def _turn_over(self, worker: Worker, over: TurnOver) -> None:
+        """The worker is idle; it may serve another conversation."""
+        seat = self._workers[worker]
+        now = self._reactor.seconds()
+        job = self._jobs.pop(worker, None)
+        if job is not None:
+            job.worker = None
+            if job.rung in ("continued", "recycled"):
+                self._turn = self._learn(self._turn, now - seat.since)
+        self._roster.idle(seat, now, clean=over.clean)
+        self._rest(worker, seat)
+        self._arrange()
+
+    def _fresh(self, worker: Worker, profile: Profile) -> None:
+        """The worker is ready, and the one it was made ready for does not need it (any more)."""
+        seat = self._workers.get(worker)
+        if seat is not None and seat in self._roster.seats:
+            self._roster.fresh(seat, profile, self._reactor.seconds())
+            self._rest(worker, seat)
+            self._arrange()
+
+    def _learn(self, known: float, seconds: float) -> float:
+        return known + LEARNING * (seconds - known) if known < float("inf") else seconds
+
+    def _rest(self, worker: Worker, seat: Seat) -> None:
+        """Keep an idle worker, or not."""
+        self._timers.cancel(worker)
+        if seat.turns >= self._settings.worker_turns:
+            self._retire(worker, "served its turns")
+        elif worker.memory() >= self._settings.worker_memory:
+            self._retire(worker, "grew too large")
+        else:
+            self._timers.start(
+                worker, self._settings.idle_time, self._retire, worker, "idle for long"
+            )
+        idle = [at for at in self._roster.seats if at.activity is Activity.IDLE]
+        if len(idle) > self._settings.idle_workers and not self._queue:
+            self._retire(self._at(min(idle, key=lambda at: at.since)), "surplus")
+
+    def _expect_idle(self, worker: Worker) -> None:
+        """The CLI is about to say that its turn is over."""
+        self._timers.start(worker, SETTLE_WITHIN, self._retire, worker, "did not settle")
+
+    def _retire(self, worker: Worker, reason: str) -> None:
+        """The worker serves no one from now on."""
+        self._timers.cancel(worker)
+        seat = self._workers.get(worker)
+        if seat is not None:
+            self._roster.remove(seat)
         worker.stop(reason).addErrback(lambda failure: self.log.failure("stopping", failure))
 
-    def _spawn(self, profile: Profile, model: str) -> Worker:
+    def _ended(self, worker: Worker, reason: str) -> None:
+        """The worker's process is gone."""
+        self._timers.cancel(worker)
+        self._jobs.pop(worker, None)
+        self._roster.remove(self._workers.pop(worker))
+        self._metrics.retired(reason)
+        self.log.info("A CLI process ended: {reason}", reason=reason)
+        if not self._stopping:
+            self._arrange()
+
+    # Spares
+
+    def _refill(self) -> None:
+        """Start a spare if one is missing and no request could use the time better."""
+        roster = self._roster
+        missing = roster.count(Activity.BLANK) < self._settings.spares
+        room = len(roster.seats) < self._settings.workers
+        if self._stopping or self._launch is None or not missing or not room:
+            return
+        if self._queue or self._beginning:
+            return
+        try:
+            self._spawn(roster.add_blank(self._reactor.seconds()))
+        except APIError:
+            return
+        # One at a time: the next one when this one is likely to be up.
+        self._timers.start("spare", self._starting, self._refill)
+
+    def _refuse_if_stopping(self) -> None:
         if self._stopping:
             raise unavailable("The server is stopping.", retry_after=5)
-        self._launch = self._launch or self._find_launch()
-        worker = Worker(self._reactor, self._launch, self._longest_retry, model)
-        try:
-            worker.start(self._start_timeout)
-        except OSError as error:
-            raise unavailable(f"The CLI could not be started: {error}") from error
-        self._workers.add(worker)
-        worker.on_ended = lambda reason: self._workers.discard(worker)
-        worker.initialize(profile)
-        return worker
 
 
 def _as_error(failure: Failure) -> APIError:

@@ -7,15 +7,16 @@ timers and its temporary directory.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +24,7 @@ from twisted.python.failure import Failure
 from ..conversation import Limits, Profile, Turn
 from ..errors import APIError, timed_out, upstream_failed
 from ..events import Event, Failed
+from ..timers import Timers
 from .launch import Launch
 from .session import Broken, Notice, Ready, Session, State, TurnOver
 
@@ -64,15 +66,15 @@ class Worker(ProcessProtocol):
         self._transport: Any = None
         self._tmp = ""
         self._stderr = b""
-        self._timers: dict[str, IDelayedCall] = {}
+        self._timers = Timers(reactor)
         self._stopped: list[Deferred[None]] = []
         self._reason = ""
         self.alive = False
 
     # What the owner asks
 
-    def start(self, ready_within: float) -> None:
-        """Spawn the process; `ready` fails unless it is initialised in so many seconds."""
+    def start(self) -> None:
+        """Spawn the process; it waits, blank, for `initialize`. Raises OSError."""
         for place in (self._launch.directory, self._launch.scratch):
             # Whoever cleans temporary folders may have taken them away meanwhile.
             os.makedirs(place, mode=0o700, exist_ok=True)
@@ -86,17 +88,22 @@ class Worker(ProcessProtocol):
             path=self._launch.directory,
         )
         self.alive = True
-        self._after("ready", ready_within, self._not_ready)
 
-    def initialize(self, profile: Profile) -> None:
-        """Fix what the process is for; `ready` fires when it is."""
+    def initialize(self, profile: Profile, within: float) -> None:
+        """Fix what the process is for; `ready` fires when it is, or fails after so many seconds."""
+        self._timers.start("ready", within, self._not_ready)
         self.session.initialize(profile)
         self._write()
 
-    def ask(self, turns: Sequence[Turn], limits: Limits, listener: Listener) -> None:
-        """Have `turns` answered to `listener`; the worker must be ready and idle."""
+    def ask(
+        self, turns: Sequence[Turn], limits: Limits, listener: Listener, *, clear: bool = False
+    ) -> None:
+        """Have `turns` answered to `listener`; the worker must be ready and idle.
+
+        clear: what it remembers of earlier turns is forgotten first.
+        """
         self._listener = listener
-        self.session.ask(turns, limits)
+        self.session.ask(turns, limits, clear=clear)
         self._write()
 
     def interrupt(self) -> None:
@@ -116,6 +123,19 @@ class Worker(ProcessProtocol):
         if stdout := self._stdout():
             stdout.resumeProducing()
 
+    @property
+    def blank(self) -> bool:
+        """Whether it is for no profile yet."""
+        return self.session.state is State.BLANK
+
+    def memory(self) -> int:
+        """Resident bytes of the process; 0 where the system does not tell (macOS)."""
+        try:
+            pages = Path(f"/proc/{self._transport.pid}/statm").read_text("ascii").split()[1]
+        except OSError:
+            return 0
+        return int(pages) * resource.getpagesize()
+
     def stop(self, reason: str, error: APIError | None = None) -> Deferred[None]:
         """End the process, whatever it does; fires when it is gone.
 
@@ -130,9 +150,9 @@ class Worker(ProcessProtocol):
             done.callback(None)
             return done
         self._stopped.append(done)
-        if "kill" not in self._timers:
+        if len(self._stopped) == 1:
             self._signal(signal.SIGTERM)
-            self._after("kill", KILL_AFTER, lambda: self._signal(signal.SIGKILL))
+            self._timers.start("kill", KILL_AFTER, lambda: self._signal(signal.SIGKILL))
         return done
 
     # What the process does
@@ -155,21 +175,21 @@ class Worker(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         """The process is gone; its pipes may not be: unread output, or a child that holds them."""
         self.resume()
-        self._after("linger", LINGER, self._transport.loseConnection)
+        self._timers.start("linger", LINGER, self._transport.loseConnection)
 
     def processEnded(self, reason: Failure) -> None:
         """All of it is gone."""
         self.alive = False
-        for timer in self._timers.values():
-            if timer.active():
-                timer.cancel()
+        self._timers.close()
         shutil.rmtree(self._tmp, ignore_errors=True)
         how = self._reason or f"exited: {reason.getErrorMessage()}"
         if not self._reason:
             self.log.warn("The CLI {how}", how=how)
             self.log.debug("Its last words: {stderr}", stderr=self._stderr)
+        # Nobody asked a blank one for anything yet.
+        waited_for = not self.blank and not self.ready.called
         self._dispatch(self.session.connection_lost(upstream_failed("The CLI process ended.")))
-        if not self.ready.called:
+        if waited_for:
             self.ready.errback(Failure(upstream_failed("The CLI process ended at its start.")))
         self.on_ended(how)
         waiting, self._stopped = self._stopped, []
@@ -193,7 +213,7 @@ class Worker(ProcessProtocol):
     def _notice(self, notice: Notice) -> None:
         match notice:
             case Ready():
-                self._cancel("ready")
+                self._timers.cancel("ready")
                 self.ready.callback(notice)
             case TurnOver():
                 self._listener = None
@@ -204,8 +224,8 @@ class Worker(ProcessProtocol):
 
     def _not_ready(self) -> None:
         error: APIError = timed_out("The CLI did not become ready in time.")
-        self.ready.errback(Failure(error))
         self._end("not ready in time")
+        self.ready.errback(Failure(error))
 
     def _end(self, reason: str) -> None:
         """Stop without anyone who waits for it."""
@@ -225,11 +245,3 @@ class Worker(ProcessProtocol):
         if pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, number)
-
-    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
-        self._timers[name] = self._reactor.callLater(seconds, call)
-
-    def _cancel(self, name: str) -> None:
-        timer = self._timers.get(name)
-        if timer is not None and timer.active():
-            timer.cancel()

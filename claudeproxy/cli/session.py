@@ -1,6 +1,6 @@
 """The stream-json protocol as a state machine: bytes in, events and bytes to write out.
 
-    BLANK -> INITIALIZING -> IDLE -> REPLAYING -> ANSWERING -> ENDING -> IDLE ...
+    BLANK -> INITIALIZING -> IDLE -> (CLEARING ->) REPLAYING -> ANSWERING -> ENDING -> IDLE ...
 
 A session is one CLI process' side of the talk. Its owner tells it what to do (`initialize`, `ask`,
 `interrupt`), feeds it what the CLI prints (`receive_data`) and writes what it wants written
@@ -35,11 +35,16 @@ class State(Enum):
     BLANK = auto()
     INITIALIZING = auto()
     IDLE = auto()
+    CLEARING = auto()
     REPLAYING = auto()
     ANSWERING = auto()
     # The client has its answer; the CLI has yet to say that its turn is over.
     ENDING = auto()
     BROKEN = auto()
+
+
+# A client waits for an answer.
+_ASKED = (State.CLEARING, State.REPLAYING, State.ANSWERING)
 
 
 @attrs.frozen
@@ -109,19 +114,26 @@ class Session:
         # [""] is no system prompt at all; without the key the CLI would use its own.
         self._control("initialize", systemPrompt=[profile.system])
 
-    def ask(self, turns: Sequence[Turn], limits: Limits) -> None:
-        """Replay all `turns` but the last and have the last answered: events, then a TurnOver."""
+    def ask(self, turns: Sequence[Turn], limits: Limits, *, clear: bool = False) -> None:
+        """Replay all `turns` but the last and have the last answered: events, then a TurnOver.
+
+        clear: what the process remembers of earlier turns is forgotten first.
+        """
         assert self.state is State.IDLE
         self._turns.extend(turns)
         self._limits = limits
         self._clean = True
         self._plan_limit = None
-        self.state = State.REPLAYING
-        self._replay()
+        if clear:
+            self.state = State.CLEARING
+            self._send(outgoing.CLEAR)
+        else:
+            self.state = State.REPLAYING
+            self._replay()
 
     def interrupt(self) -> None:
         """End the running turn, if there is one; no more events of it come, only its TurnOver."""
-        if self.state in (State.REPLAYING, State.ANSWERING):
+        if self.state in _ASKED:
             self._turns.clear()
             self._end(clean=False)
             self._control("interrupt")
@@ -148,8 +160,8 @@ class Session:
 
     def connection_lost(self, error: APIError) -> list[Event | Notice]:
         """The CLI is gone; `error` is what a client that still waits is told."""
-        if self.state in (State.REPLAYING, State.ANSWERING):
-            self._out.append(Failed(error))
+        if self.state in _ASKED:
+            self._out.append(Failed(error, worker_lost=True))
         self.state = State.BROKEN
         return self._flush()
 
@@ -225,10 +237,11 @@ class Session:
         self._plan_limit = message["rate_limit_info"]
 
     def _result(self, message: Mapping[str, Any]) -> None:
-        if self.state is State.REPLAYING:
+        if self.state in (State.CLEARING, State.REPLAYING):
             if message.get("is_error"):
                 self._break("a turn of the history was refused")
             else:
+                self.state = State.REPLAYING
                 self._replay()
             return
         if self.state is State.ANSWERING:
@@ -295,8 +308,9 @@ class Session:
     def _break(self, reason: str) -> None:
         if self.state is State.BROKEN:
             return
-        if self.state in (State.REPLAYING, State.ANSWERING):
-            self._out.append(Failed(upstream_failed("The CLI broke the protocol; see the log.")))
+        if self.state in _ASKED:
+            error = upstream_failed("The CLI broke the protocol; see the log.")
+            self._out.append(Failed(error, worker_lost=True))
         self.state = State.BROKEN
         self._out.append(Broken(reason))
 

@@ -26,13 +26,14 @@ class App:
     """The HTTP face of the proxy.
 
     catalogue: gives the models there are, or raises APIError. about: what GET /health tells
-    beside the status.
+    beside the status. metrics: what GET /metrics tells.
     """
 
     clock: Any
     pool: Pool
     catalogue: Callable[[], Awaitable[Catalogue]]
     about: Callable[[], dict[str, Any]]
+    metrics: Callable[[], bytes]
     patience: Patience
     _running: int = attrs.field(init=False, default=0)
     _drained: Deferred[None] | None = attrs.field(init=False, default=None)
@@ -59,6 +60,12 @@ class App:
                 **self.about(),
             },
         )
+
+    @router.route("/metrics", methods=["GET"])
+    def metrics_text(self, request: Any) -> bytes:
+        """What the server counts, in Prometheus' text format."""
+        request.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
+        return self.metrics()
 
     @router.route("/v1/models", methods=["GET"])
     @router.route("/models", methods=["GET"])
@@ -128,9 +135,7 @@ class App:
             asked = dialect.read(request.content.read())
             conversation = asked.conversation
             model = (await self.catalogue()).resolve(conversation.limits.model)
-            conversation = attrs.evolve(
-                conversation, limits=attrs.evolve(conversation.limits, model=model.value)
-            )
+            conversation = attrs.evolve(conversation, limits=model.fit(conversation.limits))
             if asked.ignored:
                 request.setHeader("x-claudeproxy-ignored", ", ".join(asked.ignored))
             answer = asked.answer(request.unique, int(self.clock.seconds()))

@@ -7,20 +7,22 @@ is sent all the same, and comments keep the connection alive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..cli.pool import Job, Pool
+from ..cli.job import Job
+from ..cli.pool import Pool
 from ..conversation import Conversation
 from ..dialects import Answer, Dialect
 from ..errors import APIError, internal_error, timed_out
 from ..events import Event, Failed, Finished
+from ..timers import Timers
 from .respond import send_error, send_stream_head, send_whole_head
 
 
@@ -48,13 +50,12 @@ class Exchange:
         self._request = request
         self._dialect = dialect
         self._answer = answer
-        self._clock = clock
         self._patience = patience
         self._job: Job | None = None
         self._done: Deferred[None] = Deferred()
         self._started = False
         self._paused = False
-        self._timers: dict[str, IDelayedCall] = {}
+        self._timers = Timers(clock)
 
     async def run(self, pool: Pool, conversation: Conversation) -> None:
         """Have the conversation answered; returns when the response's last byte was written.
@@ -62,17 +63,16 @@ class Exchange:
         Raises APIError if it could not even begin. A client that goes away cancels this.
         """
         self._job = pool.start(conversation, self)
-        self._request.setHeader("x-claudeproxy-worker", self._job.rung)
-        self._after("silence", self._patience.first_token, self._silent_too_long)
-        self._after("total", self._patience.total, self._took_too_long)
+        self._timers.start("silence", self._patience.first_token, self._silent_too_long)
+        self._timers.start("total", self._patience.total, self._took_too_long)
         if self._streamed:
-            self._after("keepalive", self._patience.hold_head, self._keep_alive)
+            self._timers.start("keepalive", self._patience.hold_head, self._keep_alive)
         try:
             await self._done
         except CancelledError:
             self._job.cancel("the client went away")
         finally:
-            self._finish_timers()
+            self._timers.close()
 
     # What the pool tells
 
@@ -80,7 +80,7 @@ class Exchange:
         """All events of one read become one write."""
         if self._done.called:
             return
-        self._reset("silence", self._patience.stall)
+        self._timers.put_off("silence", self._patience.stall)
         try:
             self._tell(events)
         except Exception:
@@ -101,7 +101,7 @@ class Exchange:
         self._paused = False
         if self._job is not None:
             self._job.resumeProducing()
-        self._reset("silence", self._patience.stall)
+        self._timers.put_off("silence", self._patience.stall)
 
     def stopProducing(self) -> None:
         """The client has gone; `run` is cancelled for the same reason."""
@@ -127,13 +127,15 @@ class Exchange:
     def _write(self, data: bytes) -> None:
         if not self._started:
             self._started = True
+            if self._job is not None and self._job.rung:
+                self._request.setHeader("x-claudeproxy-worker", self._job.rung)
             if self._streamed:
                 send_stream_head(self._request, self._answer.content_type)
                 self._request.registerProducer(self, True)
             else:
                 send_whole_head(self._request, self._answer.content_type, len(data))
         self._request.write(data)
-        self._reset("keepalive", self._patience.keepalive)
+        self._timers.put_off("keepalive", self._patience.keepalive)
 
     def _fail(self, error: APIError, before: bytes = b"") -> None:
         if self._done.called:
@@ -152,33 +154,20 @@ class Exchange:
     def _end(self) -> None:
         if self._started and self._streamed:
             self._request.unregisterProducer()
-        self._finish_timers()
+        self._timers.close()
         if not self._done.called:
             self._done.callback(None)
 
-    # Timers
-
-    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
-        self._timers[name] = self._clock.callLater(seconds, call)
-
-    def _reset(self, name: str, seconds: float) -> None:
-        timer = self._timers.get(name)
-        if timer is not None and timer.active():
-            timer.reset(seconds)
-
-    def _finish_timers(self) -> None:
-        for timer in self._timers.values():
-            if timer.active():
-                timer.cancel()
+    # Deadlines
 
     def _keep_alive(self) -> None:
-        self._after("keepalive", self._patience.keepalive, self._keep_alive)
+        self._timers.start("keepalive", self._patience.keepalive, self._keep_alive)
         self._write(self._answer.keepalive)
 
     def _silent_too_long(self) -> None:
         if self._paused:
             # The silence is the client's: it does not read.
-            self._after("silence", self._patience.stall, self._silent_too_long)
+            self._timers.start("silence", self._patience.stall, self._silent_too_long)
         else:
             self._give_up("it said nothing for too long", timed_out("No answer came in time."))
 

@@ -133,7 +133,12 @@ def test_limits_as_variables_an_empty_one_takes_it_back(
     limits: Limits, max_tokens: str, extra: Any
 ) -> None:
     env = outgoing.limits_env(limits)
-    assert set(env) == {"CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_EXTRA_BODY"}
+    assert env["CLAUDE_CODE_DISABLE_THINKING"] == ""
     assert env["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == max_tokens
     body = env["CLAUDE_CODE_EXTRA_BODY"]
     assert (json.loads(body) if body else "") == extra
+
+
+def test_thinking_is_switched_off_by_a_variable() -> None:
+    env = outgoing.limits_env(Limits("m", thinking=False))
+    assert env["CLAUDE_CODE_DISABLE_THINKING"] == "1"

@@ -766,7 +766,11 @@ def requests_of_next_turn(session: Session, limits: Limits) -> list[dict[str, An
 
 
 def applied(max_tokens: str, body: str) -> dict[str, Any]:
-    env = {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": max_tokens, "CLAUDE_CODE_EXTRA_BODY": body}
+    env = {
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": max_tokens,
+        "CLAUDE_CODE_DISABLE_THINKING": "",
+        "CLAUDE_CODE_EXTRA_BODY": body,
+    }
     return {"subtype": "apply_flag_settings", "settings": {"env": env}}
 
 
@@ -1225,3 +1229,26 @@ def test_no_line_whatsoever_raises_and_an_answer_ends_once(
     ends = [item for item in told if isinstance(item, (Failed, Finished))]
     assert len(ends) == 1
     assert session.receive_data(encoded(*lines)) == []
+
+
+CLEARED = {"type": "result", "is_error": False, "num_turns": 0, "local_command": "clear"}
+
+
+def test_clearing_comes_before_everything_else() -> None:
+    session = idle()
+    session.ask([user("a")], Limits("sonnet"), clear=True)
+    (line,) = written(session)
+    assert line["message"]["content"] == "/clear"
+    assert "client_composed" not in line
+    assert say(session, CLEARED) == []
+    assert [m["message"]["content"][0]["text"] for m in written(session) if "message" in m] == ["a"]
+
+
+def test_an_interrupt_while_clearing_leaves_nothing_to_ask() -> None:
+    session = idle()
+    session.ask([user("a")], Limits("sonnet"), clear=True)
+    written(session)
+    session.interrupt()
+    assert [m["request"]["subtype"] for m in written(session)] == ["interrupt"]
+    assert say(session, CLEARED) == [TurnOver(clean=False)]
+    assert written(session) == []

@@ -30,6 +30,7 @@ from claudeproxy.settings import Settings
 
 
 reactor: Any = global_reactor
+NOTES = ("<system-reminder>", "<local-command-", "<command-name>")
 T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent.parent
@@ -210,7 +211,8 @@ def as_messages(messages: tuple[str | dict[str, Any], ...]) -> list[Any]:
 def conversation(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The user's and the assistant's texts of an API request, without what the CLI adds.
 
-    The CLI's own are a system message (2.1.330) and a first block `<system-reminder>` (2.1.197).
+    The CLI's own are a system message (2.1.330), a first block `<system-reminder>` (2.1.197), and
+    the notes of a `/clear` (both) and of a change of model (2.1.197).
     """
     turns = []
     for message in body["messages"]:
@@ -219,7 +221,7 @@ def conversation(body: Mapping[str, Any]) -> list[tuple[str, str]]:
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         texts = [block["text"] for block in blocks if block["type"] == "text"]
-        own = [text for text in texts if not text.startswith("<system-reminder>")]
+        own = [text for text in texts if not text.startswith(NOTES)]
         turns.append((message["role"], "|".join(own)))
     return turns
 

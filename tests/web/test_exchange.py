@@ -67,6 +67,7 @@ class ExchangeTests(SynchronousTestCase):
             pool=self.pool,  # type: ignore[arg-type]
             catalogue=catalogue,
             about=dict,
+            metrics=bytes,
             patience=Patience(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
         )
         site = Site(

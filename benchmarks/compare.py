@@ -1,0 +1,317 @@
+"""Measures claudeproxy beside a bare CLI and beside the tool that it replaces, in one run.
+
+    python benchmarks/compare.py [--node-modules DIR] [--cli PATH] [--write doc/performance.md]
+
+`make bench` installs what it needs. Every contender uses the same real CLI against the same demo
+API on loopback, so what differs is what each makes of it. Figures are medians; read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from contenders import Demo, Floor, Server, claudeproxy, replaced
+
+from claudeproxy.cli import launch
+
+
+SYSTEM = "You are brief."
+Contender = Any
+
+
+def messages(*texts: str, system: str = SYSTEM) -> list[dict[str, str]]:
+    """A system message, then the user's and the assistant's in turn."""
+    roles = ("user", "assistant")
+    turns = [{"role": roles[i % 2], "content": text} for i, text in enumerate(texts)]
+    return [{"role": "system", "content": system}, *turns]
+
+
+def first_token(contender: Contender, asked: list[dict[str, str]]) -> tuple[float, str]:
+    """Seconds to the first text, and the whole answer."""
+    began = time.perf_counter()
+    arrived, texts = None, []
+    for at, text in contender.ask(asked):
+        arrived = arrived or at
+        texts.append(text)
+    if arrived is None:
+        raise RuntimeError(f"{contender.name} said nothing")
+    return arrived - began, "".join(texts)
+
+
+def one_shots(contender: Contender, count: int, pause: float) -> float:
+    """Median seconds to the first token of separate requests with one system prompt."""
+    taken = []
+    for number in range(count):
+        time.sleep(pause)
+        taken.append(first_token(contender, messages(f"ECHO:answer {number}"))[0])
+    return statistics.median(taken)
+
+
+def conversations(contender: Contender, count: int) -> float:
+    """Median seconds to the first token of turns 2 to 4."""
+    taken = []
+    for number in range(count):
+        said = [f"ECHO:start of {number}"]
+        for turn in range(4):
+            seconds, answer = first_token(contender, messages(*said))
+            if turn:
+                taken.append(seconds)
+            said += [answer, f"ECHO:turn {turn} of {number}"]
+    return statistics.median(taken)
+
+
+def new_prompts(contender: Contender, count: int) -> float:
+    """Median seconds to the first token with a system prompt never used before."""
+    taken = []
+    for number in range(count):
+        time.sleep(2.5)  # a spare is made while it is quiet
+        asked = messages("ECHO:hello", system=f"You are number {number}.")
+        taken.append(first_token(contender, asked)[0])
+    return statistics.median(taken)
+
+
+def at_once(contender: Contender, clients: int, system: str = SYSTEM) -> float:
+    """Seconds until all of so many one-shot clients have their answer."""
+
+    def client(number: int) -> None:
+        asked = messages(f"ECHO:client {number}", system=system.format(number))
+        _, answer = first_token(contender, asked)
+        if answer.strip() != f"client {number}":
+            raise RuntimeError(f"client {number} of {contender.name} got {answer!r}")
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(clients) as executor:
+        list(executor.map(client, range(clients)))
+    return time.perf_counter() - began
+
+
+def batch(contender: Contender, count: int, clients: int = 4) -> float:
+    """Requests per second of a batch."""
+    began = time.perf_counter()
+    with ThreadPoolExecutor(clients) as executor:
+        list(
+            executor.map(lambda n: first_token(contender, messages(f"ECHO:item {n}")), range(count))
+        )
+    return count / (time.perf_counter() - began)
+
+
+def long_stream(contender: Contender, tokens: int = 3000) -> tuple[float, float, int]:
+    """Seconds for a long stream, the contender's own CPU seconds for it, and its deltas."""
+    cpu, began = contender.process.cpu(), time.perf_counter()
+    deltas = sum(1 for _ in contender.ask(messages(f"LONG:{tokens}")))
+    return time.perf_counter() - began, contender.process.cpu() - cpu, deltas
+
+
+def replay(contender: Contender, turns: int = 40) -> tuple[float, float]:
+    """First token with a history that no process holds, and of the turn after it."""
+    said = [f"message {n}" for n in range(turns)] + ["ECHO:after the history"]
+    fresh, answer = first_token(contender, messages(*said))
+    again, _ = first_token(contender, messages(*said, answer, "ECHO:and on"))
+    return fresh, again
+
+
+class Table:
+    """Rows of figures, with ratios to the first contender's."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, str, str, str]] = []
+
+    def add(
+        self,
+        what: str,
+        ours: float,
+        floor: float | None,
+        theirs: float | None,
+        show: Callable[[float], str],
+        better: str = "less",
+    ) -> None:
+        """One measurement; `better` is "less" or "more"."""
+        ratio = ""
+        if theirs is not None:
+            times = theirs / ours if better == "less" else ours / theirs
+            ratio = f"{times:.1f} times"
+        shown = [show(value) if value is not None else "" for value in (ours, floor, theirs)]
+        self.rows.append((what, shown[0], shown[1], shown[2], ratio))
+        print(" | ".join(self.rows[-1]), flush=True)
+
+    def markdown(self) -> str:
+        """The table for the manual."""
+        head = (
+            "| | claudeproxy | bare CLI (floor) | claude-max-api-proxy 1.0.0 | better by |\n"
+            "| --- | --- | --- | --- | --- |\n"
+        )
+        return head + "".join(f"| {' | '.join(row)} |\n" for row in self.rows)
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.2f} s"
+
+
+def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Table:
+    """Everything, with all contenders up, one after the other."""
+    table = Table()
+    for contender in (ours, floor, theirs):
+        if contender is not None:
+            first_token(contender, messages("ECHO:warm up"))
+
+    def both(measured: Callable[..., float], *args: Any) -> float | None:
+        return measured(theirs, *args) if theirs is not None else None
+
+    time.sleep(3)
+    one_shots(ours, 5, 0.0)
+    floors = [one_shots(floor, 15, 0.2)]
+    calm = one_shots(ours, 15, 0.2)
+    floors.append(one_shots(floor, 15, 0.2))
+    low = statistics.mean(floors)
+    table.add(
+        "first token, one-shot, same system prompt",
+        calm,
+        low,
+        both(one_shots, 5, 0.2),
+        milliseconds,
+    )
+    table.add(
+        "first token, one-shot, back to back",
+        one_shots(ours, 20, 0.0),
+        one_shots(floor, 20, 0.0),
+        both(one_shots, 5, 0.0),
+        milliseconds,
+    )
+    table.add(
+        "first token, turns 2 to 4 of a conversation",
+        conversations(ours, 4),
+        low,
+        both(conversations, 2),
+        milliseconds,
+    )
+    table.add(
+        "first token, new system prompt, spare ready",
+        new_prompts(ours, 5),
+        None,
+        both(new_prompts, 3),
+        milliseconds,
+    )
+    for clients in (1, 5, 10, 20):
+        table.add(
+            f"{clients} one-shot clients at once, all done",
+            statistics.median([at_once(ours, clients) for _ in range(3)]),
+            None,
+            both(at_once, clients),
+            seconds,
+        )
+    time.sleep(3)
+    table.add(
+        "10 clients at once, 10 new system prompts",
+        at_once(ours, 10, "You are new, number {}."),
+        None,
+        both(at_once, 10, "You are new, number {}."),
+        seconds,
+    )
+    time.sleep(3)
+    table.add(
+        "batch of one-shots, 4 at a time",
+        batch(ours, 200),
+        None,
+        both(batch, 20),
+        lambda value: f"{value:.1f}/s",
+        "more",
+    )
+    streams = [long_stream(ours) for _ in range(3)]
+    if any(deltas != 3000 for _, _, deltas in streams):
+        raise RuntimeError(f"deltas are missing: {streams}")
+    table.add(
+        "stream of 3000 tokens",
+        statistics.median(taken for taken, _, _ in streams),
+        statistics.median(long_stream(floor)[0] for _ in range(3)),
+        long_stream(theirs)[0] if theirs is not None else None,
+        seconds,
+    )
+    table.add(
+        "the same, the proxy's own CPU",
+        statistics.median(cpu for _, cpu, _ in streams),
+        None,
+        long_stream(theirs)[1] if theirs is not None else None,
+        seconds,
+    )
+    fresh, again = replay(ours)
+    theirs_replayed = replay(theirs) if theirs is not None else (None, None)
+    table.add(
+        "first token, 40 messages of history, replayed", fresh, None, theirs_replayed[0], seconds
+    )
+    table.add("first token, the turn after it", again, None, theirs_replayed[1], milliseconds)
+    first_token(ours, messages("hi"))
+    mine = demo.bytes_of_last_request()
+    yours = None
+    if theirs is not None:
+        first_token(theirs, messages("hi"))
+        yours = demo.bytes_of_last_request()
+    table.add("sent upstream for `hi`", mine, None, yours, lambda value: f"{value / 1000:.1f} kB")
+    table.add(
+        "private memory, at rest afterwards",
+        ours.process.private_memory(),
+        floor.process.private_memory(),
+        theirs.process.private_memory() if theirs is not None else None,
+        lambda value: f"{value / 1e6:.0f} MB",
+    )
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--node-modules", type=Path, help="where claude-max-api-proxy is installed")
+    parser.add_argument(
+        "--cli", default="", help="the claude binary; default: as the proxy finds it"
+    )
+    parser.add_argument("--write", type=Path, help="a file whose table is replaced by the result")
+    options = parser.parse_args()
+    cli = launch.find(options.cli)
+    with tempfile.TemporaryDirectory(prefix="claudeproxy-bench-", ignore_cleanup_errors=True) as at:
+        homes = [Path(at) / name for name in ("ours", "floor", "theirs")]
+        for home in homes:
+            home.mkdir()
+        demo = Demo.start(homes[0])
+        running: list[Any] = [demo]
+        try:
+            ours = claudeproxy(demo, cli.path, homes[0])
+            running.append(ours)
+            floor = Floor(demo, [cli.path, *launch.ARGUMENTS], dict(launch.ALWAYS), homes[1])
+            running.append(floor)
+            theirs = None
+            if options.node_modules is not None:
+                theirs = replaced(demo, cli.path, homes[2], options.node_modules)
+                running.append(theirs)
+            table = measure(ours, floor, theirs, demo)
+        finally:
+            for contender in reversed(running):
+                contender.process.stop()
+    about = (
+        f"{date.today()}, Claude Code {cli.version}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.release()} on {platform.machine()}, "
+        f"{os.cpu_count()} cores."
+    )
+    print(f"\n{about}\n\n{table.markdown()}")
+    if options.write is not None:
+        page = options.write.read_text("utf-8")
+        start, _, rest = page.partition("<!-- result -->")
+        _, _, end = rest.partition("<!-- end of result -->")
+        result = f"<!-- result -->\n{about}\n\n{table.markdown()}<!-- end of result -->"
+        options.write.write_text(start + result + end, "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""One conversation on its way through the pool, from request to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from ..conversation import Conversation, Turn, text_block
+from ..events import Event, Failed, Finished, TextDelta
+from .process import Listener, Worker
+
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+
+@implementer(IPushProducer)
+class Job:
+    """A conversation and who waits for its answer. To the client's connection it is the producer.
+
+    rung: how its worker was found, "" while it has none. since: when it began to wait, in seconds.
+    """
+
+    def __init__(
+        self, pool: Pool, conversation: Conversation, listener: Listener, since: float
+    ) -> None:
+        """The listener hears everything: whatever goes wrong reaches it as Failed."""
+        self.conversation = conversation
+        self.since = since
+        self.rung = ""
+        self.worker: Worker | None = None
+        self.retried = False
+        self.began = False
+        self._pool = pool
+        self._listener: Listener | None = listener
+        self._text: list[str] = []
+        self._complete = False
+
+    # What the worker tells
+
+    def received(self, events: Sequence[Event]) -> None:
+        """More of the answer."""
+        last = events[-1]
+        if isinstance(last, Failed) and last.worker_lost and not self.began and not self.retried:
+            self._pool.retry(self)
+            return
+        if not self.began:
+            self.began = True
+            self._pool.answer_began(self)
+        for event in events:
+            if isinstance(event, TextDelta):
+                self._text.append(event.text)
+        if isinstance(last, Finished):
+            self._complete = last.reason == "stop"
+            self._pool.answer_ended(self)
+        if self._listener is not None:
+            self._listener.received(events)
+
+    @property
+    def answer(self) -> Turn | None:
+        """The whole answer as a client will send it back, None if it is not whole or is empty."""
+        text = "".join(self._text)
+        if not self._complete or not text.strip():
+            return None
+        return Turn("assistant", (text_block(text),))
+
+    # What the client's side asks
+
+    def cancel(self, reason: str) -> None:
+        """The answer is not wanted any more: no token is spent on it from now on."""
+        self._listener = None
+        self._pool.cancel(self, reason)
+
+    def pauseProducing(self) -> None:
+        """The client reads slowly."""
+        if self.worker is not None:
+            self.worker.pause()
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+        if self.worker is not None:
+            self.worker.resume()
+
+    def stopProducing(self) -> None:
+        """The client has gone."""
+        self.cancel("the client went away")

@@ -1,0 +1,170 @@
+"""Which worker serves which conversation: the pool's decisions, without its processes.
+
+A worker's process has a place here, a Seat. Each conversation is given the first of these that
+there is:
+
+1. continued: an idle worker that holds all of the conversation but its newest turn;
+2. recycled: an idle worker of the same profile, emptied by `/clear`;
+3. claimed: a blank spare, whose profile is not fixed yet;
+4. spawned: a new process, in the place of the least recently used idle one if there are too many.
+
+If all are busy it must wait. What matters is that a conversation is never given a worker that
+remembers anything but the beginning of just this conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+import attrs
+
+from ..conversation import Conversation, Profile, Turn, digest
+
+
+class Activity(Enum):
+    """What the process at a seat does."""
+
+    BLANK = "blank"
+    BUSY = "busy"
+    IDLE = "idle"
+
+
+@attrs.define(eq=False)
+class Seat:
+    """One process. `profile` is None while it is blank.
+
+    holds: the digest of all that the process remembers, None if that is unknown or not what any
+    client was told. finishing: its client has the whole answer, so it will be idle within
+    milliseconds. since: when its activity began, in seconds.
+    """
+
+    activity: Activity
+    since: float
+    profile: bytes | None = None
+    holds: bytes | None = None
+    finishing: bool = False
+    turns: int = 0
+
+
+@attrs.frozen
+class Placement:
+    """Where a conversation goes and what is to be done there.
+
+    clear: the process must forget what it holds. turns: those that are to be sent. instead_of:
+    the seat that makes room.
+    """
+
+    seat: Seat
+    rung: str
+    turns: tuple[Turn, ...]
+    clear: bool = False
+    instead_of: Seat | None = None
+
+
+@attrs.define
+class Roster:
+    """All seats. most: how many there may be. recycling: whether rung 2 is used."""
+
+    most: int
+    recycling: bool = True
+    seats: list[Seat] = attrs.field(init=False, factory=list)
+
+    def place(
+        self, conversation: Conversation, now: float, *, may_spawn: bool = True
+    ) -> Placement | None:
+        """Give a conversation a seat, which is busy from now on; None if it must wait.
+
+        may_spawn: False if it should rather wait than have a process started for it.
+        """
+        profile = digest(conversation.profile, ())
+        prefix = digest(conversation.profile, conversation.turns[:-1])
+        placement = self._idle(conversation, profile, prefix)
+        if placement is None and any(
+            seat.finishing and seat.profile == profile for seat in self.seats
+        ):
+            return None
+        if placement is None and (blank := self._oldest(Activity.BLANK)):
+            placement = Placement(blank, "claimed", conversation.turns)
+        if placement is None and may_spawn:
+            placement = self._spawned(conversation, now)
+        if placement is not None:
+            seat = placement.seat
+            seat.activity, seat.since = Activity.BUSY, now
+            seat.profile, seat.holds = profile, None
+        return placement
+
+    def add_blank(self, now: float) -> Seat:
+        """A spare that was started for whoever comes."""
+        seat = Seat(Activity.BLANK, now)
+        self.seats.append(seat)
+        return seat
+
+    def finishing(self, seat: Seat, conversation: Conversation, answer: Turn | None) -> None:
+        """The answer of a conversation is told, or None if what there is cannot be gone on from."""
+        seat.finishing = True
+        if answer is not None:
+            seat.holds = digest(conversation.profile, (*conversation.turns, answer))
+
+    def idle(self, seat: Seat, now: float, *, clean: bool) -> None:
+        """The process is idle; `clean`: it remembers just what its client was told."""
+        seat.activity, seat.since, seat.finishing = Activity.IDLE, now, False
+        seat.turns += 1
+        if not clean:
+            seat.holds = None
+
+    def fresh(self, seat: Seat, profile: Profile, now: float) -> None:
+        """The seat's process is ready for a profile and remembers nothing."""
+        seat.activity, seat.since = Activity.IDLE, now
+        seat.profile = seat.holds = digest(profile, ())
+
+    def remove(self, seat: Seat) -> None:
+        """The process is gone, or is not to be used again."""
+        if seat in self.seats:
+            self.seats.remove(seat)
+
+    def serves(self, conversation: Conversation) -> int:
+        """How many busy seats could serve the conversation next."""
+        profile = digest(conversation.profile, ())
+        return sum(
+            seat.activity is Activity.BUSY and seat.profile == profile for seat in self.seats
+        )
+
+    def count(self, activity: Activity) -> int:
+        """How many seats are blank, busy or idle."""
+        return sum(seat.activity is activity for seat in self.seats)
+
+    def _idle(self, conversation: Conversation, profile: bytes, prefix: bytes) -> Placement | None:
+        idle = self._ordered(
+            seat
+            for seat in self.seats
+            if seat.activity is Activity.IDLE and seat.profile == profile
+        )
+        for seat in idle:
+            if seat.holds == prefix:
+                return Placement(seat, "continued", conversation.turns[-1:])
+        if not self.recycling:
+            return None
+        # What holds nothing of value first: never used, then spoilt, then the longest unused.
+        worth = {profile: 0, None: 1}
+        for seat in sorted(idle, key=lambda seat: worth.get(seat.holds, 2)):
+            return Placement(seat, "recycled", conversation.turns, clear=seat.holds != profile)
+        return None
+
+    def _spawned(self, conversation: Conversation, now: float) -> Placement | None:
+        instead_of = None
+        if len(self.seats) >= self.most:
+            instead_of = self._oldest(Activity.IDLE)
+            if instead_of is None:
+                return None
+            self.seats.remove(instead_of)
+        seat = self.add_blank(now)
+        return Placement(seat, "spawned", conversation.turns, instead_of=instead_of)
+
+    def _oldest(self, activity: Activity) -> Seat | None:
+        return next(
+            iter(self._ordered(seat for seat in self.seats if seat.activity is activity)), None
+        )
+
+    def _ordered(self, seats: Iterable[Seat]) -> list[Seat]:
+        return sorted(seats, key=lambda seat: seat.since)
