@@ -78,16 +78,20 @@ class Catalogue:
         """The model that `name` stands for; raises the 404 that lists the names there are."""
         bare = _without_prefix(name)
         known = self._by_name()
-        for candidate in (name, bare, self.aliases.get(name, ""), self.aliases.get(bare, "")):
-            model = known.get(candidate) or known.get(_without_prefix(candidate))
-            if model is not None:
-                return model
-        raise model_not_found(name, self.names())
+        meant = self.aliases.get(name) or self.aliases.get(bare) or name
+        for candidate in (name, bare, meant, _without_prefix(meant)):
+            if candidate in known:
+                return known[candidate]
+        raise model_not_found(meant, self.names())
 
     def names(self) -> list[str]:
         """Every name that a list of models shows: full ids, short names, old names, aliases."""
         known = self._by_name()
-        ours = [alias for alias in self.aliases if alias not in known]
+        ours = [
+            alias
+            for alias, model in self.aliases.items()
+            if alias not in known and _without_prefix(model) in known
+        ]
         return [name for name in known if name != DEFAULT] + ours
 
     def _by_name(self) -> dict[str, Model]:
@@ -97,7 +101,8 @@ class Catalogue:
         for model in specific:
             by_name.setdefault(model.resolved, model)
         for model in specific:
-            by_name.setdefault(model.value, model)
+            # The CLI takes no order for its `default`, only for the model behind it.
+            by_name.setdefault(model.value, by_name[model.resolved])
         # An answer names its model without the mark, so a client may send it back like this.
         for model in specific:
             by_name.setdefault(model.resolved.removesuffix(LONG_CONTEXT), model)

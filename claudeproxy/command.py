@@ -6,6 +6,8 @@ import sys
 
 from twisted.scripts import twistd
 
+from . import __version__
+
 
 USAGE = """\
 usage: claudeproxy serve [options]   run in the foreground (twistd -n claudeproxy)
@@ -23,6 +25,9 @@ def main() -> None:
             arguments = options
         case ["demo", *options]:
             arguments = ["--demo", *options]
+        case ["--version"]:
+            sys.stdout.write(f"claudeproxy {__version__}\n")
+            return
         case ["--help" | "-h"]:
             sys.stdout.write(USAGE)
             return

@@ -43,12 +43,14 @@ from .web.guard import limited_request
 class ProxySite(Site):
     """A site that logs its requests without their queries and headers."""
 
+    noisy = False
+
     log_request = Logger()
 
     def log(self, request: Any) -> None:
         """One line when a request has ended."""
         self.log_request.info(
-            "{method} {path} {status} {unique}",
+            "{method} {path} {status} req_{unique}",
             method=request.method.decode("ascii", "replace"),
             path=request.path.decode("utf-8", "replace"),
             status=request.code,
@@ -98,7 +100,7 @@ class ProxyService(Service):
         site = ProxySite(
             self._app.router.resource(),
             reactor=reactor,
-            requestFactory=limited_request(settings.body_limit),
+            requestFactory=limited_request(settings.body_limit, settings.interface),
             parsePOSTFormSubmission=False,
         )
         self._connections = Connections(reactor, site)
@@ -130,6 +132,9 @@ class ProxyService(Service):
         self._introducing.cancel()
         await maybeDeferred(self._port.stopListening)
         drained = self._app.drain()
+        if not drained.called:
+            limit = f"at most {self._settings.drain:g} s"
+            self.log.info("Stopping: running requests may end, {limit}.", limit=limit)
         drained.addTimeout(self._settings.drain, self._reactor)
         try:
             await drained
@@ -166,10 +171,11 @@ class ProxyService(Service):
         home = Path(self._scratch) / "home"
         home.mkdir(exist_ok=True)
         return {
-            # Any text will do; a real login must not be used, and is not needed.
-            "ANTHROPIC_API_KEY": "demo",
+            # Any text will do; a real login must not be used, and is not needed. A token makes
+            # the CLI behave as with a plan, not as with an API key.
+            "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-demo",
             "ANTHROPIC_BASE_URL": self.demo.url,
-            "CLAUDE_CODE_OAUTH_TOKEN": "",
+            "ANTHROPIC_API_KEY": "",
             "CLAUDE_CONFIG_DIR": str(home),
             "HOME": str(home),
         }
@@ -225,7 +231,7 @@ def welcome(url: str, cli: launch.CLI, ready: Ready, *, demo: bool) -> str:
     elif ready.logged_in:
         state = "Logged in."
     else:
-        state = "NOT LOGGED IN: run `claude auth login` (as this user); no restart is needed."
+        state = f"NOT LOGGED IN: run `{cli.path} auth login` (as this user); no restart is needed."
     return f"""
 claudeproxy {__version__} listens on {url}/v1
 Claude Code {cli.version}: {cli.path} ({cli.where})

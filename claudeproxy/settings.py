@@ -57,7 +57,10 @@ def _names(value: Any) -> tuple[str, ...]:
 def _aliases(value: Any) -> dict[str, str]:
     """Names for names; on one line as `mine=opus,other=sonnet`."""
     if isinstance(value, str):
-        value = dict(pair.split("=", 1) for pair in _names(value))
+        pairs = [pair.partition("=") for pair in _names(value)]
+        if not all(alias and model for alias, _, model in pairs):
+            raise ValueError("must be like mine=opus,other=sonnet")
+        value = {alias: model for alias, _, model in pairs}
     return {_text(alias).strip(): _text(model).strip() for alias, model in dict(value).items()}
 
 

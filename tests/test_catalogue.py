@@ -83,7 +83,7 @@ def test_an_entry_without_a_name_is_left_out() -> None:
         ("claude-opus-4", "opus"),
         ("claude-sonnet-4", "sonnet"),
         ("claude-haiku-4", "haiku"),
-        ("default", "default"),
+        ("default", "opus"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "openai/", "anthropic/", "claude-code-cli/", "claude-max/"])
@@ -202,7 +202,7 @@ def test_an_alias_cannot_take_a_models_own_name() -> None:
 
 
 def test_an_alias_of_an_alias_is_unknown() -> None:
-    with pytest.raises(APIError, match=r"`one`"):
+    with pytest.raises(APIError, match=r"`two`"):
         catalogue(aliases={"one": "two", "two": "opus"}).resolve("one")
 
 

@@ -22,6 +22,8 @@ HOST = "127.0.0.1"
 class DemoSite(Site):
     """The factory that serves an API.  Logs no line for each request: the API keeps what came."""
 
+    noisy = False
+
     def __init__(self, api: DemoAPI, reactor: Any) -> None:
         super().__init__(api.app.resource(), reactor=reactor, parsePOSTFormSubmission=False)
 

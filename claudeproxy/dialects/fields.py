@@ -22,11 +22,21 @@ def parse_object(body: bytes) -> Fields:
     """The JSON object in a request's body; raises a 400 for anything else."""
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"We could not parse the JSON body of your request: {error}.") from None
+    except json.JSONDecodeError as error:
+        raise _not_json(str(error)) from None
+    except UnicodeDecodeError:
+        raise _not_json("it is not UTF-8") from None
+    except RecursionError:
+        raise _not_json("it is nested too deeply") from None
+    except ValueError:
+        raise _not_json("a number in it cannot be read") from None
     if not isinstance(value, dict):
         raise bad_request(f"The body of the request must be a JSON object, not {kind(value)}.")
     return Fields(value)
+
+
+def _not_json(why: str) -> APIError:
+    return bad_request(f"We could not parse the JSON body of your request: {why}.")
 
 
 def _refuse_constant(name: str) -> NoReturn:

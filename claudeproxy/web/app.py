@@ -21,6 +21,12 @@ from .exchange import Exchange, Patience
 from .respond import send_error, send_json
 
 
+SERVED = (
+    "This is claudeproxy, an OpenAI-compatible API: GET /v1/models, POST /v1/chat/completions, "
+    "GET /health."
+)
+
+
 @attrs.define(eq=False)
 class App:
     """The HTTP face of the proxy.
@@ -99,7 +105,8 @@ class App:
     @router.handle_errors(NotFound)
     def not_found(self, request: Any, failure: Failure) -> None:
         """A path that is not served."""
-        send_error(request, chat, APIError(404, f"Invalid URL ({_asked_for(request)})"))
+        message = f"Invalid URL ({_asked_for(request)}). {SERVED}"
+        send_error(request, chat, APIError(404, message))
 
     @router.handle_errors(MethodNotAllowed)
     def method_not_allowed(self, request: Any, failure: Failure) -> None:

@@ -17,6 +17,8 @@ GRACE = 1.0
 class Connections(WrappingFactory):
     """A factory that knows its connections."""
 
+    noisy = False
+
     def __init__(self, reactor: Any, wrapped: Any) -> None:
         """wrapped: the factory that serves them."""
         super().__init__(wrapped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http.client import responses
 from typing import Any
 
 from ..dialects import Dialect
@@ -37,6 +38,7 @@ def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
 
 
 def _send(request: Any, status: int, body: bytes) -> None:
-    request.setResponseCode(status)
+    # Twisted has no words for the newer ones, 429 among them.
+    request.setResponseCode(status, responses.get(status, "Error").encode("ascii"))
     send_whole_head(request, "application/json", len(body))
     request.write(b"" if request.method == b"HEAD" else body)

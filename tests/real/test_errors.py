@@ -124,6 +124,16 @@ class BadRequests(RealCLI):
         assert response.code == 413
         assert b"100,000 bytes" in content
 
+    async def test_a_web_page_is_refused(self) -> None:
+        body = {"model": "opus", "messages": [{"role": "user", "content": "hi"}]}
+        for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+            response, content = await self.http(
+                "POST", "/v1/chat/completions", body, headers=headers
+            )
+            assert response.code == 403
+            assert b"evil.example" in content
+        assert not self.api.requests
+
     async def test_what_is_not_served(self) -> None:
         response, content = await self.http("GET", "/v1/nothing")
         assert (response.code, b"Invalid URL (GET /v1/nothing)" in content) == (404, True)

@@ -73,7 +73,7 @@ class ExchangeTests(SynchronousTestCase):
         site = Site(
             self.app.router.resource(),
             reactor=self.clock,
-            requestFactory=limited_request(1000),
+            requestFactory=limited_request(1000, "127.0.0.1"),
             parsePOSTFormSubmission=False,
         )
         site.startFactory()
