@@ -55,3 +55,14 @@ $(VENV)/.test: $(VENV)/.python setup.cfg
 
 clean:
 	rm -rf $(VENV) .cli build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The comparison in doc/performance.md; takes about five minutes.
+.PHONY: bench
+bench: $(VENV)/.test .cli/.replaced
+	scripts/loopback-only $(BIN)/python benchmarks/compare.py \
+		--node-modules .cli/replaced/node_modules --write doc/performance.md
+
+.cli/.replaced:
+	@mkdir -p .cli/replaced
+	npm install --silent --no-save --prefix .cli/replaced claude-max-api-proxy@1.0.0
+	@touch $@

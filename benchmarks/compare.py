@@ -187,8 +187,8 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
     )
     table.add(
         "first token, one-shot, back to back",
-        one_shots(ours, 20, 0.0),
-        one_shots(floor, 20, 0.0),
+        one_shots(ours, 30, 0.0),
+        one_shots(floor, 30, 0.0),
         both(one_shots, 5, 0.0),
         milliseconds,
     )
@@ -231,13 +231,14 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
         lambda value: f"{value:.1f}/s",
         "more",
     )
-    streams = [long_stream(ours) for _ in range(3)]
+    time.sleep(3)
+    streams = [long_stream(ours) for _ in range(5)]
     if any(deltas != 3000 for _, _, deltas in streams):
         raise RuntimeError(f"deltas are missing: {streams}")
     table.add(
         "stream of 3000 tokens",
         statistics.median(taken for taken, _, _ in streams),
-        statistics.median(long_stream(floor)[0] for _ in range(3)),
+        statistics.median(long_stream(floor)[0] for _ in range(5)),
         long_stream(theirs)[0] if theirs is not None else None,
         seconds,
     )
@@ -273,7 +274,7 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--node-modules", type=Path, help="where claude-max-api-proxy is installed")
+    parser.add_argument("--node-modules", type=Path, help="where claude-max-api-proxy is")
     parser.add_argument(
         "--cli", default="", help="the claude binary; default: as the proxy finds it"
     )
@@ -293,7 +294,7 @@ def main() -> None:
             running.append(floor)
             theirs = None
             if options.node_modules is not None:
-                theirs = replaced(demo, cli.path, homes[2], options.node_modules)
+                theirs = replaced(demo, cli.path, homes[2], options.node_modules.resolve())
                 running.append(theirs)
             table = measure(ours, floor, theirs, demo)
         finally:

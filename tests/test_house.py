@@ -29,7 +29,8 @@ SHARED = (FLOORS[0], FLOORS[-1])
 PURE = (
     *("conversation", "events", "errors", "catalogue"),
     *("dialects", "dialects.fields", "dialects.chat", "dialects.chat_answer"),
-    *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.roster"),
+    *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures"),
+    *("cli.roster", "cli.pace"),
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

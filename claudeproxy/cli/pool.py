@@ -23,6 +23,7 @@ from ..metrics import Metrics
 from ..timers import Timers
 from .job import Job
 from .launch import Launch
+from .pace import Pace
 from .process import Listener, Worker
 from .roster import Activity, Placement, Roster, Seat
 from .session import Ready, TurnOver
@@ -32,8 +33,6 @@ from .session import Ready, TurnOver
 SETTLE_WITHIN = 5.0
 # Spares are not made before it has been quiet for so long.
 QUIET = 0.3
-# How fast averages follow.
-LEARNING = 0.3
 
 
 @attrs.frozen
@@ -76,12 +75,10 @@ class Pool:
         self._jobs: dict[Worker, Job] = {}
         self._queue: list[Job] = []
         self._beginning: set[Job] = set()
+        self._emptying: set[Worker] = set()
         self._timers = Timers(reactor)
-        self._cores = os.cpu_count() or 1
+        self._pace = Pace(os.cpu_count() or 1)
         self._model = ""
-        # Seconds that a process takes to start, and that a turn takes on one that is warm.
-        self._starting = 1.0
-        self._turn = float("inf")
         self._stopping = False
         metrics.watch(
             {
@@ -116,18 +113,9 @@ class Pool:
         """
         self._refuse_if_stopping()
         self._launch = self._launch or self._find_launch()
-        seat = self._roster.add_blank(self._reactor.seconds())
-        seat.activity = Activity.BUSY
-        worker = self._spawn(seat)
-        worker.initialize(Profile(), self._settings.start_timeout)
         # Whoever asks may lose interest; the process must not notice.
         told: Deferred[Ready] = Deferred()
-
-        def ready(result: Ready) -> None:
-            self._fresh(worker, Profile())
-            told.callback(result)
-
-        worker.ready.addCallbacks(ready, told.errback)
+        self._prepare(Profile()).addCallbacks(told.callback, told.errback)
         return await told
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -206,6 +194,8 @@ class Pool:
         """Give workers to those who wait, first come first served, and then see to spares."""
         now = self._reactor.seconds()
         for job in list(self._queue):
+            if job not in self._queue:
+                continue
             placement = self._roster.place(
                 job.conversation, now, may_spawn=self._worth_a_process(job, now)
             )
@@ -216,21 +206,17 @@ class Pool:
         self._timers.start("spare", QUIET, self._refill)
 
     def _worth_a_process(self, job: Job, now: float) -> bool:
-        """Whether to start a process rather than wait for one that is busy or on its way.
-
-        Processes that start at the same time share the cores, so more of them at once would make
-        nobody's sooner, and would slow down the warm ones.
-        """
-        starting = sum(not worker.ready.called for worker in self._jobs)
+        waited = now - job.since
         busy = self._roster.serves(job.conversation)
-        if not busy:
-            return starting < self._cores
-        left = self._starting - (now - job.since)
-        ahead = self._queue.index(job) + 1
-        if left > 0 and self._turn * ahead / busy <= left:
-            self._timers.start("queue", left, self._arrange)
-            return False
-        return starting == 0
+        worth = self._pace.worth_a_process(
+            waited=waited,
+            ahead=self._queue.index(job) + 1,
+            busy=busy,
+            starting=sum(not worker.ready.called for worker in self._jobs),
+        )
+        if busy and not worth and waited < self._pace.starting:
+            self._timers.start("queue", self._pace.starting - waited, self._arrange)
+        return worth
 
     # Workers
 
@@ -257,14 +243,12 @@ class Pool:
 
         def ask(_: object) -> None:
             if placement.rung == "spawned":
-                self._starting = self._learn(self._starting, self._reactor.seconds() - began)
+                self._pace.started(self._reactor.seconds() - began)
             if self._jobs.get(worker) is job:
                 limits = job.conversation.limits
                 worker.ask(placement.turns, limits, job, clear=placement.clear)
             else:
                 self._fresh(worker, job.conversation.profile)
-            if self._queue:
-                self._arrange()
 
         def failed(failure: Failure) -> None:
             if self._jobs.pop(worker, None) is job:
@@ -275,6 +259,7 @@ class Pool:
             return
         worker.initialize(job.conversation.profile, self._settings.start_timeout)
         worker.ready.addCallbacks(ask, failed)
+        worker.ready.addCallback(lambda _: self._arrange())
         worker.ready.addErrback(lambda failure: self.log.failure("asking a worker", failure))
 
     def _spawn(self, seat: Seat) -> Worker:
@@ -302,8 +287,18 @@ class Pool:
         if job is not None:
             job.worker = None
             if job.rung in ("continued", "recycled"):
-                self._turn = self._learn(self._turn, now - seat.since)
-        self._roster.idle(seat, now, clean=over.clean)
+                self._pace.answered(now - seat.since)
+        if worker in self._emptying:
+            self._emptying.discard(worker)
+            self._roster.emptied(seat, now)
+        else:
+            self._roster.idle(seat, now, clean=over.clean)
+            if self._roster.better_empty(seat) and not self._queue and worker.alive:
+                self._roster.emptying(seat, now)
+                self._emptying.add(worker)
+                worker.clear()
+                self._expect_idle(worker)
+                return
         self._rest(worker, seat)
         self._arrange()
 
@@ -314,9 +309,6 @@ class Pool:
             self._roster.fresh(seat, profile, self._reactor.seconds())
             self._rest(worker, seat)
             self._arrange()
-
-    def _learn(self, known: float, seconds: float) -> float:
-        return known + LEARNING * (seconds - known) if known < float("inf") else seconds
 
     def _rest(self, worker: Worker, seat: Seat) -> None:
         """Keep an idle worker, or not."""
@@ -348,30 +340,53 @@ class Pool:
     def _ended(self, worker: Worker, reason: str) -> None:
         """The worker's process is gone."""
         self._timers.cancel(worker)
-        self._jobs.pop(worker, None)
+        job = self._jobs.pop(worker, None)
+        self._emptying.discard(worker)
         self._roster.remove(self._workers.pop(worker))
         self._metrics.retired(reason)
         self.log.info("A CLI process ended: {reason}", reason=reason)
+        if job is not None and job.worker is worker:
+            job.received([Failed(upstream_failed("The CLI process ended."), worker_lost=True)])
         if not self._stopping:
             self._arrange()
 
     # Spares
 
     def _refill(self) -> None:
-        """Start a spare if one is missing and no request could use the time better."""
+        """Start a process that somebody may want, if nobody needs the time for something now."""
         roster = self._roster
-        missing = roster.count(Activity.BLANK) < self._settings.spares
         room = len(roster.seats) < self._settings.workers
-        if self._stopping or self._launch is None or not missing or not room:
-            return
-        if self._queue or self._beginning:
+        if self._stopping or self._launch is None or not room or self._queue or self._beginning:
             return
         try:
-            self._spawn(roster.add_blank(self._reactor.seconds()))
+            if roster.count(Activity.BLANK) < self._settings.spares:
+                self._spawn(roster.add_blank(self._reactor.seconds()))
+            elif roster.count(Activity.IDLE) < self._settings.idle_workers and (
+                profile := roster.wants_another()
+            ):
+                self._prepare(profile).addErrback(
+                    lambda failure: self.log.failure("preparing a worker", failure)
+                )
+            else:
+                return
         except APIError:
+            # It is in the log already, and a request will tell whoever is concerned.
             return
         # One at a time: the next one when this one is likely to be up.
-        self._timers.start("spare", self._starting, self._refill)
+        self._timers.start("spare", self._pace.starting, self._refill)
+
+    def _prepare(self, profile: Profile) -> Deferred[Ready]:
+        """Start a process and make it ready for a profile; fires when it can be used."""
+        seat = self._roster.add_blank(self._reactor.seconds())
+        seat.activity = Activity.BUSY
+        worker = self._spawn(seat)
+        worker.initialize(profile, self._settings.start_timeout)
+
+        def ready(result: Ready) -> Ready:
+            self._fresh(worker, profile)
+            return result
+
+        return worker.ready.addCallback(ready)
 
     def _refuse_if_stopping(self) -> None:
         if self._stopping:

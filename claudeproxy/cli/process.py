@@ -105,6 +105,13 @@ class Worker(ProcessProtocol):
         self._listener = listener
         self.session.ask(turns, limits, clear=clear)
         self._write()
+        # The client before may have left while it was too slow.
+        self.resume()
+
+    def clear(self) -> None:
+        """Forget what it remembers; the worker must be idle, and is again soon."""
+        self.session.clear()
+        self._write()
 
     def interrupt(self) -> None:
         """End the running turn; its listener hears nothing more."""
@@ -163,10 +170,15 @@ class Worker(ProcessProtocol):
 
     def outReceived(self, data: bytes) -> None:
         """The CLI says something."""
-        told = self.session.receive_data(data)
-        # First, as it may be an interrupt that must overtake the CLI's next request.
-        self._write()
-        self._dispatch(told)
+        try:
+            told = self.session.receive_data(data)
+            # First, as it may be an interrupt that must overtake the CLI's next request.
+            self._write()
+            self._dispatch(told)
+        except Exception:
+            # Let out, it would make Twisted stop reading, and the process would hang for ever.
+            self.log.failure("hearing the CLI")
+            self._end("a fault of the proxy's")
 
     def errReceived(self, data: bytes) -> None:
         """What the CLI complains of; the last of it is kept for the log."""

@@ -35,14 +35,17 @@ class Seat:
     """One process. `profile` is None while it is blank.
 
     holds: the digest of all that the process remembers, None if that is unknown or not what any
-    client was told. finishing: its client has the whole answer, so it will be idle within
-    milliseconds. since: when its activity began, in seconds.
+    client was told. short: its conversation had no turns before. finishing: its client has the
+    whole answer, so it will be idle within milliseconds. since: when its activity began, in
+    seconds.
     """
 
     activity: Activity
     since: float
     profile: bytes | None = None
+    made_for: Profile | None = None
     holds: bytes | None = None
+    short: bool = False
     finishing: bool = False
     turns: int = 0
 
@@ -64,11 +67,15 @@ class Placement:
 
 @attrs.define
 class Roster:
-    """All seats. most: how many there may be. recycling: whether rung 2 is used."""
+    """All seats. most: how many there may be. recycling: whether rung 2 is used.
+
+    one_shots: profiles whose requests do not go on from each other, as far as has been seen.
+    """
 
     most: int
     recycling: bool = True
     seats: list[Seat] = attrs.field(init=False, factory=list)
+    one_shots: set[bytes] = attrs.field(init=False, factory=set)
 
     def place(
         self, conversation: Conversation, now: float, *, may_spawn: bool = True
@@ -79,10 +86,14 @@ class Roster:
         """
         profile = digest(conversation.profile, ())
         prefix = digest(conversation.profile, conversation.turns[:-1])
+        if len(conversation.turns) > 1:
+            self.one_shots.discard(profile)
+        finishing = [seat for seat in self.seats if seat.finishing and seat.profile == profile]
+        if any(seat.holds == prefix for seat in finishing):
+            # A client that asks on at once: its process is all but idle.
+            return None
         placement = self._idle(conversation, profile, prefix)
-        if placement is None and any(
-            seat.finishing and seat.profile == profile for seat in self.seats
-        ):
+        if placement is None and finishing:
             return None
         if placement is None and (blank := self._oldest(Activity.BLANK)):
             placement = Placement(blank, "claimed", conversation.turns)
@@ -91,7 +102,9 @@ class Roster:
         if placement is not None:
             seat = placement.seat
             seat.activity, seat.since = Activity.BUSY, now
-            seat.profile, seat.holds = profile, None
+            seat.profile, seat.made_for = profile, conversation.profile
+            seat.holds = None
+            seat.short = len(conversation.turns) == 1
         return placement
 
     def add_blank(self, now: float) -> Seat:
@@ -117,11 +130,40 @@ class Roster:
         """The seat's process is ready for a profile and remembers nothing."""
         seat.activity, seat.since = Activity.IDLE, now
         seat.profile = seat.holds = digest(profile, ())
+        seat.made_for = profile
+
+    def better_empty(self, seat: Seat) -> bool:
+        """Whether what an idle process remembers is of no use, so that it may as well forget it.
+
+        Then the next request does not have to wait for that.
+        """
+        if not self.recycling or seat.holds == seat.profile:
+            return False
+        return seat.holds is None or (seat.short and seat.profile in self.one_shots)
+
+    def emptying(self, seat: Seat, now: float) -> None:
+        """The idle process forgets what it remembers; until it has, it is as good as busy."""
+        seat.activity, seat.since, seat.finishing, seat.holds = Activity.BUSY, now, True, None
+
+    def emptied(self, seat: Seat, now: float) -> None:
+        """The process remembers nothing."""
+        seat.activity, seat.since, seat.finishing = Activity.IDLE, now, False
+        seat.holds = seat.profile
+
+    def wants_another(self) -> Profile | None:
+        """A profile of one-shots that a single process serves: while it forgets, another could."""
+        for profile in self.one_shots:
+            seats = [seat for seat in self.seats if seat.profile == profile]
+            if len(seats) == 1:
+                return seats[0].made_for
+        return None
 
     def remove(self, seat: Seat) -> None:
         """The process is gone, or is not to be used again."""
         if seat in self.seats:
             self.seats.remove(seat)
+        if all(other.profile != seat.profile for other in self.seats):
+            self.one_shots.discard(seat.profile or b"")
 
     def serves(self, conversation: Conversation) -> int:
         """How many busy seats could serve the conversation next."""
@@ -142,12 +184,17 @@ class Roster:
         )
         for seat in idle:
             if seat.holds == prefix:
-                return Placement(seat, "continued", conversation.turns[-1:])
+                rung = "recycled" if seat.turns else "claimed"
+                if len(conversation.turns) > 1:
+                    rung = "continued"
+                return Placement(seat, rung, conversation.turns[-1:])
         if not self.recycling:
             return None
         # What holds nothing of value first: never used, then spoilt, then the longest unused.
         worth = {profile: 0, None: 1}
         for seat in sorted(idle, key=lambda seat: worth.get(seat.holds, 2)):
+            if seat.short and seat.holds not in worth:
+                self.one_shots.add(profile)
             return Placement(seat, "recycled", conversation.turns, clear=seat.holds != profile)
         return None
 

@@ -131,6 +131,13 @@ class Session:
             self.state = State.REPLAYING
             self._replay()
 
+    def clear(self) -> None:
+        """Forget all turns; a TurnOver follows."""
+        assert self.state is State.IDLE
+        self._clean = True
+        self.state = State.CLEARING
+        self._send(outgoing.CLEAR)
+
     def interrupt(self) -> None:
         """End the running turn, if there is one; no more events of it come, only its TurnOver."""
         if self.state in _ASKED:
@@ -171,7 +178,7 @@ class Session:
 
     def _receive_line(self, line: bytes) -> None:
         try:
-            message = json.loads(line)
+            message = json.loads(line.decode("utf-8"))
         except (ValueError, RecursionError):
             self._break("a line that is not JSON")
             return
@@ -240,9 +247,12 @@ class Session:
         if self.state in (State.CLEARING, State.REPLAYING):
             if message.get("is_error"):
                 self._break("a turn of the history was refused")
-            else:
+            elif self._turns:
                 self.state = State.REPLAYING
                 self._replay()
+            else:
+                self.state = State.IDLE
+                self._out.append(TurnOver(clean=True))
             return
         if self.state is State.ANSWERING:
             if message.get("is_error"):

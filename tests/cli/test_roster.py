@@ -77,6 +77,15 @@ def test_a_process_that_is_about_to_be_idle_is_waited_for() -> None:
     assert place(roster, conversation("a", "b", "c")).rung == "continued"
 
 
+def test_the_process_of_a_conversation_is_waited_for_though_others_are_idle() -> None:
+    roster = Roster(most=4)
+    first = place(roster, conversation("a"))
+    roster.fresh(roster.add_blank(0), Profile("S"), 0)
+    roster.finishing(first.seat, conversation("a"), assistant("b"))
+    assert roster.place(conversation("a", "b", "c"), 1) is None
+    assert place(roster, conversation("x")).rung == "claimed"
+
+
 def test_a_spoilt_process_is_never_continued() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a"))
@@ -113,6 +122,34 @@ def test_the_least_recently_used_makes_room_and_the_busy_are_left_alone() -> Non
     assert placement.seat not in seats
 
 
+def test_one_shots_are_emptied_before_anybody_waits_for_it() -> None:
+    roster = Roster(most=4)
+    seat = place(roster, conversation("a")).seat
+    answered(roster, seat, conversation("a"), "b")
+    assert not roster.better_empty(seat)
+    assert place(roster, conversation("x")).rung == "recycled"
+    answered(roster, seat, conversation("x"), "y")
+    assert roster.better_empty(seat)
+    assert roster.wants_another() == Profile("S")
+    roster.emptying(seat, 0)
+    assert roster.place(conversation("z"), 0) is None
+    roster.emptied(seat, 0)
+    placement = place(roster, conversation("z"))
+    assert (placement.seat, placement.rung, placement.clear) == (seat, "recycled", False)
+
+
+def test_a_conversation_that_goes_on_is_kept() -> None:
+    roster = Roster(most=4)
+    seat = place(roster, conversation("a")).seat
+    answered(roster, seat, conversation("a"), "b")
+    place(roster, conversation("x"))
+    answered(roster, seat, conversation("x"), "y")
+    place(roster, conversation("x", "y", "z"))
+    answered(roster, seat, conversation("x", "y", "z"), "!")
+    assert not roster.better_empty(seat)
+    assert roster.wants_another() is None
+
+
 class Pool(RuleBasedStateMachine):
     """Random conversations on a roster, with processes that are lists of turns."""
 
@@ -123,6 +160,7 @@ class Pool(RuleBasedStateMachine):
         self.memory: dict[Seat, list[Turn]] = {}
         self.profiles: dict[Seat, Profile] = {}
         self.running: dict[Seat, Conversation] = {}
+        self.emptying: list[Seat] = []
         # Everything that any client was ever told, to go on from, edit or branch.
         self.known: list[Conversation] = []
         self.counter = 0
@@ -192,6 +230,16 @@ class Pool(RuleBasedStateMachine):
         else:
             self.memory[seat].append(user("interrupted"))
         self.roster.idle(seat, self.now, clean=how == "whole")
+        if self.roster.better_empty(seat):
+            self.roster.emptying(seat, self.now)
+            self.emptying.append(seat)
+
+    @precondition(lambda self: self.emptying)
+    @rule()
+    def empty(self) -> None:
+        seat = self.emptying.pop(0)
+        self.memory[seat] = []
+        self.roster.emptied(seat, self.now)
 
     @rule()
     def spare(self) -> None:
@@ -206,7 +254,7 @@ class Pool(RuleBasedStateMachine):
     def there_are_never_too_many(self) -> None:
         if hasattr(self, "roster"):
             assert len(self.roster.seats) <= self.roster.most
-            assert self.roster.count(Activity.BUSY) == len(self.running)
+            assert self.roster.count(Activity.BUSY) == len(self.running) + len(self.emptying)
 
 
 def spoken(turn: Turn) -> str:
