@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -69,6 +70,16 @@ class Conversation:
     profile: Profile
     turns: tuple[Turn, ...]
     limits: Limits
+
+    @cached_property
+    def profile_key(self) -> bytes:
+        """The digest of its profile alone."""
+        return digest(self.profile, ())
+
+    @cached_property
+    def prefix_key(self) -> bytes:
+        """The digest of all but its newest turn."""
+        return digest(self.profile, self.turns[:-1])
 
 
 def text_block(text: str) -> Block:

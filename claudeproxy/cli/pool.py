@@ -154,9 +154,7 @@ class Pool:
         if job.worker is not None:
             seat = self._workers[job.worker]
             self._roster.finishing(seat, job.conversation, job.answer)
-            self._timers.start(
-                job.worker, SETTLE_WITHIN, self._retire, job.worker, "did not settle"
-            )
+            self._expect_idle(job.worker)
 
     def retry(self, job: Job) -> None:
         """The job lost its worker before it had an answer: it gets another one, once."""
@@ -315,6 +313,8 @@ class Pool:
         self._timers.cancel(worker)
         if seat.turns >= self._settings.worker_turns:
             self._retire(worker, "served its turns")
+        elif seat.holds is None and not self._settings.recycling:
+            self._retire(worker, "holds what nobody was told")
         elif worker.memory() >= self._settings.worker_memory:
             self._retire(worker, "grew too large")
         else:

@@ -84,8 +84,7 @@ class Roster:
 
         may_spawn: False if it should rather wait than have a process started for it.
         """
-        profile = digest(conversation.profile, ())
-        prefix = digest(conversation.profile, conversation.turns[:-1])
+        profile, prefix = conversation.profile_key, conversation.prefix_key
         if len(conversation.turns) > 1:
             self.one_shots.discard(profile)
         finishing = [seat for seat in self.seats if seat.finishing and seat.profile == profile]
@@ -167,9 +166,9 @@ class Roster:
 
     def serves(self, conversation: Conversation) -> int:
         """How many busy seats could serve the conversation next."""
-        profile = digest(conversation.profile, ())
         return sum(
-            seat.activity is Activity.BUSY and seat.profile == profile for seat in self.seats
+            seat.activity is Activity.BUSY and seat.profile == conversation.profile_key
+            for seat in self.seats
         )
 
     def count(self, activity: Activity) -> int:
