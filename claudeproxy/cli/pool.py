@@ -365,7 +365,7 @@ class Pool:
                 profile := roster.wants_another()
             ):
                 self._prepare(profile).addErrback(
-                    lambda failure: self.log.failure("preparing a worker", failure)
+                    lambda failure: self.log.warn("Not prepared: {why}", why=failure.value)
                 )
             else:
                 return

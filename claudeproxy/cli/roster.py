@@ -4,9 +4,11 @@ A worker's process has a place here, a Seat. Each conversation is given the firs
 there is:
 
 1. continued: an idle worker that holds all of the conversation but its newest turn;
-2. recycled: an idle worker of the same profile, emptied by `/clear`;
+2. recycled: an idle worker of the same profile whose conversation does not seem to go on, emptied
+   by `/clear`;
 3. claimed: a blank spare, whose profile is not fixed yet;
-4. spawned: a new process, in the place of the least recently used idle one if there are too many.
+4. recycled: any idle worker of the same profile;
+5. spawned: a new process, in the place of the least recently used idle one if there are too many.
 
 If all are busy it must wait. What matters is that a conversation is never given a worker that
 remembers anything but the beginning of just this conversation.
@@ -91,11 +93,20 @@ class Roster:
         if any(seat.holds == prefix for seat in finishing):
             # A client that asks on at once: its process is all but idle.
             return None
-        placement = self._idle(conversation, profile, prefix)
+        idle = [
+            seat
+            for seat in self._ordered(self.seats)
+            if seat.activity is Activity.IDLE and seat.profile == profile
+        ]
+        placement = self._continued(conversation, idle, prefix) or self._recycled(
+            conversation, [seat for seat in idle if seat.short or seat.holds in (None, profile)]
+        )
         if placement is None and finishing:
             return None
         if placement is None and (blank := self._oldest(Activity.BLANK)):
             placement = Placement(blank, "claimed", conversation.turns)
+        # Better a spare than to end what goes on; better that than to start a process.
+        placement = placement or self._recycled(conversation, idle)
         if placement is None and may_spawn:
             placement = self._spawned(conversation, now)
         if placement is not None:
@@ -175,27 +186,27 @@ class Roster:
         """How many seats are blank, busy or idle."""
         return sum(seat.activity is activity for seat in self.seats)
 
-    def _idle(self, conversation: Conversation, profile: bytes, prefix: bytes) -> Placement | None:
-        idle = self._ordered(
-            seat
-            for seat in self.seats
-            if seat.activity is Activity.IDLE and seat.profile == profile
-        )
+    def _continued(
+        self, conversation: Conversation, idle: list[Seat], prefix: bytes
+    ) -> Placement | None:
         for seat in idle:
             if seat.holds == prefix:
                 rung = "recycled" if seat.turns else "claimed"
                 if len(conversation.turns) > 1:
                     rung = "continued"
                 return Placement(seat, rung, conversation.turns[-1:])
-        if not self.recycling:
+        return None
+
+    def _recycled(self, conversation: Conversation, idle: list[Seat]) -> Placement | None:
+        if not self.recycling or not idle:
             return None
+        profile = conversation.profile_key
         # What holds nothing of value first: never used, then spoilt, then the longest unused.
         worth = {profile: 0, None: 1}
-        for seat in sorted(idle, key=lambda seat: worth.get(seat.holds, 2)):
-            if seat.short and seat.holds not in worth:
-                self.one_shots.add(profile)
-            return Placement(seat, "recycled", conversation.turns, clear=seat.holds != profile)
-        return None
+        seat = min(idle, key=lambda seat: worth.get(seat.holds, 2))
+        if seat.short and seat.holds not in worth:
+            self.one_shots.add(profile)
+        return Placement(seat, "recycled", conversation.turns, clear=seat.holds != profile)
 
     def _spawned(self, conversation: Conversation, now: float) -> Placement | None:
         instead_of = None

@@ -59,6 +59,23 @@ def test_an_edited_answer_is_replayed() -> None:
     assert second.turns == conversation("a", "edited", "c").turns
 
 
+def test_conversations_that_go_on_do_not_take_each_others_process() -> None:
+    roster = Roster(most=4)
+    first = place(roster, conversation("a", "b", "c"))
+    answered(roster, first.seat, conversation("a", "b", "c"), "d")
+    spare = roster.add_blank(1)
+    assert place(roster, conversation("x")).seat is spare
+    assert place(roster, conversation("a", "b", "c", "d", "e")).rung == "continued"
+
+
+def test_without_a_spare_a_conversation_that_goes_on_makes_way() -> None:
+    roster = Roster(most=4)
+    first = place(roster, conversation("a", "b", "c"))
+    answered(roster, first.seat, conversation("a", "b", "c"), "d")
+    placement = place(roster, conversation("x"))
+    assert (placement.seat, placement.rung, placement.clear) == (first.seat, "recycled", True)
+
+
 def test_another_system_prompt_takes_the_spare() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a"))
