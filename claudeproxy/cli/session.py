@@ -125,8 +125,7 @@ class Session:
         self._clean = True
         self._plan_limit = None
         if clear:
-            self.state = State.CLEARING
-            self._send(outgoing.CLEAR)
+            self.clear()
         else:
             self.state = State.REPLAYING
             self._replay()
