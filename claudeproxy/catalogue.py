@@ -26,6 +26,7 @@ ORIGINAL_NAMES = {
 PREFIXES = ("openai/", "anthropic/", "claude-code-cli/", "claude-max/")
 DEFAULT = "default"
 LEAST_BUDGET = 1024
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
 # The CLI's mark of a variant with a context window of a million tokens. 2.1.197 lists some models
 # in this variant only.
 LONG_CONTEXT = "[1m]"
@@ -44,10 +45,31 @@ class Model:
     adaptive: bool = True
 
     def fit(self, limits: Limits) -> Limits:
-        """The limits for an answer of this model's."""
+        """The limits for an answer of this model's: what it cannot take is left out."""
         # The API wants a budget of 1024 and more tokens to answer with (seen as a 400 on 2.1.197).
         no_room = not self.adaptive and (limits.max_tokens or LEAST_BUDGET + 1) <= LEAST_BUDGET
-        return attrs.evolve(limits, model=self.value, thinking=limits.thinking and not no_room)
+        thinking = limits.thinking and not no_room
+        # Models that decide themselves how much to think take no sampling parameters, the others
+        # only while they do not think, and one of the two (Messages API, "Extended thinking").
+        sampled = not self.adaptive and not thinking and (limits.temperature or 0) <= 1
+        temperature = limits.temperature if sampled else None
+        return attrs.evolve(
+            limits,
+            model=self.value,
+            thinking=thinking,
+            budgeted=not self.adaptive,
+            effort=self._effort(limits.effort),
+            temperature=temperature,
+            top_p=limits.top_p if sampled and temperature is None else None,
+        )
+
+    def _effort(self, wanted: str | None) -> str | None:
+        """The level itself, or the highest one below it that the model has."""
+        if wanted not in EFFORTS:
+            return None
+        known = [level for level in EFFORTS if level in self.efforts]
+        below = [level for level in known if EFFORTS.index(level) <= EFFORTS.index(wanted)]
+        return below[-1] if below else None
 
 
 def models_from_initialize(listed: Iterable[Mapping[str, Any]]) -> tuple[Model, ...]:

@@ -48,12 +48,30 @@ class Profile:
 
 
 @attrs.frozen
+class ToolChoice:
+    """Whether the model may or must call a tool; the Messages API's own terms.
+
+    name: the tool of the mode `tool`. parallel: whether it may call several in one answer.
+    """
+
+    mode: Literal["auto", "any", "tool", "none"] = "auto"
+    name: str | None = None
+    parallel: bool = True
+
+    @property
+    def forced(self) -> bool:
+        """Whether the answer must be a call."""
+        return self.mode in ("any", "tool")
+
+
+@attrs.frozen
 class Limits:
     """What bounds one answer.
 
     model: the name to give to the CLI. max_tokens: None leaves the CLI's own limit.
     effort: one of the CLI's effort levels, None for the model's default. thinking: whether the
-    model may think before it answers.
+    model may think before it answers. budgeted: it thinks by a budget of tokens, so the API wants
+    to see what it thought before the calls that the conversation ends with.
     """
 
     model: str
@@ -61,6 +79,10 @@ class Limits:
     stop: tuple[str, ...] = ()
     effort: str | None = None
     thinking: bool = True
+    budgeted: bool = False
+    tool_choice: ToolChoice = ToolChoice()
+    temperature: float | None = None
+    top_p: float | None = None
 
 
 @attrs.frozen
@@ -71,6 +93,10 @@ class Conversation:
     turns: tuple[Turn, ...]
     limits: Limits
 
+    def key_with(self, answer: Turn) -> bytes:
+        """The digest of the conversation and its answer: the next request's `prefix_key`."""
+        return digest(self.profile, (*self.turns, answer))
+
     @cached_property
     def profile_key(self) -> bytes:
         """The digest of its profile alone."""
@@ -80,6 +106,16 @@ class Conversation:
     def prefix_key(self) -> bytes:
         """The digest of all but its newest turn."""
         return digest(self.profile, self.turns[:-1])
+
+
+def is_results(turn: Turn) -> bool:
+    """Whether a turn is results of tool calls and nothing else."""
+    return all(block["type"] == "tool_result" for block in turn.blocks)
+
+
+def has_results(turn: Turn) -> bool:
+    """Whether there are results of tool calls in a turn."""
+    return any(block["type"] == "tool_result" for block in turn.blocks)
 
 
 def text_block(text: str) -> Block:

@@ -6,6 +6,8 @@ clients expect, and the exchange uses `status` and `retry_after`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 
@@ -35,6 +37,17 @@ class APIError(Exception):
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> APIError:
     """400: the request cannot be served as it stands; `param` names the field."""
     return APIError(400, message, param=param, code=code)
+
+
+def unsupported(names: Sequence[str]) -> APIError:
+    """400: parameters that this server, or the model, would ignore."""
+    listed = ", ".join(f"'{name}'" for name in names)
+    return bad_request(
+        f"Unsupported parameter: {listed}. The model or this server has no use for it, and "
+        "`strict_parameters` is set.",
+        names[0],
+        "unsupported_parameter",
+    )
 
 
 def not_logged_in() -> APIError:

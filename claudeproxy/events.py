@@ -31,6 +31,10 @@ class Usage:
     output_tokens: int = 0
     reasoning_tokens: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        """What both have cost."""
+        return Usage(*map(sum, zip(attrs.astuple(self), attrs.astuple(other), strict=True)))
+
     @property
     def prompt_tokens(self) -> int:
         """All tokens of the prompt, cached or not."""

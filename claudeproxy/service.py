@@ -28,8 +28,9 @@ from twisted.web.server import Site
 from . import __version__
 from .catalogue import Catalogue, models_from_initialize
 from .cli import launch
-from .cli.pool import Pool, PoolSettings
-from .cli.session import Ready
+from .cli.notices import Ready
+from .cli.pool import Pool
+from .cli.workers import PoolSettings
 from .demo.service import DemoService
 from .errors import APIError
 from .metrics import Metrics
@@ -89,6 +90,7 @@ class ProxyService(Service):
             catalogue=self._catalogue,
             about=self._about,
             metrics=self.metrics.exposition,
+            strict_parameters=settings.strict_parameters,
             patience=Patience(
                 first_token=settings.first_token_timeout,
                 stall=settings.stall_timeout,

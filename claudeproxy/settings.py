@@ -111,6 +111,10 @@ class Settings:
     recycling: bool = _setting(
         True, _flag, "use a process again by /clear, which leaves a short note in the prompt"
     )
+    reasoning: bool = _setting(True, _flag, "tell what the model thinks, as reasoning_content")
+    strict_parameters: bool = _setting(
+        False, _flag, "refuse parameters that would be ignored, with a 400"
+    )
     queue: int = _setting(64, _whole(0, 100_000), "most requests that wait for a process")
     queue_wait: float = _setting(60.0, _number(0, 3600), "longest wait for a process")
     longest_retry: float = _setting(

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claudeproxy.catalogue import Catalogue, Model, models_from_initialize
-from claudeproxy.conversation import Limits
+from claudeproxy.conversation import Limits, ToolChoice
 from claudeproxy.errors import APIError
 
 
@@ -237,5 +238,61 @@ def test_a_model_with_a_budget_needs_room_to_think(
 ) -> None:
     model = Model("haiku", "claude-haiku-4-5", adaptive=adaptive)
     assert model.fit(Limits("what the client said", max_tokens)) == Limits(
-        "haiku", max_tokens, thinking=thinking
+        "haiku", max_tokens, thinking=thinking, budgeted=not adaptive
     )
+
+
+@pytest.mark.parametrize(
+    ("efforts", "wanted", "effort"),
+    [
+        (EFFORTS, "xhigh", "xhigh"),
+        (("low", "medium", "high"), "max", "high"),
+        (("low", "medium", "high"), "medium", "medium"),
+        (("max", "low"), "xhigh", "low"),
+        (("high", "low", "medium"), "max", "high"),
+        (("medium", "high"), "low", None),
+        (("low", "ultra"), "max", "low"),
+        (("ultra",), "ultra", None),
+        ((), "low", None),
+        (EFFORTS, None, None),
+    ],
+)
+def test_the_effort_is_the_highest_the_model_has_up_to_the_one_wanted(
+    efforts: tuple[str, ...], wanted: str | None, effort: str | None
+) -> None:
+    assert Model("m", "m", efforts).fit(Limits("x", effort=wanted)).effort == effort
+
+
+@pytest.mark.parametrize(
+    ("adaptive", "thinking", "asked", "fitted"),
+    [
+        (False, False, (0.5, None), (0.5, None)),
+        (False, False, (None, 0.5), (None, 0.5)),
+        (False, False, (0.0, 0.5), (0.0, None)),
+        (False, False, (1.0, None), (1.0, None)),
+        (False, False, (1.1, None), (None, None)),
+        (False, True, (0.5, None), (None, None)),
+        (False, True, (None, 0.5), (None, None)),
+        (True, False, (0.5, 0.5), (None, None)),
+        (True, True, (0.5, 0.5), (None, None)),
+    ],
+)
+def test_only_a_model_that_does_not_think_is_told_how_to_draw_words_and_in_one_way(
+    adaptive: bool,
+    thinking: bool,
+    asked: tuple[float | None, float | None],
+    fitted: tuple[float | None, float | None],
+) -> None:
+    limits = Limits("x", thinking=thinking, temperature=asked[0], top_p=asked[1])
+    fit = Model("m", "m", adaptive=adaptive).fit(limits)
+    assert (fit.temperature, fit.top_p) == fitted
+
+
+def test_a_model_without_room_to_think_takes_a_temperature() -> None:
+    limits = Limits("x", max_tokens=10, temperature=0.5)
+    assert Model("m", "m", adaptive=False).fit(limits).temperature == 0.5
+
+
+def test_every_other_limit_fits_every_model() -> None:
+    limits = Limits("x", 5000, ("a",), thinking=False, tool_choice=ToolChoice("tool", "f"))
+    assert Model("m", "m").fit(limits) == attrs.evolve(limits, model="m")

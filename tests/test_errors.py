@@ -13,6 +13,7 @@ from claudeproxy.errors import (
     rate_limited,
     timed_out,
     unavailable,
+    unsupported,
     upstream_failed,
 )
 
@@ -53,6 +54,12 @@ def test_what_each_error_tells(
 def test_a_bad_request_names_its_parameter() -> None:
     error = bad_request("Bad.", "messages[0].role", "invalid_value")
     assert (error.message, error.param, error.code) == ("Bad.", "messages[0].role", "invalid_value")
+
+
+def test_parameters_without_use_are_all_told_and_the_first_is_named() -> None:
+    error = unsupported(["seed", "user"])
+    assert (error.status, error.param, error.code) == (400, "seed", "unsupported_parameter")
+    assert "'seed', 'user'" in error.message
 
 
 def test_an_unknown_model_is_told_with_the_names_there_are() -> None:

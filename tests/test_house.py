@@ -28,9 +28,10 @@ SHARED = (FLOORS[0], FLOORS[-1])
 # What must work without a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue"),
-    *("dialects", "dialects.fields", "dialects.chat", "dialects.chat_answer"),
-    *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures"),
-    *("cli.roster", "cli.pace"),
+    *("dialects", "dialects.fields", "dialects.schemas", "dialects.media"),
+    *("dialects.chat", "dialects.chat_messages", "dialects.chat_tools", "dialects.chat_answer"),
+    *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
+    *("cli.mcp", "cli.calls", "cli.stops", "cli.roster", "cli.pace"),
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

@@ -6,7 +6,8 @@ messages") one by one, in `stream_event` lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ..events import (
@@ -16,9 +17,13 @@ from ..events import (
     ReasoningDelta,
     Started,
     TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
     Usage,
 )
 from .lines import WholeCharacters
+from .mcp import PREFIX
+from .outgoing import STRUCTURED_OUTPUT
 
 
 # The API's stop_reason -> what a client is told.
@@ -36,16 +41,22 @@ class MessageReader:
     """Reads the stream events of one message; ends with Finished at its stop reason.
 
     Later events are for the next message and a new reader: what the CLI does after a message is
-    over is not part of the answer.
+    over is not part of the answer. Only where the answer must fit a schema, and the message did
+    not give one that might, the CLI's next message is it.
     """
 
-    def __init__(self) -> None:
-        """Nothing has been said yet."""
+    def __init__(self, *, structured: bool = False) -> None:
+        """structured: the answer is what StructuredOutput is called with, as text."""
         self.has_content = False
+        self.has_output = False
+        self._structured = structured
         self._started = False
+        self._calls = 0
         self._characters = WholeCharacters()
-        self._kind: type[TextDelta | ReasoningDelta] = TextDelta
+        self._to_event: Callable[[str], Event | None] = TextDelta
+        self._is_call = False
         self._usage: dict[str, Any] = {}
+        self._spent = Usage()
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[Event]:
         """The neutral events of one stream event."""
@@ -58,21 +69,22 @@ class MessageReader:
                 if not self._started:
                     yield Started(message["model"])
                 self._started = True
+            case "content_block_start":
+                yield from self._begin(event["content_block"])
             case "content_block_delta":
                 yield from self._delta(event["delta"])
             case "content_block_stop":
-                if rest := self._characters.flush():
-                    yield self._kind(rest)
+                yield from self._block_over()
             case "message_delta":
                 self._count(event.get("usage"))
                 reason = event["delta"].get("stop_reason")
                 if reason is not None:
-                    yield Finished(FINISH_REASONS.get(reason, "stop"), self.usage(), reason)
+                    yield from self._message_over(reason)
 
     def usage(self) -> Usage:
-        """What the message has cost so far."""
+        """What the answer has cost so far."""
         details = self._usage.get("output_tokens_details") or {}
-        return Usage(
+        return self._spent + Usage(
             input_tokens=self._usage.get("input_tokens", 0),
             cache_read_tokens=self._usage.get("cache_read_input_tokens", 0),
             cache_creation_tokens=self._usage.get("cache_creation_input_tokens", 0),
@@ -80,17 +92,58 @@ class MessageReader:
             reasoning_tokens=details.get("thinking_tokens", 0),
         )
 
-    def _delta(self, delta: Mapping[str, Any]) -> Iterator[Event]:
+    def _begin(self, block: Mapping[str, Any]) -> Iterator[Event]:
+        kind = block["type"]
+        self._is_call = kind == "tool_use"
+        # A block of a kind that is not known here is not told.
+        self._to_event = _nothing
+        if kind == "thinking":
+            self._to_event = ReasoningDelta
+        elif kind == "text" and not self._structured:
+            # Beside an object that is to fit a schema a text would spoil it.
+            self._to_event = TextDelta
+        if not self._is_call:
+            return
         self.has_content = True
-        match delta["type"]:
-            case "text_delta":
-                self._kind, text = TextDelta, delta["text"]
-            case "thinking_delta":
-                self._kind, text = ReasoningDelta, delta["thinking"]
-            case _:
-                return
-        if whole := self._characters.feed(text):
-            yield self._kind(whole)
+        if self._structured and block["name"] == STRUCTURED_OUTPUT:
+            # After a first one nothing can be added to the answer.
+            self._to_event = _nothing if self.has_output else TextDelta
+            self.has_output = True
+        else:
+            index, self._calls = self._calls, self._calls + 1
+            self._to_event = partial(ToolArgumentsDelta, index)
+            yield ToolCallStarted(index, block["id"], block["name"].removeprefix(PREFIX))
+
+    def _delta(self, delta: Mapping[str, Any]) -> Iterator[Event]:
+        name = _TEXTS.get(delta["type"])
+        if name is None or not delta[name]:
+            return
+        if whole := self._characters.feed(delta[name]):
+            self._is_call = False
+            yield from self._told(whole)
+
+    def _block_over(self) -> Iterator[Event]:
+        # A call without arguments may have no text for them at all.
+        if rest := self._characters.flush() or ("{}" if self._is_call else ""):
+            yield from self._told(rest)
+        self._is_call = False
+
+    def _told(self, text: str) -> Iterator[Event]:
+        event = self._to_event(text)
+        if event is not None:
+            self.has_content = True
+            yield event
+
+    def _message_over(self, reason: str) -> Iterator[Event]:
+        finish = FINISH_REASONS.get(reason, "stop")
+        if self._structured and finish == "stop" and not self.has_output:
+            # The CLI asks again by itself.
+            self._spent, self._usage = self.usage(), {}
+            self.has_content = False
+            return
+        if self.has_output and finish == "tool_calls" and not self._calls:
+            finish = "stop"
+        yield Finished(finish, self.usage(), reason)
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         # message_start has the input side, message_delta the output side; either may repeat the
@@ -98,3 +151,11 @@ class MessageReader:
         self._usage.update(
             {name: value for name, value in (usage or {}).items() if value is not None}
         )
+
+
+# Where the text of a delta is.
+_TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+
+
+def _nothing(text: str) -> None:
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,15 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from ..conversation import Conversation, Turn, text_block
-from ..events import Event, Failed, Finished, TextDelta
+from ..events import (
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+)
 from .process import Listener, Worker
 
 
@@ -37,7 +46,9 @@ class Job:
         self._pool = pool
         self._listener: Listener | None = listener
         self._text: list[str] = []
-        self._complete = False
+        self._called: list[ToolCallStarted] = []
+        self._arguments: list[list[str]] = []
+        self._finish: FinishReason | None = None
 
     # What the worker tells
 
@@ -51,21 +62,44 @@ class Job:
             self.began = True
             self._pool.answer_began(self)
         for event in events:
-            if isinstance(event, TextDelta):
-                self._text.append(event.text)
+            self._keep(event)
         if isinstance(last, Finished):
-            self._complete = last.reason == "stop"
+            self._finish = last.reason
             self._pool.answer_ended(self)
         if self._listener is not None:
             self._listener.received(events)
 
+    def _keep(self, event: Event) -> None:
+        match event:
+            case TextDelta(text):
+                self._text.append(text)
+            case ToolCallStarted():
+                self._called.append(event)
+                self._arguments.append([])
+            case ToolArgumentsDelta(index, piece):
+                self._arguments[index].append(piece)
+
+    @property
+    def waits_for_results(self) -> bool:
+        """Whether the answer ended with calls of the client's tools."""
+        return self._finish == "tool_calls"
+
     @property
     def answer(self) -> Turn | None:
         """The whole answer as a client will send it back, None if it is not whole or is empty."""
-        text = "".join(self._text)
-        if not self._complete or not text.strip():
+        if self._finish not in ("stop", "tool_calls"):
             return None
-        return Turn("assistant", (text_block(text),))
+        text = "".join(self._text)
+        blocks = [text_block(text)] if text.strip() else []
+        for call, pieces in zip(self._called, self._arguments, strict=True):
+            try:
+                arguments = json.loads("".join(pieces))
+            except ValueError:
+                return None
+            blocks.append(
+                {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+            )
+        return Turn("assistant", tuple(blocks)) if blocks else None
 
     # What the client's side asks
 

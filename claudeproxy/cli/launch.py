@@ -18,6 +18,7 @@ from pathlib import Path
 import attrs
 
 from ..errors import unavailable
+from . import mcp
 
 
 # Each flag as documented by `claude --help`.
@@ -25,7 +26,7 @@ ARGUMENTS = (
     *("--print", "--verbose", "--input-format", "stream-json", "--output-format", "stream-json"),
     *("--include-partial-messages", "--no-session-persistence"),
     *("--tools", "", "--strict-mcp-config", "--setting-sources", ""),
-    *("--permission-prompt-tool", "stdio"),
+    *("--permission-prompt-tool", "stdio", "--allowedTools", f"mcp__{mcp.SERVER}"),
 )
 
 # What the CLI gets of the proxy's own environment. An API key is not among it: it would bill an
@@ -169,6 +170,16 @@ class Launch:
     def argv(self) -> list[str]:
         """The command line: the same for every process and every request."""
         return in_own_session([self.cli.path, *ARGUMENTS])
+
+    def clean_up_after(self, pid: int) -> None:
+        """Remove what a process that was killed leaves in the CLI's configuration folder.
+
+        Those are `sessions/PID.json` and, from 2.1.330, a key beside it; later processes of that
+        version let them lie.
+        """
+        home = self.env.get("CLAUDE_CONFIG_DIR") or str(Path(self.env.get("HOME", "")) / ".claude")
+        for left in Path(home, "sessions").glob(f"{pid}.*"):
+            left.unlink(missing_ok=True)
 
     def env_for(self, model: str, tmp: str) -> dict[str, str]:
         """The environment of one process: its first model, "" for the CLI's choice, and TMPDIR."""

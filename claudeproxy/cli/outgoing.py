@@ -6,8 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..conversation import Block, Limits, Turn
+import attrs
+
+from ..conversation import Block, Limits, Profile, ToolChoice, Turn
+from . import mcp
 from .lines import encode
+
+
+# The tool that the CLI adds for a `jsonSchema` (2.1.197, 2.1.330).
+STRUCTURED_OUTPUT = "StructuredOutput"
 
 
 # A plain user line: with `client_composed` it would be text (2.1.330). The CLI leaves a note that
@@ -46,6 +53,20 @@ def control_refusal(request_id: str) -> bytes:
     )
 
 
+def mcp_reply(request_id: str, message: Mapping[str, Any]) -> bytes:
+    """Answer an MCP message that came in a control request."""
+    return encode(
+        {
+            "type": "control_response",
+            "response": {
+                "subtype": "success",
+                "request_id": request_id,
+                "response": {"mcp_response": message},
+            },
+        }
+    )
+
+
 def history_line(turn: Turn) -> bytes:
     """A past user turn: appended, not answered; the CLI confirms it with a `result`.
 
@@ -71,21 +92,58 @@ def assistant_line(turn: Turn, number: int) -> bytes:
                 "id": f"msg_replayed_{number}",
                 "type": "message",
                 "role": "assistant",
-                "content": [dict(block) for block in turn.blocks],
+                "content": [_for_the_api(block) for block in turn.blocks],
             },
             "parent_tool_use_id": None,
         }
     )
 
 
-def limits_env(limits: Limits) -> dict[str, str]:
-    """The CLI's variables for these limits; an empty string takes one back."""
-    extra = {"stop_sequences": list(limits.stop)} if limits.stop else {}
-    return {
-        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(limits.max_tokens or ""),
-        "CLAUDE_CODE_DISABLE_THINKING": "" if limits.thinking else "1",
-        "CLAUDE_CODE_EXTRA_BODY": json.dumps(extra) if extra else "",
+def flag_settings(limits: Limits, profile: Profile) -> dict[str, Any]:
+    """The CLI's settings for these limits, each with what takes it back where it is not wanted."""
+    choice = _tool_choice(limits, profile)
+    # The API refuses to think when it is told what to call.
+    forced = choice is not None and choice["type"] in ("any", "tool")
+    thinking = limits.thinking and not forced
+    extra = {
+        # A sequence of white space only is refused by the API, and cut by the session.
+        "stop_sequences": [stop for stop in limits.stop if stop.strip()] or None,
+        "tool_choice": choice,
+        "temperature": limits.temperature,
+        "top_p": limits.top_p,
     }
+    extra = {name: value for name, value in extra.items() if value is not None}
+    return {
+        "effortLevel": limits.effort,
+        "env": {
+            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(limits.max_tokens or ""),
+            "CLAUDE_CODE_DISABLE_THINKING": "" if thinking else "1",
+            "CLAUDE_CODE_EXTRA_BODY": json.dumps(extra) if extra else "",
+        },
+    }
+
+
+def thinks(settings: Mapping[str, Any]) -> bool:
+    """Whether these flag settings let the model think."""
+    return not settings["env"]["CLAUDE_CODE_DISABLE_THINKING"]
+
+
+def _tool_choice(limits: Limits, profile: Profile) -> dict[str, Any] | None:
+    choice = limits.tool_choice
+    if profile.output_schema is not None and not choice.forced:
+        if choice.mode == "none" or (not profile.tools and limits.effort is None):
+            return {"type": "tool", "name": STRUCTURED_OUTPUT, "disable_parallel_tool_use": True}
+        if limits.effort is None:
+            choice = attrs.evolve(choice, mode="any")
+        # Else thinking was asked for, and the CLI itself sees to it that the tool is called.
+    if choice == ToolChoice():
+        return None
+    told: dict[str, Any] = {"type": choice.mode}
+    if choice.name is not None:
+        told["name"] = mcp.PREFIX + choice.name
+    if not choice.parallel and choice.mode != "none":
+        told["disable_parallel_tool_use"] = True
+    return told
 
 
 def _user_line(turn: Turn, **flags: bool) -> bytes:
@@ -107,4 +165,11 @@ def _plain(block: Block) -> dict[str, Any]:
     """
     if block["type"] == "text" and block["text"].startswith("/"):
         return {**block, "text": "\n" + block["text"]}
+    return dict(block)
+
+
+def _for_the_api(block: Block) -> dict[str, Any]:
+    """The block with the name that the CLI gives to the client's tool."""
+    if block["type"] == "tool_use":
+        return {**block, "name": mcp.PREFIX + block["name"]}
     return dict(block)

@@ -11,8 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,33 +22,15 @@ from ..metrics import Metrics
 from ..timers import Timers
 from .job import Job
 from .launch import Launch
+from .notices import Ready, TurnOver
 from .pace import Pace
 from .process import Listener, Worker
 from .roster import Activity, Placement, Roster, Seat
-from .session import Ready, TurnOver
+from .workers import PoolSettings, Workers
 
 
-# An interrupted turn is over within 50 ms (seen on both versions).
-SETTLE_WITHIN = 5.0
 # Spares are not made before it has been quiet for so long.
 QUIET = 0.3
-
-
-@attrs.frozen
-class PoolSettings:
-    """The pool's part of the settings; times in seconds, memory in bytes."""
-
-    spares: int
-    workers: int
-    idle_workers: int
-    idle_time: float
-    worker_turns: int
-    worker_memory: int
-    recycling: bool
-    queue: int
-    queue_wait: float
-    start_timeout: float
-    longest_retry: float
 
 
 class Pool:
@@ -66,12 +47,12 @@ class Pool:
     ) -> None:
         """find_launch: raises APIError while there is no CLI; asked again until there is one."""
         self._reactor = reactor
-        self._find_launch = find_launch
-        self._launch: Launch | None = None
         self._settings = settings
         self._metrics = metrics
         self._roster = Roster(settings.workers, settings.recycling)
-        self._workers: dict[Worker, Seat] = {}
+        self._workers = Workers(reactor, find_launch, settings, metrics, self._roster)
+        self._workers.on_turn_over = self._turn_over
+        self._workers.on_ended = self._ended
         self._jobs: dict[Worker, Job] = {}
         self._queue: list[Job] = []
         self._beginning: set[Job] = set()
@@ -82,7 +63,7 @@ class Pool:
         self._stopping = False
         metrics.watch(
             {
-                activity.value: lambda activity=activity: self._roster.count(activity)  # type: ignore[misc]
+                activity.value: lambda activity=activity: self.count(activity)  # type: ignore[misc]
                 for activity in Activity
             },
             lambda: len(self._queue),
@@ -96,7 +77,7 @@ class Pool:
         Whatever goes wrong later reaches the listener as Failed.
         """
         self._refuse_if_stopping()
-        self._launch = self._launch or self._find_launch()
+        self._workers.look_for_cli()
         if len(self._queue) >= self._settings.queue:
             self._metrics.refused()
             raise rate_limited("Too many requests wait already.", retry_after=5)
@@ -112,7 +93,7 @@ class Pool:
         system prompt.
         """
         self._refuse_if_stopping()
-        self._launch = self._launch or self._find_launch()
+        self._workers.look_for_cli()
         # Whoever asks may lose interest; the process must not notice.
         told: Deferred[Ready] = Deferred()
         self._prepare(Profile()).addCallbacks(told.callback, told.errback)
@@ -125,9 +106,7 @@ class Pool:
         if worker is not None and self._jobs.get(worker) is job:
             del self._jobs[worker]
             if worker.ready.called:
-                worker.interrupt()
-                self._roster.finishing(self._workers[worker], job.conversation, None)
-                self._expect_idle(worker)
+                self._workers.give_up(worker)
         self._arrange()
 
     def stop(self) -> Deferred[None]:
@@ -138,8 +117,11 @@ class Pool:
             self._forget(job)
             job.received([Failed(error)])
         self._timers.close()
-        ended = [worker.stop("the server stops", error) for worker in list(self._workers)]
-        return gatherResults(ended).addCallback(lambda _: None)
+        return self._workers.stop(error)
+
+    def count(self, activity: Activity) -> int:
+        """How many processes are at it."""
+        return self._roster.count(activity)
 
     # What jobs tell
 
@@ -150,11 +132,23 @@ class Pool:
         self._timers.start("spare", QUIET, self._refill)
 
     def answer_ended(self, job: Job) -> None:
-        """The client has all of the answer; the worker will be idle in a moment."""
-        if job.worker is not None:
-            seat = self._workers[job.worker]
-            self._roster.finishing(seat, job.conversation, job.answer)
-            self._expect_idle(job.worker)
+        """The client has all of the answer; the worker will be idle in a moment, or waits."""
+        worker = job.worker
+        if worker is None:
+            return
+        seat = self._workers.seat_of(worker)
+        holds = None if job.answer is None else job.conversation.key_with(job.answer)
+        if not job.waits_for_results:
+            self._roster.finishing(seat, holds)
+            self._workers.expect_idle(worker)
+        elif holds is None:
+            self._workers.give_up(worker)
+        else:
+            del self._jobs[worker]
+            job.worker = None
+            self._roster.parked(seat, holds, self._reactor.seconds())
+            self._workers.park(worker)
+            self._arrange()
 
     def retry(self, job: Job) -> None:
         """The job lost its worker before it had an answer: it gets another one, once."""
@@ -201,6 +195,9 @@ class Pool:
                 self._forget(job)
                 self._beginning.add(job)
                 self._run(job, placement)
+        if self._queue and (seat := self._roster.longest_parked()):
+            # Whoever left it waiting sends the whole conversation anyway, if at all.
+            self._workers.give_up(self._workers.at(seat))
         self._timers.start("spare", QUIET, self._refill)
 
     def _worth_a_process(self, job: Job, now: float) -> bool:
@@ -223,20 +220,23 @@ class Pool:
         self._model = job.conversation.limits.model
         self._metrics.placed(placement.rung)
         if placement.instead_of is not None:
-            self._retire(self._at(placement.instead_of), "evicted")
+            self._workers.retire(self._workers.at(placement.instead_of), "evicted")
         try:
             worker = (
-                self._spawn(placement.seat)
+                self._workers.spawn(placement.seat, self._model)
                 if placement.rung == "spawned"
-                else self._at(placement.seat)
+                else self._workers.at(placement.seat)
             )
         except APIError as error:
             self._roster.remove(placement.seat)
             job.received([Failed(error)])
             return
-        self._timers.cancel(worker)
+        self._workers.in_use(worker)
         self._jobs[worker] = job
         job.worker = worker
+        if placement.rung == "resumed":
+            worker.go_on(placement.turns[-1], job.conversation.limits, job)
+            return
         began = self._reactor.seconds()
 
         def ask(_: object) -> None:
@@ -258,28 +258,15 @@ class Pool:
         worker.initialize(job.conversation.profile, self._settings.start_timeout)
         worker.ready.addCallbacks(ask, failed)
         worker.ready.addCallback(lambda _: self._arrange())
-        worker.ready.addErrback(lambda failure: self.log.failure("asking a worker", failure))
+        worker.ready.addErrback(self._not_asked, worker)
 
-    def _spawn(self, seat: Seat) -> Worker:
-        assert self._launch is not None
-        worker = Worker(self._reactor, self._launch, self._settings.longest_retry, self._model)
-        try:
-            worker.start()
-        except OSError as error:
-            self._roster.remove(seat)
-            self.log.failure("starting a CLI")
-            raise unavailable("The CLI could not be started; see the log.") from error
-        self._workers[worker] = seat
-        worker.on_turn_over = lambda over: self._turn_over(worker, over)
-        worker.on_ended = lambda reason: self._ended(worker, reason)
-        return worker
+    def _not_asked(self, failure: Failure, worker: Worker) -> None:
+        """A fault of the proxy's own; whoever waits learns of it when the process has gone."""
+        self.log.failure("asking a worker", failure)
+        self._workers.retire(worker, "a fault of the proxy's")
 
-    def _at(self, seat: Seat) -> Worker:
-        return next(worker for worker, its in self._workers.items() if its is seat)
-
-    def _turn_over(self, worker: Worker, over: TurnOver) -> None:
+    def _turn_over(self, worker: Worker, seat: Seat, over: TurnOver) -> None:
         """The worker is idle; it may serve another conversation."""
-        seat = self._workers[worker]
         now = self._reactor.seconds()
         job = self._jobs.pop(worker, None)
         if job is not None:
@@ -295,56 +282,23 @@ class Pool:
                 self._roster.emptying(seat, now)
                 self._emptying.add(worker)
                 worker.clear()
-                self._expect_idle(worker)
+                self._workers.expect_idle(worker)
                 return
-        self._rest(worker, seat)
+        self._workers.rest(worker, wanted=bool(self._queue))
         self._arrange()
 
     def _fresh(self, worker: Worker, profile: Profile) -> None:
         """The worker is ready, and the one it was made ready for does not need it (any more)."""
-        seat = self._workers.get(worker)
-        if seat is not None and seat in self._roster.seats:
+        if self._workers.is_kept(worker):
+            seat = self._workers.seat_of(worker)
             self._roster.fresh(seat, profile, self._reactor.seconds())
-            self._rest(worker, seat)
+            self._workers.rest(worker, wanted=bool(self._queue))
             self._arrange()
 
-    def _rest(self, worker: Worker, seat: Seat) -> None:
-        """Keep an idle worker, or not."""
-        self._timers.cancel(worker)
-        if seat.turns >= self._settings.worker_turns:
-            self._retire(worker, "served its turns")
-        elif seat.holds is None and not self._settings.recycling:
-            self._retire(worker, "holds what nobody was told")
-        elif worker.memory() >= self._settings.worker_memory:
-            self._retire(worker, "grew too large")
-        else:
-            self._timers.start(
-                worker, self._settings.idle_time, self._retire, worker, "idle for long"
-            )
-        idle = [at for at in self._roster.seats if at.activity is Activity.IDLE]
-        if len(idle) > self._settings.idle_workers and not self._queue:
-            self._retire(self._at(min(idle, key=lambda at: at.since)), "surplus")
-
-    def _expect_idle(self, worker: Worker) -> None:
-        """The CLI is about to say that its turn is over."""
-        self._timers.start(worker, SETTLE_WITHIN, self._retire, worker, "did not settle")
-
-    def _retire(self, worker: Worker, reason: str) -> None:
-        """The worker serves no one from now on."""
-        self._timers.cancel(worker)
-        seat = self._workers.get(worker)
-        if seat is not None:
-            self._roster.remove(seat)
-        worker.stop(reason).addErrback(lambda failure: self.log.failure("stopping", failure))
-
-    def _ended(self, worker: Worker, reason: str) -> None:
+    def _ended(self, worker: Worker) -> None:
         """The worker's process is gone."""
-        self._timers.cancel(worker)
         job = self._jobs.pop(worker, None)
         self._emptying.discard(worker)
-        self._roster.remove(self._workers.pop(worker))
-        self._metrics.retired(reason)
-        self.log.info("A CLI process ended: {reason}", reason=reason)
         if job is not None and job.worker is worker:
             job.received([Failed(upstream_failed("The CLI process ended."), worker_lost=True)])
         if not self._stopping:
@@ -356,11 +310,13 @@ class Pool:
         """Start a process that somebody may want, if nobody needs the time for something now."""
         roster = self._roster
         room = len(roster.seats) < self._settings.workers
-        if self._stopping or self._launch is None or not room or self._queue or self._beginning:
+        if self._stopping or not self._workers.can_start or not room:
+            return
+        if self._queue or self._beginning:
             return
         try:
             if roster.count(Activity.BLANK) < self._settings.spares:
-                self._spawn(roster.add_blank(self._reactor.seconds()))
+                self._workers.spawn(roster.add_blank(self._reactor.seconds()), self._model)
             elif roster.count(Activity.IDLE) < self._settings.idle_workers and (
                 profile := roster.wants_another()
             ):
@@ -379,7 +335,7 @@ class Pool:
         """Start a process and make it ready for a profile; fires when it can be used."""
         seat = self._roster.add_blank(self._reactor.seconds())
         seat.activity = Activity.BUSY
-        worker = self._spawn(seat)
+        worker = self._workers.spawn(seat, self._model)
         worker.initialize(profile, self._settings.start_timeout)
 
         def ready(result: Ready) -> Ready:

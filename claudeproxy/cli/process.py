@@ -26,7 +26,8 @@ from ..errors import APIError, timed_out, upstream_failed
 from ..events import Event, Failed
 from ..timers import Timers
 from .launch import Launch
-from .session import Broken, Notice, Ready, Session, State, TurnOver
+from .notices import Broken, Notice, Ready, TurnOver
+from .session import Session, State
 
 
 # A process that has exited may leave output in the pipe, or a child that holds the pipe open.
@@ -48,16 +49,24 @@ class Worker(ProcessProtocol):
 
     log = Logger()
 
-    def __init__(self, reactor: Any, launch: Launch, longest_retry: float, model: str) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        launch: Launch,
+        longest_retry: float,
+        model: str,
+        *,
+        reasoning: bool = True,
+    ) -> None:
         """longest_retry: seconds that a retry of the CLI's may sleep for.
 
         model: what the process starts with, "" for the CLI's own choice. Any other one costs a
-        note in the prompt on 2.1.197.
+        note in the prompt on 2.1.197. reasoning: whether to tell what the model thinks.
         """
         self._reactor = reactor
         self._launch = launch
         self._model = model
-        self.session = Session(reactor.seconds, longest_retry, model)
+        self.session = Session(reactor.seconds, longest_retry, model, reasoning=reasoning)
         self.ready: Deferred[Ready] = Deferred()
         # Called when the CLI is idle again, and when the process has gone.
         self.on_turn_over: Callable[[TurnOver], None] = lambda over: None
@@ -69,6 +78,8 @@ class Worker(ProcessProtocol):
         self._timers = Timers(reactor)
         self._stopped: list[Deferred[None]] = []
         self._reason = ""
+        self._pid = 0
+        self._killed = False
         self.alive = False
 
     # What the owner asks
@@ -106,6 +117,13 @@ class Worker(ProcessProtocol):
         self.session.ask(turns, limits, clear=clear)
         self._write()
         # The client before may have left while it was too slow.
+        self.resume()
+
+    def go_on(self, results: Turn, limits: Limits, listener: Listener) -> None:
+        """Have the turn that waits for these tool results answered further."""
+        self._listener = listener
+        self.session.resume(results, limits)
+        self._write()
         self.resume()
 
     def clear(self) -> None:
@@ -159,7 +177,7 @@ class Worker(ProcessProtocol):
         self._stopped.append(done)
         if len(self._stopped) == 1:
             self._signal(signal.SIGTERM)
-            self._timers.start("kill", KILL_AFTER, lambda: self._signal(signal.SIGKILL))
+            self._timers.start("kill", KILL_AFTER, self._kill, self._reason)
         return done
 
     # What the process does
@@ -167,6 +185,7 @@ class Worker(ProcessProtocol):
     def connectionMade(self) -> None:
         """The process runs."""
         self._transport = self.transport
+        self._pid = self._transport.pid
 
     def outReceived(self, data: bytes) -> None:
         """The CLI says something."""
@@ -174,6 +193,8 @@ class Worker(ProcessProtocol):
             told = self.session.receive_data(data)
             # First, as it may be an interrupt that must overtake the CLI's next request.
             self._write()
+            if self.session.state is State.SPENT:
+                self._kill("reached its limit of tokens")
             self._dispatch(told)
         except Exception:
             # Let out, it would make Twisted stop reading, and the process would hang for ever.
@@ -194,6 +215,8 @@ class Worker(ProcessProtocol):
         self.alive = False
         self._timers.close()
         shutil.rmtree(self._tmp, ignore_errors=True)
+        if self._killed:
+            self._launch.clean_up_after(self._pid)
         how = self._reason or f"exited: {reason.getErrorMessage()}"
         if not self._reason:
             self.log.warn("The CLI {how}", how=how)
@@ -224,6 +247,9 @@ class Worker(ProcessProtocol):
 
     def _notice(self, notice: Notice) -> None:
         match notice:
+            case Ready() if self.session.state is State.BROKEN:
+                # With the next line of the same read; then it never was.
+                pass
             case Ready():
                 self._timers.cancel("ready")
                 self.ready.callback(notice)
@@ -250,6 +276,12 @@ class Worker(ProcessProtocol):
 
     def _stdout(self) -> Any:
         return self._transport.pipes.get(1) if self._transport is not None else None
+
+    def _kill(self, reason: str) -> None:
+        """End the process without giving it time for anything; it cannot tidy up then."""
+        self._reason = self._reason or reason
+        self._killed = True
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         # The whole group: the process leads a session of its own (see launch.in_own_session).

@@ -3,12 +3,13 @@
 A worker's process has a place here, a Seat. Each conversation is given the first of these that
 there is:
 
-1. continued: an idle worker that holds all of the conversation but its newest turn;
-2. recycled: an idle worker of the same profile whose conversation does not seem to go on, emptied
+1. resumed: a parked worker, whose running turn waits for just the tool results that come;
+2. continued: an idle worker that holds all of the conversation but its newest turn;
+3. recycled: an idle worker of the same profile whose conversation does not seem to go on, emptied
    by `/clear`;
-3. claimed: a blank spare, whose profile is not fixed yet;
-4. recycled: any idle worker of the same profile;
-5. spawned: a new process, in the place of the least recently used idle one if there are too many.
+4. claimed: a blank spare, whose profile is not fixed yet;
+5. recycled: any idle worker of the same profile;
+6. spawned: a new process, in the place of the least recently used idle one if there are too many.
 
 If all are busy it must wait. What matters is that a conversation is never given a worker that
 remembers anything but the beginning of just this conversation.
@@ -18,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from typing import TypeAlias
 
 import attrs
 
-from ..conversation import Conversation, Profile, Turn, digest
+from ..conversation import Conversation, Profile, Turn, digest, is_results
+from .mcp import can_carry
 
 
 class Activity(Enum):
@@ -30,6 +33,11 @@ class Activity(Enum):
     BLANK = "blank"
     BUSY = "busy"
     IDLE = "idle"
+    PARKED = "parked"
+
+
+# Model, effort and bound of tokens: 2.1.330 keeps the last two for a whole turn, 2.1.197 the first.
+SetTo: TypeAlias = tuple[str, str | None, int | None]
 
 
 @attrs.define(eq=False)
@@ -39,7 +47,7 @@ class Seat:
     holds: the digest of all that the process remembers, None if that is unknown or not what any
     client was told. short: its conversation had no turns before. finishing: its client has the
     whole answer, so it will be idle within milliseconds. since: when its activity began, in
-    seconds.
+    seconds. set_to: what nothing can change about its running turn.
     """
 
     activity: Activity
@@ -50,6 +58,7 @@ class Seat:
     short: bool = False
     finishing: bool = False
     turns: int = 0
+    set_to: SetTo | None = None
 
 
 @attrs.frozen
@@ -69,7 +78,7 @@ class Placement:
 
 @attrs.define
 class Roster:
-    """All seats. most: how many there may be. recycling: whether rung 2 is used.
+    """All seats. most: how many there may be. recycling: whether rungs 3 and 5 are used.
 
     one_shots: profiles whose requests do not go on from each other, as far as has been seen.
     """
@@ -86,6 +95,21 @@ class Roster:
 
         may_spawn: False if it should rather wait than have a process started for it.
         """
+        placement = self._resumed(conversation) or self._found(
+            conversation, now, may_spawn=may_spawn
+        )
+        if placement is not None:
+            seat = placement.seat
+            seat.activity, seat.since = Activity.BUSY, now
+            seat.profile, seat.made_for = conversation.profile_key, conversation.profile
+            seat.holds = None
+            seat.short = len(conversation.turns) == 1
+            seat.set_to = _set_to(conversation)
+        return placement
+
+    def _found(
+        self, conversation: Conversation, now: float, *, may_spawn: bool
+    ) -> Placement | None:
         profile, prefix = conversation.profile_key, conversation.prefix_key
         if len(conversation.turns) > 1:
             self.one_shots.discard(profile)
@@ -109,12 +133,6 @@ class Roster:
         placement = placement or self._recycled(conversation, idle)
         if placement is None and may_spawn:
             placement = self._spawned(conversation, now)
-        if placement is not None:
-            seat = placement.seat
-            seat.activity, seat.since = Activity.BUSY, now
-            seat.profile, seat.made_for = profile, conversation.profile
-            seat.holds = None
-            seat.short = len(conversation.turns) == 1
         return placement
 
     def add_blank(self, now: float) -> Seat:
@@ -123,11 +141,23 @@ class Roster:
         self.seats.append(seat)
         return seat
 
-    def finishing(self, seat: Seat, conversation: Conversation, answer: Turn | None) -> None:
-        """The answer of a conversation is told, or None if what there is cannot be gone on from."""
-        seat.finishing = True
-        if answer is not None:
-            seat.holds = digest(conversation.profile, (*conversation.turns, answer))
+    def finishing(self, seat: Seat, holds: bytes | None) -> None:
+        """The answer is told, or not wanted; `holds`: the digest of all that is remembered then.
+
+        None if it cannot be gone on from.
+        """
+        seat.finishing, seat.holds = True, holds
+
+    def parked(self, seat: Seat, holds: bytes, now: float) -> None:
+        """The answer calls the client's tools, and the process waits for their results."""
+        seat.activity, seat.since, seat.holds = Activity.PARKED, now, holds
+
+    def longest_parked(self) -> Seat | None:
+        """The seat that has waited longest for tool results, if its place is all that is left."""
+        full = len(self.seats) >= self.most and not self.count(Activity.IDLE)
+        if full and not any(seat.finishing for seat in self.seats):
+            return self._oldest(Activity.PARKED)
+        return None
 
     def idle(self, seat: Seat, now: float, *, clean: bool) -> None:
         """The process is idle; `clean`: it remembers just what its client was told."""
@@ -183,8 +213,22 @@ class Roster:
         )
 
     def count(self, activity: Activity) -> int:
-        """How many seats are blank, busy or idle."""
+        """How many seats are blank, busy, idle or parked."""
         return sum(seat.activity is activity for seat in self.seats)
+
+    def _resumed(self, conversation: Conversation) -> Placement | None:
+        newest = conversation.turns[-1]
+        if not is_results(newest) or not can_carry(newest):
+            return None
+        set_to = _set_to(conversation)
+        for seat in self._ordered(self.seats):
+            if (
+                seat.activity is Activity.PARKED
+                and seat.holds == conversation.prefix_key
+                and seat.set_to == set_to
+            ):
+                return Placement(seat, "resumed", (newest,))
+        return None
 
     def _continued(
         self, conversation: Conversation, idle: list[Seat], prefix: bytes
@@ -225,3 +269,8 @@ class Roster:
 
     def _ordered(self, seats: Iterable[Seat]) -> list[Seat]:
         return sorted(seats, key=lambda seat: seat.since)
+
+
+def _set_to(conversation: Conversation) -> SetTo:
+    limits = conversation.limits
+    return limits.model, limits.effort, limits.max_tokens

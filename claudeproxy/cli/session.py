@@ -1,10 +1,11 @@
 """The stream-json protocol as a state machine: bytes in, events and bytes to write out.
 
     BLANK -> INITIALIZING -> IDLE -> (CLEARING ->) REPLAYING -> ANSWERING -> ENDING -> IDLE ...
+                                                                ANSWERING <-> PARKED -> ENDING
 
 A session is one CLI process' side of the talk. Its owner tells it what to do (`initialize`, `ask`,
-`interrupt`), feeds it what the CLI prints (`receive_data`) and writes what it wants written
-(`data_to_send`). How the CLI behaves was seen on 2.1.197 and 2.1.330; doc/cli-protocol.md has it.
+`resume`, `interrupt`), feeds it what the CLI prints (`receive_data`) and writes what it wants
+written (`data_to_send`). How the CLI behaves was seen on 2.1.197 and 2.1.330: doc/cli-protocol.md.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 
-from ..conversation import Limits, Profile, Turn
+from ..conversation import Limits, Profile, Turn, has_results
 from ..errors import APIError, upstream_failed
-from ..events import Event, Failed, Finished
-from . import failures, outgoing
+from ..events import Event, Failed, Finished, ReasoningDelta, TextDelta
+from . import failures, mcp, outgoing
 from .answer import MessageReader
+from .calls import Calls
 from .lines import LineSplitter, LineTooLong
+from .notices import Broken, Notice, Ready, TurnOver
+from .stops import StopCutter
 
 
 # An image of 32 MB in base64, echoed once, with room to spare.
@@ -38,61 +42,39 @@ class State(Enum):
     CLEARING = auto()
     REPLAYING = auto()
     ANSWERING = auto()
+    # The client has an answer that calls its tools; the CLI waits for their results.
+    PARKED = auto()
     # The client has its answer; the CLI has yet to say that its turn is over.
     ENDING = auto()
+    # The answer reached its limit, and only a quick death keeps the CLI from going on with it.
+    SPENT = auto()
     BROKEN = auto()
 
+
+_BROKE_OFF = upstream_failed("The connection to Anthropic's API broke mid-answer.")
+_DOES_NOT_FIT = upstream_failed("The model's answer does not fit the schema.")
 
 # A client waits for an answer.
 _ASKED = (State.CLEARING, State.REPLAYING, State.ANSWERING)
 
 
-@attrs.frozen
-class Ready:
-    """The CLI is initialised. `models` and `account` are as its initialize response has them."""
-
-    models: Sequence[Mapping[str, Any]]
-    account: Mapping[str, Any]
-
-    @property
-    def logged_in(self) -> bool:
-        """Whether there is a login or a key; not whether it is good."""
-        none = (None, "none")
-        return (
-            self.account.get("tokenSource") not in none
-            or self.account.get("apiKeySource") not in none
-            or "email" in self.account
-        )
-
-
-@attrs.frozen
-class TurnOver:
-    """The CLI is idle again. `clean`: what it remembers is just what the client was told."""
-
-    clean: bool
-
-
-@attrs.frozen
-class Broken:
-    """The CLI said something that makes no sense here; it must not be used any more."""
-
-    reason: str
-
-
-Notice: TypeAlias = Ready | TurnOver | Broken
-
-
 class Session:
     """One CLI process' side of the protocol."""
 
-    def __init__(self, now: Callable[[], float], longest_retry: float, model: str) -> None:
+    def __init__(
+        self, now: Callable[[], float], longest_retry: float, model: str, *, reasoning: bool = True
+    ) -> None:
         """now: the epoch's seconds. longest_retry: seconds a retry of the CLI's may sleep for.
 
-        model: the one that the process was started with, "" for the CLI's own choice.
+        model: the one that the process was started with, "" for the CLI's own choice. reasoning:
+        whether to tell what the model thinks.
         """
         self.state = State.BLANK
         self._now = now
         self._longest_retry = longest_retry
+        self._reasoning = reasoning
+        self._profile = Profile()
+        self._calls = Calls()
         self._lines = LineSplitter(LONGEST_LINE)
         self._to_send: list[bytes] = []
         self._out: list[Event | Notice] = []
@@ -100,8 +82,12 @@ class Session:
         self._messages = 0
         self._pending: dict[str, str] = {}
         self._turns: deque[Turn] = deque()
-        self._limits = self._settled = Limits(model)
+        self._limits = Limits(model)
+        self._model = model
+        self._settings = outgoing.flag_settings(self._limits, Profile())
         self._message = MessageReader()
+        self._stops = StopCutter()
+        self._held: Finished | None = None
         self._plan_limit: Mapping[str, Any] | None = None
         self._clean = True
 
@@ -111,8 +97,17 @@ class Session:
         """Fix what this process is for; a Ready follows."""
         assert self.state is State.BLANK
         self.state = State.INITIALIZING
+        self._profile = profile
+        self._calls = Calls(profile.tools)
         # [""] is no system prompt at all; without the key the CLI would use its own.
-        self._control("initialize", systemPrompt=[profile.system])
+        wanted: dict[str, Any] = {"systemPrompt": [profile.system]}
+        if profile.tools:
+            wanted["sdkMcpServers"] = [mcp.SERVER]
+        if profile.output_schema is not None:
+            wanted["jsonSchema"] = profile.output_schema
+        self._control("initialize", **wanted)
+        if self._reasoning:
+            self._control("apply_flag_settings", settings={"showThinkingSummaries": True})
 
     def ask(self, turns: Sequence[Turn], limits: Limits, *, clear: bool = False) -> None:
         """Replay all `turns` but the last and have the last answered: events, then a TurnOver.
@@ -121,14 +116,29 @@ class Session:
         """
         assert self.state is State.IDLE
         self._turns.extend(turns)
-        self._limits = limits
-        self._clean = True
-        self._plan_limit = None
+        if limits.budgeted and has_results(turns[-1]):
+            # What the model thought before its calls is not among what is replayed.
+            limits = attrs.evolve(limits, thinking=False)
+        self._begin(limits)
         if clear:
             self.clear()
         else:
             self.state = State.REPLAYING
             self._replay()
+
+    def resume(self, results: Turn, limits: Limits) -> None:
+        """Go on with the turn that waits for these tool results: events, then a TurnOver.
+
+        limits: of the same model and effort as before, which a running turn does not change.
+        """
+        assert self.state is State.PARKED
+        if limits.budgeted and not outgoing.thinks(self._settings):
+            # The calls came without thoughts, so the API takes none after them.
+            limits = attrs.evolve(limits, thinking=False)
+        self._begin(limits)
+        self._await_answer()
+        for line in self._calls.answer(results):
+            self._send(line)
 
     def clear(self) -> None:
         """Forget all turns; a TurnOver follows."""
@@ -139,7 +149,7 @@ class Session:
 
     def interrupt(self) -> None:
         """End the running turn, if there is one; no more events of it come, only its TurnOver."""
-        if self.state in _ASKED:
+        if self.state in _ASKED or self.state is State.PARKED:
             self._turns.clear()
             self._end(clean=False)
             self._control("interrupt")
@@ -201,34 +211,71 @@ class Session:
             self._out.append(Ready(told.get("models", ()), told.get("account", {})))
 
     def _control_request(self, message: Mapping[str, Any]) -> None:
-        self._send(outgoing.control_refusal(message["request_id"]))
+        request_id, request = message["request_id"], message["request"]
+        if request["subtype"] == "mcp_message" and request["server_name"] == mcp.SERVER:
+            for line in self._calls.receive(request_id, request["message"]):
+                self._send(line)
+        else:
+            self._send(outgoing.control_refusal(request_id))
 
     def _stream_event(self, message: Mapping[str, Any]) -> None:
         if message.get("parent_tool_use_id") is not None:
             return
         event = message["event"]
-        if self.state is State.ENDING and event["type"] == "message_start":
+        begins = event["type"] == "message_start"
+        if begins and self.state in (State.ENDING, State.PARKED):
             # The CLI goes on by itself, or an interrupt came before what it was meant for.
-            self._clean = False
+            self._end(clean=False)
             self._control("interrupt")
         if self.state is not State.ANSWERING:
             return
-        if event["type"] == "message_start" and self._message.has_content:
-            # The connection to the API broke in the middle and the CLI has begun anew.
-            self._fail(upstream_failed("The connection to Anthropic's API broke mid-answer."))
+        if begins and self._message.has_content:
+            # The CLI has begun anew: the connection to the API broke in the middle, or what the
+            # model gave it does not fit the schema.
+            self._fail(_DOES_NOT_FIT if self._held else _BROKE_OFF)
             self._control("interrupt")
             return
         for told in self._message.feed(event):
-            self._out.append(told)
-            if isinstance(told, Finished):
-                self._finish(told)
+            self._tell(told)
+            if self.state is not State.ANSWERING:
+                return
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, TextDelta):
+            if text := self._stops.feed(event.text):
+                self._out.append(TextDelta(text))
+            if self._stops.found:
+                self._out.append(Finished("stop", self._message.usage(), "stop_sequence"))
+                self._end(clean=False)
+                self._control("interrupt")
+            return
+        if isinstance(event, ReasoningDelta) and not self._reasoning:
+            return
+        if rest := self._stops.flush():
+            self._out.append(TextDelta(rest))
+        if isinstance(event, Finished):
+            self._finish(event)
+        else:
+            self._out.append(event)
 
     def _finish(self, finished: Finished) -> None:
-        # After max_tokens or a refusal the CLI would ask the model to go on or to try again.
-        complete = finished.reason == "stop"
-        self._end(clean=complete)
-        if not complete:
-            self._control("interrupt")
+        if self._message.has_output and finished.reason == "stop":
+            # The CLI holds it against the schema now; the `result` says that it fits.
+            self._held = finished
+            return
+        self._out.append(finished)
+        match finished.reason:
+            case "tool_calls":
+                self.state = State.PARKED
+            case "length":
+                # An interrupt comes too late as often as not.
+                self.state = State.SPENT
+            case "stop":
+                self._end(clean=True)
+            case _:
+                # After a refusal the CLI may try again.
+                self._end(clean=False)
+                self._control("interrupt")
 
     def _system(self, message: Mapping[str, Any]) -> None:
         if (
@@ -253,14 +300,22 @@ class Session:
                 self.state = State.IDLE
                 self._out.append(TurnOver(clean=True))
             return
+        if self.state is State.ANSWERING and self._held and not message.get("is_error"):
+            self._out.append(self._held)
+            # It remembers a call where the client has a text.
+            self._end(clean=False)
         if self.state is State.ANSWERING:
             if message.get("is_error"):
                 error = failures.from_result(message, self._plan_limit, self._now())
             else:
                 error = upstream_failed("The CLI ended the turn without an answer.")
             self._fail(error)
+        if self.state is State.PARKED:
+            # The CLI gave up waiting.
+            self._end(clean=False)
         if self.state is State.ENDING:
             self.state = State.IDLE
+            self._calls.forget()
             self._out.append(TurnOver(self._clean and not message.get("is_error")))
 
     # What is written
@@ -280,20 +335,31 @@ class Session:
                 self._send(outgoing.history_line(turn))
                 return
             else:
-                self._settle()
-                self._message = MessageReader()
-                self.state = State.ANSWERING
+                self._await_answer()
                 self._send(outgoing.question_line(turn))
+
+    def _begin(self, limits: Limits) -> None:
+        self._limits = limits
+        self._clean = True
+        self._plan_limit = None
+
+    def _await_answer(self) -> None:
+        self._settle()
+        structured = self._profile.output_schema is not None
+        self._message = MessageReader(structured=structured)
+        self._stops = StopCutter(self._limits.stop)
+        self._held = None
+        self.state = State.ANSWERING
 
     def _settle(self) -> None:
         """Set what bounds the next answer, where it differs from what bounded the last one."""
-        wanted, settled = self._limits, self._settled
-        if wanted.model != settled.model:
+        wanted = self._limits
+        if wanted.model != self._model:
             self._control("set_model", model=wanted.model)
-        env = outgoing.limits_env(wanted)
-        if env != outgoing.limits_env(settled):
-            self._control("apply_flag_settings", settings={"env": env})
-        self._settled = wanted
+        settings = outgoing.flag_settings(wanted, self._profile)
+        if settings != self._settings:
+            self._control("apply_flag_settings", settings=settings)
+        self._model, self._settings = wanted.model, settings
 
     def _control(self, subtype: str, **request: Any) -> None:
         self._requests += 1

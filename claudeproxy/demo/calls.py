@@ -56,7 +56,7 @@ def chosen_calls(body: Mapping[str, Any], words: Words) -> Chosen:
             calls.append(Call(name, call.text, call.arguments))
     if not calls and tools:
         if choice["type"] in ("any", "tool"):
-            calls.append(_made_up(next(iter(tools.values()))))
+            calls.append(_made_up(tools.get(STRUCTURED) or next(iter(tools.values()))))
             # It cannot answer in text alone here, so there is nothing to say about the others.
             complaints.clear()
         elif not words.calls and "PROSE" not in words and STRUCTURED in tools:

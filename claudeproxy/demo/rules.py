@@ -74,6 +74,7 @@ def _problems(body: object, *, counting: bool) -> Iterator[str]:
     yield from _stop_sequences(body)
     yield from system_problems(body.get("system"))
     yield from message_problems(body["messages"])
+    yield from _thoughts_before_calls(body)
     yield from tool_problems(body)
     yield from choice_problems(body)
     yield from _cache_marks(body)
@@ -115,6 +116,22 @@ def _thinking(body: dict[str, Any], *, counting: bool) -> Iterator[str]:
             yield f"{where}: Input should be greater than or equal to {MIN_THINKING_BUDGET}"
         elif not counting and body["max_tokens"] <= budget:
             yield "`max_tokens` must be greater than `thinking.budget_tokens`"
+
+
+def _thoughts_before_calls(body: dict[str, Any]) -> Iterator[str]:
+    """With a budget for thinking, what goes on with tool results must begin with thoughts."""
+    *before, last = [message for message in body["messages"] if message["role"] != "system"]
+    if (body.get("thinking") or {}).get("type") != "enabled" or not before:
+        return
+    if isinstance(last["content"], str) or last["content"][0]["type"] != "tool_result":
+        return
+    first = before[-1]["content"][0]
+    if first["type"] not in ("thinking", "redacted_thinking"):
+        where = f"messages.{body['messages'].index(before[-1])}.content.0.type"
+        yield (
+            f"{where}: Expected `thinking` or `redacted_thinking`, but found `{first['type']}`. "
+            "When `thinking` is enabled, a final `assistant` message must start with one."
+        )
 
 
 def _sampling(body: dict[str, Any]) -> Iterator[str]:

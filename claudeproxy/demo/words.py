@@ -47,7 +47,12 @@ _FORMS: dict[str, tuple[str | None, ...]] = {
 _WORD = re.compile(r"(?<!\S)([A-Z]+)(?::(\S*))?(?!\S)")
 # The two whose argument may hold white space: they are cut out before the others are looked for.
 _WIDE = re.compile(r"(?<!\S)(?:(ECHO):|CALL:([A-Za-z0-9_-]+)(?::(?=\{)|(?!\S)))")
-_REMINDER = re.compile(r"\s*<system-reminder>.*</system-reminder>\s*", re.DOTALL)
+# The CLI's own: reminders, and the notes that a command of its own leaves in the conversation.
+_REMINDER = re.compile(
+    r"\s*<(system-reminder|local-command-\w+|command-name)>.*</(system-reminder|local-command-\w+|"
+    r"command-args|command-message|command-name)>\s*",
+    re.DOTALL,
+)
 
 
 @frozen
@@ -95,8 +100,8 @@ class Words:
 def read(texts: Iterable[str]) -> Words:
     """The words in a message's text blocks.
 
-    A block that is nothing but the CLI's own ``<system-reminder>`` is not
-    the user's and is skipped.
+    A block that is nothing but the CLI's own, as a ``<system-reminder>`` is, is not the user's and
+    is skipped.
     """
     said: dict[str, str] = {}
     calls: list[Call] = []
@@ -113,7 +118,7 @@ def read(texts: Iterable[str]) -> Words:
 
 
 def own_texts(texts: Iterable[str]) -> list[str]:
-    """The texts without those that are nothing but reminders of the CLI's own."""
+    """The texts without those that are nothing but the CLI's own."""
     return [text for text in texts if not _REMINDER.fullmatch(text)]
 
 

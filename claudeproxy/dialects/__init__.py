@@ -5,12 +5,12 @@ Each dialect is a module of its own; what they have in common for the rest of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import attrs
 
-from ..conversation import Conversation
+from ..conversation import Conversation, Limits
 from ..errors import APIError
 from ..events import Event
 
@@ -23,8 +23,8 @@ class Answer(Protocol):
     # empty where the format has no room for it.
     keepalive: bytes
 
-    def feed(self, event: Event) -> bytes:
-        """The bytes to send for `event`: none, some, or the whole body."""
+    def feed(self, event: Event, choice: int = 0) -> bytes:
+        """The bytes to send for an `event` of one choice: none, some, or the whole body."""
 
     def fail(self, error: APIError) -> bytes:
         """The bytes that tell of `error` after the head has been sent."""
@@ -36,6 +36,8 @@ class Asked:
 
     conversation: its `limits.model` is still the client's name for the model.
     ignored: parameters that were given and change nothing.
+    optional: the limits that a model may not take, and what they are called here.
+    choices: how many answers are wanted.
     answer: makes the writer of the response from its id's unique part and its time of creation
         (seconds since the epoch).
     """
@@ -43,6 +45,18 @@ class Asked:
     conversation: Conversation
     ignored: tuple[str, ...]
     answer: Callable[[str, int], Answer]
+    optional: Mapping[str, str] = attrs.field(factory=dict)
+    choices: int = 1
+
+    def ignored_with(self, limits: Limits) -> tuple[str, ...]:
+        """What is ignored, with the limits that a model left of those that were asked for."""
+        wanted = self.conversation.limits
+        left_out = (
+            name
+            for field, name in self.optional.items()
+            if getattr(wanted, field) is not None and getattr(limits, field) is None
+        )
+        return (*self.ignored, *left_out)
 
 
 class Dialect(Protocol):

@@ -12,10 +12,21 @@ from typing import Any
 import attrs
 
 from ..errors import APIError
-from ..events import Event, Finished, Started, TextDelta, Usage
+from ..events import (
+    Event,
+    Finished,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+    Usage,
+)
 
 
 DONE = b"data: [DONE]\n\n"
+# The Messages API gives no text for it.
+REFUSAL = "Claude declined to answer this request."
 
 
 def encode_error(error: APIError) -> bytes:
@@ -49,41 +60,97 @@ def usage_object(usage: Usage) -> dict[str, Any]:
     }
 
 
+def finish_reason(finished: Finished, *, legacy: bool) -> str:
+    """The finish_reason of a choice."""
+    return "function_call" if legacy and finished.reason == "tool_calls" else finished.reason
+
+
+@attrs.define
+class _Choice:
+    """What one choice of a whole answer holds so far."""
+
+    text: list[str] = attrs.field(factory=list)
+    reasoning: list[str] = attrs.field(factory=list)
+    calls: list[ToolCallStarted] = attrs.field(factory=list)
+    arguments: list[list[str]] = attrs.field(factory=list)
+    finished: Finished | None = None
+
+    def feed(self, event: Event) -> None:
+        match event:
+            case TextDelta(text):
+                self.text.append(text)
+            case ReasoningDelta(text):
+                self.reasoning.append(text)
+            case ToolCallStarted():
+                self.calls.append(event)
+                self.arguments.append([])
+            case ToolArgumentsDelta(index, json_text):
+                self.arguments[index].append(json_text)
+            case Finished():
+                self.finished = event
+
+    def message(self, *, legacy: bool) -> dict[str, Any]:
+        """ChatCompletionResponseMessage."""
+        refused = self.finished is not None and self.finished.reason == "content_filter"
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": "".join(self.text) or (None if self.calls or refused else ""),
+            "refusal": REFUSAL if refused else None,
+            "annotations": [],
+        }
+        if self.reasoning:
+            message["reasoning_content"] = "".join(self.reasoning)
+        functions = [
+            {"name": call.name, "arguments": "".join(pieces)}
+            for call, pieces in zip(self.calls, self.arguments, strict=True)
+        ]
+        if functions and legacy:
+            message["function_call"] = functions[0]
+        elif functions:
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": function}
+                for call, function in zip(self.calls, functions, strict=True)
+            ]
+        return message
+
+
 @attrs.define
 class WholeAnswer:
-    """The one JSON body of a request without `stream`."""
+    """The one JSON body of a request without `stream`.
+
+    legacy: the client calls tools functions, and knows one call at most.
+    """
 
     unique: str
     created: int
+    choices: int = 1
+    legacy: bool = False
 
     content_type = "application/json"
     keepalive = b""
 
     _model: str = attrs.field(init=False, default="")
-    _text: list[str] = attrs.field(init=False, factory=list)
+    _choices: list[_Choice] = attrs.field(init=False)
 
-    def feed(self, event: Event) -> bytes:
-        """Nothing until the answer is finished, then all of it."""
-        match event:
-            case Started(model):
-                self._model = model
-            case TextDelta(text):
-                self._text.append(text)
-            case Finished():
-                return self._body(event)
+    @_choices.default
+    def _empty(self) -> list[_Choice]:
+        return [_Choice() for _ in range(self.choices)]
+
+    def feed(self, event: Event, choice: int = 0) -> bytes:
+        """Nothing until all choices are finished, then all of it."""
+        if isinstance(event, Started):
+            self._model = event.model
+        self._choices[choice].feed(event)
+        ends = [its.finished for its in self._choices]
+        if isinstance(event, Finished) and None not in ends:
+            return self._body([end for end in ends if end is not None])
         return b""
 
     def fail(self, error: APIError) -> bytes:
         """Nothing: the head goes out with the body, so an error always has its own response."""
         raise AssertionError("a whole answer has no body to put an error in") from error
 
-    def _body(self, finished: Finished) -> bytes:
-        message: dict[str, Any] = {
-            "role": "assistant",
-            "content": "".join(self._text),
-            "refusal": None,
-            "annotations": [],
-        }
+    def _body(self, ends: list[Finished]) -> bytes:
         body = {
             "id": f"chatcmpl-{self.unique}",
             "object": "chat.completion",
@@ -91,13 +158,14 @@ class WholeAnswer:
             "model": self._model,
             "choices": [
                 {
-                    "index": 0,
-                    "message": message,
+                    "index": index,
+                    "message": choice.message(legacy=self.legacy),
                     "logprobs": None,
-                    "finish_reason": finished.reason,
+                    "finish_reason": finish_reason(end, legacy=self.legacy),
                 }
+                for index, (choice, end) in enumerate(zip(self._choices, ends, strict=True))
             ],
-            "usage": usage_object(finished.usage),
+            "usage": usage_object(sum((end.usage for end in ends), Usage())),
             "service_tier": "default",
         }
         return json.dumps(body).encode("ascii")
@@ -105,10 +173,12 @@ class WholeAnswer:
 
 @attrs.define
 class StreamedAnswer:
-    """The chunks of a request with `stream`, as server-sent events."""
+    """The chunks of a request with `stream`, as server-sent events; `legacy` as in WholeAnswer."""
 
     unique: str
     created: int
+    choices: int = 1
+    legacy: bool = False
     with_usage: bool = False
 
     content_type = "text/event-stream; charset=utf-8"
@@ -116,18 +186,27 @@ class StreamedAnswer:
 
     _head: str = attrs.field(init=False, default="")
     _tail: str = attrs.field(init=False, default="")
+    _ended: list[Finished] = attrs.field(init=False, factory=list)
 
-    def feed(self, event: Event) -> bytes:
+    def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
         match event:
             case TextDelta(text):
-                return self._chunk(f'{{"content":{json.dumps(text)}}}')
+                return self._chunk(choice, f'{{"content":{json.dumps(text)}}}')
+            case ReasoningDelta(text):
+                return self._chunk(choice, f'{{"reasoning_content":{json.dumps(text)}}}')
+            case ToolCallStarted(index, call_id, name):
+                function = {"name": name, "arguments": ""}
+                call = {"index": index, "id": call_id, "type": "function", "function": function}
+                return self._called(choice, index, call)
+            case ToolArgumentsDelta(index, json_text):
+                function = {"arguments": json_text}
+                return self._called(choice, index, {"index": index, "function": function})
             case Started(model):
                 self._prepare(model)
-                return self._chunk('{"role":"assistant","content":"","refusal":null}')
-            case Finished(reason, usage):
-                last = self._chunk("{}", f'"{reason}"')
-                return last + (self._usage(usage) if self.with_usage else b"") + DONE
+                return self._chunk(choice, '{"role":"assistant","content":"","refusal":null}')
+            case Finished():
+                return self._finish(choice, event)
         return b""
 
     def fail(self, error: APIError) -> bytes:
@@ -143,11 +222,28 @@ class StreamedAnswer:
         )
         self._tail = "]" + (',"usage":null' if self.with_usage else "") + "}\n\n"
 
-    def _chunk(self, delta: str, finish_reason: str = "null") -> bytes:
+    def _called(self, choice: int, index: int, call: dict[str, Any]) -> bytes:
+        if not self.legacy:
+            return self._chunk(choice, json.dumps({"tool_calls": [call]}))
         return (
-            f'{self._head}{{"index":0,"delta":{delta},"logprobs":null,'
-            f'"finish_reason":{finish_reason}}}{self._tail}'
-        ).encode("ascii")
+            b"" if index else self._chunk(choice, json.dumps({"function_call": call["function"]}))
+        )
 
-    def _usage(self, usage: Usage) -> bytes:
-        return f'{self._head}],"usage":{json.dumps(usage_object(usage))}}}\n\n'.encode("ascii")
+    def _finish(self, choice: int, finished: Finished) -> bytes:
+        frames = b""
+        if finished.reason == "content_filter":
+            frames = self._chunk(choice, json.dumps({"refusal": REFUSAL}))
+        frames += self._chunk(choice, "{}", f'"{finish_reason(finished, legacy=self.legacy)}"')
+        self._ended.append(finished)
+        if len(self._ended) < self.choices:
+            return frames
+        if self.with_usage:
+            usage = usage_object(sum((end.usage for end in self._ended), Usage()))
+            frames += f'{self._head}],"usage":{json.dumps(usage)}}}\n\n'.encode("ascii")
+        return frames + DONE
+
+    def _chunk(self, choice: int, delta: str, finish: str = "null") -> bytes:
+        return (
+            f'{self._head}{{"index":{choice},"delta":{delta},"logprobs":null,'
+            f'"finish_reason":{finish}}}{self._tail}'
+        ).encode("ascii")

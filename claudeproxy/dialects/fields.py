@@ -6,7 +6,9 @@ Messages and codes are modelled on what OpenAI's API answers; `null` means absen
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -14,6 +16,7 @@ import attrs
 from ..errors import APIError, bad_request
 
 
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
@@ -21,7 +24,7 @@ N = TypeVar("N", int, float)
 def parse_object(body: bytes) -> Fields:
     """The JSON object in a request's body; raises a 400 for anything else."""
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = parse_json(body)
     except json.JSONDecodeError as error:
         raise _not_json(str(error)) from None
     except UnicodeDecodeError:
@@ -33,6 +36,21 @@ def parse_object(body: bytes) -> Fields:
     if not isinstance(value, dict):
         raise bad_request(f"The body of the request must be a JSON object, not {kind(value)}.")
     return Fields(value)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text that everyone else reads the same; raises ValueError.
+
+    Also RecursionError. What JSON does not have (NaN), and what a float cannot hold, is refused.
+    """
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
 
 
 def _not_json(why: str) -> APIError:
@@ -129,6 +147,20 @@ class Fields:
             if not isinstance(item, str):
                 raise wrong_type(f"{self.where(name)}[{index}]", "a string", item)
         return tuple(items)
+
+    def name(self, name: str) -> str:
+        """A required name of a function or a schema."""
+        value = self.string(name)
+        if value is None:
+            raise self.missing(name)
+        if not NAME.fullmatch(value):
+            raise bad_request(
+                f"Invalid '{self.where(name)}': string does not match pattern. Expected a string "
+                "that matches the pattern '^[a-zA-Z0-9_-]{1,64}$'.",
+                self.where(name),
+                "invalid_value",
+            )
+        return value
 
     def missing(self, name: str) -> APIError:
         """The error for a required field that is not there."""

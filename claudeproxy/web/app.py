@@ -16,7 +16,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from ..catalogue import Catalogue
 from ..cli.pool import Pool
 from ..dialects import Dialect, chat
-from ..errors import APIError, internal_error, unavailable
+from ..errors import APIError, internal_error, unavailable, unsupported
 from .exchange import Exchange, Patience
 from .respond import send_error, send_json
 
@@ -32,7 +32,8 @@ class App:
     """The HTTP face of the proxy.
 
     catalogue: gives the models there are, or raises APIError. about: what GET /health tells
-    beside the status. metrics: what GET /metrics tells.
+    beside the status. metrics: what GET /metrics tells. strict_parameters: whether parameters that
+    would be ignored are refused.
     """
 
     clock: Any
@@ -41,6 +42,7 @@ class App:
     about: Callable[[], dict[str, Any]]
     metrics: Callable[[], bytes]
     patience: Patience
+    strict_parameters: bool = False
     _running: int = attrs.field(init=False, default=0)
     _drained: Deferred[None] | None = attrs.field(init=False, default=None)
     _created: int = attrs.field(init=False)
@@ -143,11 +145,13 @@ class App:
             conversation = asked.conversation
             model = (await self.catalogue()).resolve(conversation.limits.model)
             conversation = attrs.evolve(conversation, limits=model.fit(conversation.limits))
-            if asked.ignored:
-                request.setHeader("x-claudeproxy-ignored", ", ".join(asked.ignored))
+            if ignored := asked.ignored_with(conversation.limits):
+                if self.strict_parameters:
+                    raise unsupported(ignored)
+                request.setHeader("x-claudeproxy-ignored", ", ".join(ignored))
             answer = asked.answer(request.unique, int(self.clock.seconds()))
             exchange = Exchange(request, dialect, answer, self.clock, self.patience)
-            await exchange.run(self.pool, conversation)
+            await exchange.run(self.pool, conversation, asked.choices)
         except APIError as error:
             send_error(request, dialect, error)
         finally:

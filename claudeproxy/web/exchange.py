@@ -37,9 +37,21 @@ class Patience:
     keepalive: float
 
 
+@attrs.frozen
+class _Choice:
+    """One of the answers of an exchange, as the pool's listener."""
+
+    exchange: Exchange
+    index: int
+
+    def received(self, events: Sequence[Event]) -> None:
+        """All events of one read become one write."""
+        self.exchange.received(events, self.index)
+
+
 @implementer(IPushProducer)
 class Exchange:
-    """Runs one conversation and writes its answer to one request."""
+    """Runs one conversation and writes its answer, or answers, to one request."""
 
     log = Logger()
 
@@ -51,38 +63,47 @@ class Exchange:
         self._dialect = dialect
         self._answer = answer
         self._patience = patience
-        self._job: Job | None = None
+        self._jobs: list[Job] = []
+        self._unfinished = 0
         self._done: Deferred[None] = Deferred()
         self._started = False
         self._paused = False
         self._timers = Timers(clock)
 
-    async def run(self, pool: Pool, conversation: Conversation) -> None:
+    async def run(self, pool: Pool, conversation: Conversation, choices: int = 1) -> None:
         """Have the conversation answered; returns when the response's last byte was written.
 
-        Raises APIError if it could not even begin. A client that goes away cancels this.
+        choices: so many times, each by a worker of its own. Raises APIError if it could not even
+        begin. A client that goes away cancels this.
         """
-        self._job = pool.start(conversation, self)
         self._timers.start("silence", self._patience.first_token, self._silent_too_long)
         self._timers.start("total", self._patience.total, self._took_too_long)
         if self._streamed:
             self._timers.start("keepalive", self._patience.hold_head, self._keep_alive)
+        self._unfinished = choices
         try:
+            for index in range(choices):
+                if self._done.called:
+                    break
+                self._jobs.append(pool.start(conversation, _Choice(self, index)))
             await self._done
         except CancelledError:
-            self._job.cancel("the client went away")
+            self._cancel("the client went away")
+        except APIError:
+            self._cancel("there is no room for all choices")
+            raise
         finally:
             self._timers.close()
 
     # What the pool tells
 
-    def received(self, events: Sequence[Event]) -> None:
-        """All events of one read become one write."""
+    def received(self, events: Sequence[Event], choice: int) -> None:
+        """Events of one of the choices."""
         if self._done.called:
             return
         self._timers.put_off("silence", self._patience.stall)
         try:
-            self._tell(events)
+            self._tell(events, choice)
         except Exception:
             # It must not reach the process that the events came from.
             self.log.failure("writing an answer")
@@ -93,14 +114,14 @@ class Exchange:
     def pauseProducing(self) -> None:
         """The client reads slowly; silence is now of its own making."""
         self._paused = True
-        if self._job is not None:
-            self._job.pauseProducing()
+        for job in self._jobs:
+            job.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The client has caught up."""
         self._paused = False
-        if self._job is not None:
-            self._job.resumeProducing()
+        for job in self._jobs:
+            job.resumeProducing()
         self._timers.put_off("silence", self._patience.stall)
 
     def stopProducing(self) -> None:
@@ -108,16 +129,18 @@ class Exchange:
 
     # How it is done
 
-    def _tell(self, events: Sequence[Event]) -> None:
+    def _tell(self, events: Sequence[Event], choice: int) -> None:
         out = bytearray()
         for event in events:
             if isinstance(event, Failed):
+                self._cancel("another choice failed", but=choice)
                 self._fail(event.error, bytes(out))
                 return
-            out += self._answer.feed(event)
+            out += self._answer.feed(event, choice)
+            self._unfinished -= isinstance(event, Finished)
         if out:
             self._write(bytes(out))
-        if events and isinstance(events[-1], Finished):
+        if not self._unfinished:
             self._end()
 
     @property
@@ -127,8 +150,9 @@ class Exchange:
     def _write(self, data: bytes) -> None:
         if not self._started:
             self._started = True
-            if self._job is not None and self._job.rung:
-                self._request.setHeader("x-claudeproxy-worker", self._job.rung)
+            rungs = [job.rung for job in self._jobs if job.rung]
+            if rungs:
+                self._request.setHeader("x-claudeproxy-worker", ", ".join(rungs))
             if self._streamed:
                 send_stream_head(self._request, self._answer.content_type)
                 self._request.registerProducer(self, True)
@@ -147,9 +171,13 @@ class Exchange:
         self._end()
 
     def _give_up(self, reason: str, error: APIError) -> None:
-        if self._job is not None:
-            self._job.cancel(reason)
+        self._cancel(reason)
         self._fail(error)
+
+    def _cancel(self, reason: str, *, but: int | None = None) -> None:
+        for index, job in enumerate(self._jobs):
+            if index != but:
+                job.cancel(reason)
 
     def _end(self) -> None:
         if self._started and self._streamed:

@@ -30,6 +30,10 @@ def thinking(piece: str) -> dict[str, Any]:
     return delta({"type": "thinking_delta", "thinking": piece})
 
 
+def begin(kind: str, **more: Any) -> dict[str, Any]:
+    return {"type": "content_block_start", "index": 0, "content_block": {"type": kind, **more}}
+
+
 def delta(inner: dict[str, Any]) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": 0, "delta": inner}
 
@@ -64,7 +68,8 @@ def test_a_message_from_start_to_stop() -> None:
 
 
 def test_thoughts_are_told_apart_from_text() -> None:
-    assert read(thinking("hmm"), BLOCK_STOP, text("Yes")) == [
+    thought = (begin("thinking"), thinking("hmm"), BLOCK_STOP)
+    assert read(*thought, begin("text"), text("Yes")) == [
         ReasoningDelta("hmm"),
         TextDelta("Yes"),
     ]
@@ -119,7 +124,8 @@ def test_half_a_pair_at_the_end_of_a_block_is_told_as_such() -> None:
 
 
 def test_half_a_pair_at_the_end_of_a_thought_is_part_of_the_thought() -> None:
-    assert read(thinking("a\ud83e"), BLOCK_STOP, text("b")) == [
+    thought = (begin("thinking"), thinking("a\ud83e"), BLOCK_STOP)
+    assert read(*thought, begin("text"), text("b")) == [
         ReasoningDelta("a"),
         ReasoningDelta("\ufffd"),
         TextDelta("b"),
@@ -157,13 +163,21 @@ def test_a_second_start_is_not_told() -> None:
     assert read(start("one"), start("one"), text("a")) == [Started("one"), TextDelta("a")]
 
 
-def test_content_begins_with_the_first_piece_of_any_kind() -> None:
-    for piece in (text("a"), thinking("a"), delta({"type": "input_json_delta"})):
-        reader = MessageReader()
-        assert list(reader.feed(start()))
-        assert not reader.has_content
-        list(reader.feed(piece))
-        assert reader.has_content
+@pytest.mark.parametrize(
+    "events",
+    [
+        (begin("text"), text("a")),
+        (begin("thinking"), thinking("a")),
+        (begin("tool_use", id="toolu_1", name="mcp__client__add"),),
+    ],
+)
+def test_content_begins_with_the_first_piece_of_any_kind(events: tuple[dict[str, Any]]) -> None:
+    reader = MessageReader()
+    assert list(reader.feed(start()))
+    assert not reader.has_content
+    for event in events:
+        list(reader.feed(event))
+    assert reader.has_content
 
 
 def test_prompt_tokens_count_the_cache_too() -> None:

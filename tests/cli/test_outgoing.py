@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claudeproxy.cli import outgoing
-from claudeproxy.conversation import Limits, Turn, text_block
+from claudeproxy.conversation import Limits, Profile, Tool, ToolChoice, Turn, text_block
 
 
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
@@ -120,25 +120,121 @@ def test_what_else_a_block_has_is_kept() -> None:
     ]
 
 
+def test_a_past_call_is_told_by_the_clis_name_of_the_tool() -> None:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}}
+    turn = Turn("assistant", (text_block("Hi"), call))
+    assert content(outgoing.assistant_line(turn, 1)) == [
+        text_block("Hi"),
+        {**call, "name": "mcp__client__add"},
+    ]
+
+
+def test_an_mcp_message_is_answered_under_its_requests_id() -> None:
+    assert decoded(outgoing.mcp_reply("r1", {"id": 0, "result": {}})) == {
+        "type": "control_response",
+        "response": {
+            "subtype": "success",
+            "request_id": "r1",
+            "response": {"mcp_response": {"id": 0, "result": {}}},
+        },
+    }
+
+
+# Settings
+
+NOTHING = Profile()
+
+
+def env_of(limits: Limits, profile: Profile = NOTHING) -> dict[str, str]:
+    env: dict[str, str] = outgoing.flag_settings(limits, profile)["env"]
+    return env
+
+
+def extra_of(limits: Limits, profile: Profile = NOTHING) -> Any:
+    """What is put into the API's requests."""
+    extra = env_of(limits, profile)["CLAUDE_CODE_EXTRA_BODY"]
+    return json.loads(extra) if extra else None
+
+
+def test_without_limits_everything_is_taken_back() -> None:
+    assert outgoing.flag_settings(Limits("m"), NOTHING) == {
+        "effortLevel": None,
+        "env": {
+            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "",
+            "CLAUDE_CODE_DISABLE_THINKING": "",
+            "CLAUDE_CODE_EXTRA_BODY": "",
+        },
+    }
+
+
+def test_each_limit_has_its_setting() -> None:
+    limits = Limits("m", max_tokens=5, effort="low", thinking=False)
+    told = outgoing.flag_settings(limits, NOTHING)
+    assert told["effortLevel"] == "low"
+    assert told["env"]["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "5"
+    assert told["env"]["CLAUDE_CODE_DISABLE_THINKING"] == "1"
+
+
 @pytest.mark.parametrize(
-    ("limits", "max_tokens", "extra"),
+    ("limits", "extra"),
     [
-        (Limits("m"), "", ""),
-        (Limits("m", max_tokens=5), "5", ""),
-        (Limits("m", stop=("a",)), "", {"stop_sequences": ["a"]}),
-        (Limits("m", max_tokens=1, stop=("a", "\u2028")), "1", {"stop_sequences": ["a", "\u2028"]}),
+        (Limits("m", stop=("a", "\u2028x")), {"stop_sequences": ["a", "\u2028x"]}),
+        (Limits("m", stop=("a", "\n\n", " b")), {"stop_sequences": ["a", " b"]}),
+        (Limits("m", stop=("\n",)), None),
+        (Limits("m", temperature=0.0), {"temperature": 0.0}),
+        (Limits("m", top_p=0.5), {"top_p": 0.5}),
     ],
 )
-def test_limits_as_variables_an_empty_one_takes_it_back(
-    limits: Limits, max_tokens: str, extra: Any
+def test_what_the_api_is_told_beside(limits: Limits, extra: Any) -> None:
+    assert extra_of(limits) == extra
+
+
+TOOLS = Profile(tools=(Tool("add", "Adds.", {}),))
+SCHEMA = Profile(output_schema={})
+BOTH = Profile(tools=TOOLS.tools, output_schema={})
+ONE_OUTPUT = {"type": "tool", "name": "StructuredOutput", "disable_parallel_tool_use": True}
+ALONE = {"disable_parallel_tool_use": True}
+ADD = ToolChoice("tool", "add")
+
+
+@pytest.mark.parametrize(
+    ("profile", "choice", "effort", "told"),
+    [
+        (TOOLS, ToolChoice(), None, None),
+        (TOOLS, ToolChoice(), "low", None),
+        (TOOLS, ToolChoice("none"), None, {"type": "none"}),
+        (TOOLS, ToolChoice("none", parallel=False), None, {"type": "none"}),
+        (TOOLS, ToolChoice("any"), None, {"type": "any"}),
+        (TOOLS, ToolChoice("any"), "low", {"type": "any"}),
+        (TOOLS, ToolChoice(parallel=False), None, {"type": "auto", **ALONE}),
+        (TOOLS, ToolChoice("any", parallel=False), None, {"type": "any", **ALONE}),
+        (TOOLS, ADD, None, {"type": "tool", "name": "mcp__client__add"}),
+        (
+            TOOLS,
+            ToolChoice("tool", "add", parallel=False),
+            None,
+            {"type": "tool", "name": "mcp__client__add", **ALONE},
+        ),
+        (SCHEMA, ToolChoice(), None, ONE_OUTPUT),
+        (SCHEMA, ToolChoice(), "low", None),
+        (BOTH, ToolChoice(), None, {"type": "any"}),
+        (BOTH, ToolChoice(parallel=False), None, {"type": "any", **ALONE}),
+        (BOTH, ToolChoice("none"), None, ONE_OUTPUT),
+        (BOTH, ToolChoice(), "low", None),
+        (BOTH, ToolChoice("any"), "low", {"type": "any"}),
+        (BOTH, ADD, None, {"type": "tool", "name": "mcp__client__add"}),
+    ],
+)
+def test_what_the_model_may_call(
+    profile: Profile, choice: ToolChoice, effort: str | None, told: Any
 ) -> None:
-    env = outgoing.limits_env(limits)
-    assert env["CLAUDE_CODE_DISABLE_THINKING"] == ""
-    assert env["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == max_tokens
-    body = env["CLAUDE_CODE_EXTRA_BODY"]
-    assert (json.loads(body) if body else "") == extra
+    limits = Limits("m", effort=effort, tool_choice=choice)
+    assert (extra_of(limits, profile) or {}).get("tool_choice") == told
+    # The API does not let a model think that is told what to call.
+    forced = told is not None and told["type"] in ("any", "tool")
+    assert env_of(limits, profile)["CLAUDE_CODE_DISABLE_THINKING"] == ("1" if forced else "")
 
 
-def test_thinking_is_switched_off_by_a_variable() -> None:
-    env = outgoing.limits_env(Limits("m", thinking=False))
-    assert env["CLAUDE_CODE_DISABLE_THINKING"] == "1"
+def test_one_call_at_a_time_stays_so_where_the_model_thinks_before_its_object() -> None:
+    limits = Limits("m", effort="low", tool_choice=ToolChoice(parallel=False))
+    assert extra_of(limits, BOTH) == {"tool_choice": {"type": "auto", **ALONE}}

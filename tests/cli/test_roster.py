@@ -30,7 +30,7 @@ def conversation(*texts: str, system: str = "S") -> Conversation:
 
 
 def answered(roster: Roster, seat: Seat, said: Conversation, answer: str, now: float = 0) -> None:
-    roster.finishing(seat, said, assistant(answer))
+    roster.finishing(seat, said.key_with(assistant(answer)))
     roster.idle(seat, now, clean=True)
 
 
@@ -88,7 +88,7 @@ def test_a_process_that_is_about_to_be_idle_is_waited_for() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a"))
     roster.add_blank(0)
-    roster.finishing(first.seat, conversation("a"), assistant("b"))
+    roster.finishing(first.seat, conversation("a").key_with(assistant("b")))
     assert roster.place(conversation("a", "b", "c"), 1) is None
     roster.idle(first.seat, 1, clean=True)
     assert place(roster, conversation("a", "b", "c")).rung == "continued"
@@ -98,7 +98,7 @@ def test_the_process_of_a_conversation_is_waited_for_though_others_are_idle() ->
     roster = Roster(most=4)
     first = place(roster, conversation("a"))
     roster.fresh(roster.add_blank(0), Profile("S"), 0)
-    roster.finishing(first.seat, conversation("a"), assistant("b"))
+    roster.finishing(first.seat, conversation("a").key_with(assistant("b")))
     assert roster.place(conversation("a", "b", "c"), 1) is None
     assert place(roster, conversation("x")).rung == "claimed"
 
@@ -106,7 +106,7 @@ def test_the_process_of_a_conversation_is_waited_for_though_others_are_idle() ->
 def test_a_spoilt_process_is_never_continued() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a"))
-    roster.finishing(first.seat, conversation("a"), assistant("b"))
+    roster.finishing(first.seat, conversation("a").key_with(assistant("b")))
     roster.idle(first.seat, 0, clean=False)
     second = place(roster, conversation("a", "b", "c"))
     assert (second.rung, second.clear) == ("recycled", True)
@@ -238,12 +238,12 @@ class Pool(RuleBasedStateMachine):
             # White space at the ends may be lost on the way to the client and back.
             self.memory[seat].append(assistant(f" {spoken(answer)}\n"))
             self.known.append(Conversation(said.profile, (*said.turns, answer), LIMITS))
-            self.roster.finishing(seat, said, answer)
+            self.roster.finishing(seat, said.key_with(answer))
         elif how == "cut":
             self.memory[seat].append(answer)
             self.memory[seat].append(user("a note of the CLI's"))
             self.known.append(Conversation(said.profile, (*said.turns, answer), LIMITS))
-            self.roster.finishing(seat, said, None)
+            self.roster.finishing(seat, None)
         else:
             self.memory[seat].append(user("interrupted"))
         self.roster.idle(seat, self.now, clean=how == "whole")

@@ -1,571 +1,51 @@
-"""The protocol's state machine: on recordings of real CLIs, and line by line."""
+"""The protocol's state machine, line by line."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from itertools import cycle
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claudeproxy.cli import session as session_module
-from claudeproxy.cli.session import Broken, Notice, Ready, Session, State, TurnOver
-from claudeproxy.conversation import Limits, Profile, Turn, text_block
-from claudeproxy.errors import APIError, not_logged_in, upstream_failed
-from claudeproxy.events import (
-    Event,
-    Failed,
-    Finished,
-    FinishReason,
-    ReasoningDelta,
-    Started,
-    TextDelta,
-    Usage,
+from claudeproxy.cli.notices import Broken, Ready, TurnOver
+from claudeproxy.cli.session import Session, State
+from claudeproxy.conversation import Limits, Profile
+from claudeproxy.errors import upstream_failed
+from claudeproxy.events import Failed, Finished, Started, TextDelta, Usage
+
+from .talk import (
+    BLOCK_START,
+    BLOCK_STOP,
+    NOW,
+    OPUS,
+    QUESTION,
+    REPLAYED,
+    RESULT,
+    START,
+    assistant,
+    blank,
+    calm,
+    control_answer,
+    encoded,
+    failed,
+    idle,
+    in_short,
+    initializing,
+    new_session,
+    plain,
+    retry,
+    say,
+    state_of,
+    stop,
+    stream,
+    text,
+    user,
+    written,
 )
-
-
-# A fresh checkout builds Hypothesis' tables first, and a busy machine takes its time.
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-RECORDINGS = Path(__file__).parent.parent / "recordings"
-VERSIONS = ("2.1.197", "2.1.330")
-# What the recordings' stand-in for the API counts for every message.
-USAGE = Usage(11, 5, 3, 7, 0)
-NOW = 1_795_400_000.0
-LONGEST_RETRY = 5.0
-
-Told = Event | Notice
-both_versions = pytest.mark.parametrize("version", VERSIONS)
-
-
-def user(*texts: str) -> Turn:
-    return Turn("user", tuple(text_block(text) for text in texts))
-
-
-def assistant(*texts: str) -> Turn:
-    return Turn("assistant", tuple(text_block(text) for text in texts))
-
-
-def plain(told: Iterable[Told]) -> list[object]:
-    """The same, with errors as what they say: two of them are never equal."""
-    return [
-        ("Failed", attrs.asdict(item.error)) if isinstance(item, Failed) else item for item in told
-    ]
-
-
-def encoded(*messages: dict[str, Any]) -> bytes:
-    return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
-
-
-def new_session(model: str = "") -> Session:
-    return Session(lambda: NOW, LONGEST_RETRY, model)
-
-
-def written(session: Session) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in session.data_to_send().splitlines()]
-
-
-def state_of(session: Session) -> State:
-    """The state now; mypy takes an attribute to stay what it was once seen to be."""
-    return session.state
-
-
-def in_short(message: dict[str, Any]) -> str:
-    """A written line's kind; a history line is told from a question."""
-    if message["type"] == "control_request":
-        return str(message["request"]["subtype"])
-    if message["type"] == "user":
-        return "question" if message.get("shouldQuery", True) else "history"
-    return str(message["type"])
-
-
-# Playing a recording
-
-
-@cache
-def recording(version: str, name: str) -> list[dict[str, Any]]:
-    lines = (RECORDINGS / version / f"{name}.jsonl").read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def turn_of(line: dict[str, Any]) -> Turn:
-    # prompt-too-long has its 4.5 MB left out.
-    message = line.get("message", {"role": "user", "content": "(elided)"})
-    content = message["content"]
-    blocks = [text_block(content)] if isinstance(content, str) else content
-    return Turn(message["role"], tuple(blocks))
-
-
-class Player:
-    """The CLI's side of a recording; does to a session what was done to the CLI.
-
-    told: all that the session told. log: the same, with the kinds of the lines that it wrote
-    among them.
-    """
-
-    def __init__(self, version: str, name: str, sizes: Sequence[int] = ()) -> None:
-        """sizes: of the portions that the output comes in, again and again; none for lines."""
-        self.session = new_session()
-        self.told: list[Told] = []
-        self.log: list[object] = []
-        self._sizes = sizes
-        self._sent: list[str] = []
-        self._asked: list[str] = []
-        self._output: list[bytes] = []
-        self._asked_up_to = -1
-        self._lines = recording(version, name)
-        for number, line in enumerate(self._lines):
-            if line["dir"] == "out":
-                self._output.append(encoded(self._with_our_ids(line["msg"])))
-            else:
-                self._deliver()
-                self._do(line["msg"], number)
-                self._collect()
-        self._deliver()
-
-    @property
-    def answer(self) -> list[object]:
-        """All that was told after the Ready."""
-        assert isinstance(self.told[0], Ready)
-        return plain(self.told[1:])
-
-    def writes_after(self, event: Callable[[object], bool]) -> list[object]:
-        """The kinds of the lines written after the first thing told that is such an event."""
-        at = next(index for index, item in enumerate(self.log) if event(item))
-        return [item for item in self.log[at + 1 :] if isinstance(item, str)]
-
-    def _with_our_ids(self, message: dict[str, Any]) -> dict[str, Any]:
-        if message["type"] != "control_response":
-            return message
-        response = message["response"]
-        ours = self._sent[self._asked.index(response["request_id"])]
-        return {**message, "response": {**response, "request_id": ours}}
-
-    def _do(self, message: dict[str, Any], number: int) -> None:
-        if message.get("type") == "control_request":
-            self._asked.append(message["request_id"])
-        match message:
-            case {"request": {"subtype": "initialize", "systemPrompt": [system]}}:
-                self.session.initialize(Profile(system=system))
-            case {"request": {"subtype": "interrupt"}}:
-                self.session.interrupt()
-            case {"type": "control_response"}:
-                # To a request that a session refuses by itself.
-                pass
-            case _ if number > self._asked_up_to:
-                self._ask(number)
-
-    def _ask(self, first: int) -> None:
-        """Everything from this line to the next question is one request to a session."""
-        turns: list[Turn] = []
-        limits = Limits("")
-        for number, line in enumerate(self._lines[first:], first):
-            match line:
-                case {"dir": "out"} | {"msg": {"type": "control_response"}}:
-                    pass
-                case {"msg": {"request": {"settings": {"env": env}}}}:
-                    limits = Limits("", max_tokens=int(env["CLAUDE_CODE_MAX_OUTPUT_TOKENS"]))
-                case {"msg": message}:
-                    turns.append(turn_of(message))
-                    if message.get("type") != "assistant" and message.get("shouldQuery", True):
-                        self.session.ask(turns, limits)
-                        self._asked_up_to = number
-                        return
-
-    def _deliver(self) -> None:
-        """Everything that the CLI said up to here."""
-        data, lines, self._output = b"".join(self._output), self._output, []
-        for portion in self._cut(data) if self._sizes else lines:
-            told = self.session.receive_data(portion)
-            self.told += told
-            self.log += plain(told)
-            self._collect()
-
-    def _cut(self, data: bytes) -> Iterable[bytes]:
-        at = 0
-        for size in cycle(self._sizes):
-            if at >= len(data):
-                return
-            yield data[at : at + size]
-            at += size
-
-    def _collect(self) -> None:
-        for message in written(self.session):
-            self.log.append(in_short(message))
-            if message["type"] == "control_request":
-                self._sent.append(message["request_id"])
-
-
-def model_of(version: str, name: str = "opus") -> str:
-    return {
-        ("2.1.197", "opus"): "claude-opus-4-8",
-        ("2.1.330", "opus"): "claude-opus-5-5",
-        ("2.1.197", "sonnet"): "claude-sonnet-5",
-        ("2.1.330", "sonnet"): "claude-sonnet-5-5",
-    }[version, name]
-
-
-def texts(*pieces: str) -> list[TextDelta]:
-    return [TextDelta(piece) for piece in pieces]
-
-
-def finished(reason: FinishReason, stop_reason: str) -> Finished:
-    return Finished(reason, USAGE, stop_reason)
-
-
-END_TURN = finished("stop", "end_turn")
-
-
-def failed(**error: Any) -> tuple[str, dict[str, Any]]:
-    return "Failed", attrs.asdict(APIError(**error))
-
-
-@both_versions
-def test_two_turns_of_text(version: str) -> None:
-    started = Started(model_of(version))
-    words = [f"tok{n} " for n in range(11)]
-    assert Player(version, "text-two-turns").answer == [
-        started,
-        *texts(*words, "tok11"),
-        END_TURN,
-        TurnOver(clean=True),
-        started,
-        *texts("second"),
-        END_TURN,
-        TurnOver(clean=True),
-    ]
-
-
-@both_versions
-def test_ready_tells_the_models_and_the_account(version: str) -> None:
-    ready = Player(version, "text-two-turns").told[0]
-    assert isinstance(ready, Ready)
-    assert ready.models[0]["value"] == "default"
-    assert len(ready.models) == 5
-    assert ready.account["apiKeySource"] == "ANTHROPIC_API_KEY"
-    assert ready.logged_in
-
-
-@both_versions
-def test_text_beyond_ascii(version: str) -> None:
-    assert Player(version, "unicode").answer == [
-        Started(model_of(version)),
-        TextDelta("héllo→🦜漢字"),
-        END_TURN,
-        TurnOver(clean=True),
-    ]
-
-
-@both_versions
-def test_thinking_comes_as_reasoning(version: str) -> None:
-    assert Player(version, "thinking").answer == [
-        Started(model_of(version)),
-        ReasoningDelta("hmm let me think"),
-        *texts("done ", "thinking"),
-        END_TURN,
-        TurnOver(clean=True),
-    ]
-
-
-@both_versions
-def test_a_stop_sequence_is_a_plain_stop(version: str) -> None:
-    assert Player(version, "stop-sequence").answer == [
-        Started(model_of(version)),
-        *texts("before ", "stop"),
-        finished("stop", "stop_sequence"),
-        TurnOver(clean=True),
-    ]
-
-
-@both_versions
-def test_what_the_cli_goes_on_with_after_max_tokens_is_cut_off(version: str) -> None:
-    player = Player(version, "max-tokens-continues")
-    end = finished("length", "max_tokens")
-    assert player.answer == [
-        Started(model_of(version)),
-        *texts("cut ", "off ", "here"),
-        end,
-        TurnOver(clean=False),
-    ]
-    # At once; and again when the CLI goes on all the same, as it does in the recording.
-    assert player.log[player.log.index(end) + 1] == "interrupt"
-    assert player.writes_after(lambda item: item == end) == ["interrupt", "interrupt"]
-
-
-@both_versions
-def test_a_max_tokens_answer_is_asked_for_with_its_limit(version: str) -> None:
-    player = Player(version, "max-tokens-continues")
-    assert [item for item in player.log if isinstance(item, str)][:3] == [
-        "initialize",
-        "apply_flag_settings",
-        "question",
-    ]
-
-
-@both_versions
-def test_a_refusal_ends_the_answer_and_what_the_cli_makes_of_it_is_cut_off(version: str) -> None:
-    player = Player(version, "refusal")
-    end = finished("content_filter", "refusal")
-    assert player.answer == [
-        Started(model_of(version)),
-        *texts("no"),
-        end,
-        TurnOver(clean=False),
-    ]
-    assert player.log[player.log.index(end) + 1] == "interrupt"
-
-
-@both_versions
-def test_after_an_interrupt_the_next_question_is_answered(version: str) -> None:
-    player = Player(version, "interrupt")
-    started = Started(model_of(version))
-    assert player.answer == [
-        started,
-        *texts(*(f"tok{n} " for n in range(7))),
-        TurnOver(clean=False),
-        started,
-        *texts("after"),
-        END_TURN,
-        TurnOver(clean=True),
-    ]
-    assert [item for item in player.log if isinstance(item, str)] == [
-        "initialize",
-        "question",
-        "interrupt",
-        "question",
-    ]
-
-
-LOGIN = attrs.asdict(not_logged_in())
-SERVER_SIDE = (
-    "This is a server-side issue, usually temporary — try again in a moment. If it persists, "
-    "check your inference gateway (127.0.0.1:PORT)."
-)
-
-
-@both_versions
-@pytest.mark.parametrize(
-    ("name", "error"),
-    [
-        ("api-error-400", failed(status=400, message="API Error: 400 fake 400")),
-        ("api-error-401", ("Failed", LOGIN)),
-        ("subscription-login-expired", ("Failed", LOGIN)),
-        (
-            "api-error-429",
-            failed(
-                status=429,
-                message="API Error: Request rejected (429) · fake 429",
-                type="rate_limit_error",
-                code="rate_limit_exceeded",
-            ),
-        ),
-        (
-            "api-error-500",
-            failed(
-                status=502,
-                message=f"API Error: 500 fake 500. {SERVER_SIDE}",
-                type="server_error",
-                should_retry=False,
-            ),
-        ),
-        (
-            "api-error-529",
-            failed(
-                status=503, message=f"API Error: 529 fake 529. {SERVER_SIDE}", type="server_error"
-            ),
-        ),
-    ],
-)
-def test_an_error_of_the_api_fails_the_answer(version: str, name: str, error: object) -> None:
-    player = Player(version, name)
-    assert player.answer == [error, TurnOver(clean=False)]
-    # The turn is over already: there is nothing to interrupt, and a short retry is waited for.
-    assert [item for item in player.log if isinstance(item, str)] == ["initialize", "question"]
-
-
-@both_versions
-def test_a_long_retry_fails_the_answer_at_once(version: str) -> None:
-    player = Player(version, "api-retry-429")
-    seconds = {"2.1.197": 30, "2.1.330": 35}[version]
-    error = failed(
-        status=429,
-        message=f"Anthropic's API answered 429 and can be tried in {seconds} s.",
-        type="rate_limit_error",
-        code="rate_limit_exceeded",
-        retry_after=seconds,
-    )
-    assert player.answer == [error, TurnOver(clean=False)]
-    assert player.log[1:] == [
-        player.told[0],
-        "question",
-        error,
-        "interrupt",
-        TurnOver(clean=False),
-    ]
-
-
-@both_versions
-def test_a_plans_limit_tells_when_it_ends(version: str) -> None:
-    resets_at = {"2.1.197": 1795409238, "2.1.330": 1795409242}[version]
-    period = {"2.1.197": "session", "2.1.330": "5-hour"}[version]
-    assert Player(version, "subscription-limit-reached").answer == [
-        failed(
-            status=429,
-            message=f"You've hit your {period} limit · resets 4:47am (UTC)",
-            type="rate_limit_error",
-            code="rate_limit_exceeded",
-            retry_after=resets_at - int(NOW),
-        ),
-        TurnOver(clean=False),
-    ]
-
-
-@both_versions
-def test_a_warning_of_the_plans_limit_changes_nothing(version: str) -> None:
-    assert Player(version, "subscription-rate-limit-warning").answer == [
-        Started(model_of(version, "sonnet")),
-        TextDelta("hello"),
-        END_TURN,
-        TurnOver(clean=True),
-    ]
-
-
-def test_a_prompt_that_is_too_long_is_told_by_2_1_330() -> None:
-    assert Player("2.1.330", "prompt-too-long").answer == [
-        failed(
-            status=400,
-            message="Prompt is too long",
-            param="messages",
-            code="context_length_exceeded",
-        ),
-        TurnOver(clean=False),
-    ]
-
-
-def test_a_prompt_that_is_too_long_is_left_to_the_api_by_2_1_197() -> None:
-    assert Player("2.1.197", "prompt-too-long").answer == [
-        Started(model_of("2.1.197")),
-        TextDelta("big"),
-        END_TURN,
-        TurnOver(clean=True),
-    ]
-
-
-@both_versions
-def test_history_is_replayed_before_the_question(version: str) -> None:
-    player = Player(version, "history-replay")
-    assert player.answer == [
-        Started(model_of(version)),
-        TextDelta('TOOL_RESULT:["sunny"]'),
-        END_TURN,
-        TurnOver(clean=True),
-    ]
-    ours = [item for item in player.log if item != "control_response" and isinstance(item, str)]
-    assert ours == ["initialize", "history", "assistant", "question"]
-
-
-PLAYED = sorted(
-    (version, path.stem)
-    for version in VERSIONS
-    for path in (RECORDINGS / version).glob("*.jsonl")
-    if path.stem not in ("tools-parallel-parked", "structured-output", "clear-and-reuse")
-)
-
-
-@cache
-def by_lines(version: str, name: str) -> list[object]:
-    return plain(Player(version, name).told)
-
-
-@settings(calm, max_examples=60)
-@given(st.sampled_from(PLAYED), st.lists(st.integers(1, 3000), min_size=1, max_size=5))
-def test_portions_change_nothing(played: tuple[str, str], sizes: list[int]) -> None:
-    version, name = played
-    assert plain(Player(version, name, sizes).told) == by_lines(version, name)
-
-
-@both_versions
-@pytest.mark.parametrize("size", [1, 7, 10**9], ids=["bytes", "sevens", "all-at-once"])
-@pytest.mark.parametrize("name", ["unicode", "refusal"])
-def test_single_bytes_and_single_reads_change_nothing(version: str, name: str, size: int) -> None:
-    assert plain(Player(version, name, [size]).told) == by_lines(version, name)
-
-
-def test_all_recordings_are_played() -> None:
-    assert len(PLAYED) == 36
-
-
-# Line by line
-
-START = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 1}}}
-RESULT = {"type": "result", "subtype": "success", "is_error": False, "num_turns": 1}
-REPLAYED = {**RESULT, "num_turns": 0, "result": ""}
-OPUS = Limits("opus")
-QUESTION = {
-    "type": "user",
-    "message": {"role": "user", "content": [{"type": "text", "text": "Hello"}]},
-    "parent_tool_use_id": None,
-    "client_composed": True,
-}
-
-
-def text(piece: str) -> dict[str, Any]:
-    return {"type": "content_block_delta", "delta": {"type": "text_delta", "text": piece}}
-
-
-def stop(reason: str | None = "end_turn") -> dict[str, Any]:
-    return {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": {}}
-
-
-def stream(event: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "stream_event", "event": event, "parent_tool_use_id": None}
-
-
-def say(session: Session, *messages: dict[str, Any]) -> list[object]:
-    """What the session tells of these lines; a stream's event may stand for its line."""
-    kinds = ("message_start", "message_delta", "message_stop", "content_block_delta")
-    lines = [stream(message) if message["type"] in kinds else message for message in messages]
-    return plain(session.receive_data(encoded(*lines)))
-
-
-def retry(delay_ms: float, status: int | None = 529) -> dict[str, Any]:
-    return {
-        "type": "system",
-        "subtype": "api_retry",
-        "retry_delay_ms": delay_ms,
-        "error_status": status,
-    }
-
-
-def control_answer(request_id: str, **response: Any) -> dict[str, Any]:
-    return {
-        "type": "control_response",
-        "response": {"subtype": "success", "request_id": request_id, **response},
-    }
-
-
-def blank() -> Session:
-    return new_session("opus")
-
-
-def initializing() -> Session:
-    session = blank()
-    session.initialize(Profile())
-    session.data_to_send()
-    return session
-
-
-def idle() -> Session:
-    session = initializing()
-    say(session, control_answer("claudeproxy-1", response={}))
-    assert session.state is State.IDLE
-    return session
 
 
 def replaying() -> Session:
@@ -597,6 +77,20 @@ def ending() -> Session:
     return session
 
 
+def parked() -> Session:
+    session = in_the_middle()
+    say(session, stop("tool_use"))
+    assert session.state is State.PARKED
+    return session
+
+
+def spent() -> Session:
+    session = in_the_middle()
+    say(session, stop("max_tokens"))
+    assert session.state is State.SPENT
+    return session
+
+
 def broken() -> Session:
     session = idle()
     session.receive_data(b"not JSON\n")
@@ -604,13 +98,22 @@ def broken() -> Session:
     return session
 
 
-EVERY_STATE = [blank, initializing, idle, replaying, answering, in_the_middle, ending, broken]
 WAITING = (replaying, answering, in_the_middle)
+EVERY_STATE = (*WAITING, blank, initializing, idle, parked, ending, spent, broken)
 BROKE = failed(status=502, message="The CLI broke the protocol; see the log.", type="server_error")
 in_every_state = pytest.mark.parametrize("make", EVERY_STATE, ids=lambda make: make.__name__)
 
 
 # Starting
+
+SUMMARIES = {
+    "type": "control_request",
+    "request_id": "claudeproxy-2",
+    "request": {
+        "subtype": "apply_flag_settings",
+        "settings": {"showThinkingSummaries": True},
+    },
+}
 
 
 def test_nothing_is_written_before_anything_is_asked() -> None:
@@ -627,9 +130,26 @@ def test_initialize_fixes_the_system_prompt_even_an_empty_one(system: str) -> No
             "type": "control_request",
             "request_id": "claudeproxy-1",
             "request": {"subtype": "initialize", "systemPrompt": [system]},
-        }
+        },
+        SUMMARIES,
     ]
     assert session.state is State.INITIALIZING
+
+
+def test_who_does_not_tell_what_the_model_thinks_does_not_ask_for_it() -> None:
+    session = new_session(reasoning=False)
+    session.initialize(Profile())
+    assert [in_short(message) for message in written(session)] == ["initialize"]
+    say(session, control_answer("claudeproxy-1", response={}))
+    session.ask([user("Hello")], Limits(""))
+    thought = {"type": "content_block_start", "content_block": {"type": "thinking"}}
+    hmm = {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "hmm"}}
+    told = say(session, START, thought, hmm, BLOCK_STOP, BLOCK_START, text("a"), stop())
+    assert told == [
+        Started("m"),
+        TextDelta("a"),
+        Finished("stop", Usage(input_tokens=1), "end_turn"),
+    ]
 
 
 def test_what_was_taken_to_be_sent_is_not_sent_again() -> None:
@@ -771,7 +291,7 @@ def applied(max_tokens: str, body: str) -> dict[str, Any]:
         "CLAUDE_CODE_DISABLE_THINKING": "",
         "CLAUDE_CODE_EXTRA_BODY": body,
     }
-    return {"subtype": "apply_flag_settings", "settings": {"env": env}}
+    return {"subtype": "apply_flag_settings", "settings": {"effortLevel": None, "env": env}}
 
 
 def test_limits_are_set_kept_and_taken_back() -> None:
@@ -864,14 +384,26 @@ def test_the_turn_is_over_with_the_result_not_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "clean"),
-    [("end_turn", True), ("stop_sequence", True), ("max_tokens", False), ("refusal", False)],
+    ("reason", "clean"), [("end_turn", True), ("stop_sequence", True), ("refusal", False)]
 )
 def test_a_session_is_clean_after_an_answer_that_was_complete(reason: str, clean: bool) -> None:
     session = in_the_middle()
     say(session, stop(reason))
     assert [in_short(m) for m in written(session)] == ([] if clean else ["interrupt"])
     assert say(session, RESULT) == [TurnOver(clean)]
+
+
+def test_a_session_whose_answer_reached_its_limit_is_spent() -> None:
+    session = in_the_middle()
+    assert say(session, stop("max_tokens")) == [
+        Finished("length", Usage(input_tokens=1), "max_tokens")
+    ]
+    assert state_of(session) is State.SPENT
+    # An interrupt would come too late as often as not.
+    session.interrupt()
+    assert say(session, START, text("b"), stop(), RESULT) == []
+    assert session.data_to_send() == b""
+    assert session.state is State.SPENT
 
 
 def test_a_session_is_clean_again_after_the_next_complete_answer() -> None:
@@ -1007,7 +539,7 @@ def test_a_request_of_the_clis_is_refused() -> None:
 def test_an_interrupt_is_written_where_there_is_a_turn(make: Callable[[], Session]) -> None:
     session = make()
     session.interrupt()
-    expected = ["interrupt"] if make in WAITING else []
+    expected = ["interrupt"] if make in (*WAITING, parked) else []
     assert [in_short(message) for message in written(session)] == expected
 
 

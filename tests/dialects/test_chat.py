@@ -3,64 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from claudeproxy.conversation import Conversation, Limits, Profile, Turn, text_block
-from claudeproxy.dialects import Asked
-from claudeproxy.dialects.chat import CONTINUATION, OPENING, error_body, read
+from claudeproxy.conversation import Conversation, Limits, Profile
+from claudeproxy.dialects import Answer, Asked
+from claudeproxy.dialects.chat import error_body, read
 from claudeproxy.dialects.chat_answer import StreamedAnswer, WholeAnswer
-from claudeproxy.errors import APIError, bad_request
+from claudeproxy.errors import bad_request
+
+from .asking import HELLO, ask, limits, refused, user
 
 
-# A fresh checkout builds Hypothesis' tables first, and a busy machine takes its time.
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-HELLO = {"role": "user", "content": "Hello"}
-BEGIN = Turn("user", (OPENING,))
-CONTINUE = Turn("user", (CONTINUATION,))
-
-
-def user(*texts: str) -> Turn:
-    return Turn("user", tuple(text_block(text) for text in texts))
-
-
-def assistant(*texts: str) -> Turn:
-    return Turn("assistant", tuple(text_block(text) for text in texts))
-
-
-def body(**changes: Any) -> bytes:
-    return json.dumps({"model": "sonnet", "messages": [HELLO], **changes}).encode()
-
-
-def ask(*messages: Any, **changes: Any) -> Asked:
-    return read(body(messages=list(messages) or [HELLO], **changes))
-
-
-def turns(*messages: Any) -> tuple[Turn, ...]:
-    return ask(*messages).conversation.turns
-
-
-def system(*messages: Any) -> str:
-    return ask(*messages).conversation.profile.system
-
-
-def limits(**changes: Any) -> Limits:
-    return ask(**changes).conversation.limits
-
-
-def refused(read_it: Callable[[], object]) -> tuple[str, str | None, str | None]:
-    with pytest.raises(APIError) as caught:
-        read_it()
-    error = caught.value
-    assert (error.status, error.type, error.retry_after) == (400, "invalid_request_error", None)
-    return error.message, error.param, error.code
+def comparable(asked: Asked) -> tuple[Asked, Answer]:
+    return attrs.evolve(asked, answer=WholeAnswer), asked.answer("abc", 0)
 
 
 # The whole request
@@ -121,301 +79,6 @@ def test_the_models_name_is_left_as_the_client_gave_it() -> None:
 def test_the_last_of_two_fields_with_one_name_counts() -> None:
     both = b'{"model": "opus", "model": "haiku", "messages": [{"role": "user", "content": "x"}]}'
     assert read(both).conversation.limits.model == "haiku"
-
-
-# Roles and content
-
-
-def test_every_role_has_its_place() -> None:
-    asked = ask(
-        {"role": "system", "content": "S"},
-        {"role": "developer", "content": "D"},
-        {"role": "user", "content": "one"},
-        {"role": "assistant", "content": "two"},
-        {"role": "user", "content": "three", "name": "bob"},
-    )
-    assert asked.conversation.profile == Profile(system="S\n\nD")
-    assert asked.conversation.turns == (user("one"), assistant("two"), user("three"))
-
-
-def test_instructions_are_joined_in_order_wherever_they_stand() -> None:
-    messages = [
-        {"role": "developer", "content": "one"},
-        HELLO,
-        {"role": "system", "content": [{"type": "text", "text": "two"}]},
-        {"role": "assistant", "content": "Hi"},
-        {"role": "developer", "content": "three\n"},
-        HELLO,
-    ]
-    assert system(*messages) == "one\n\ntwo\n\nthree\n"
-    assert turns(*messages) == (user("Hello"), assistant("Hi"), user("Hello"))
-
-
-@pytest.mark.parametrize("content", ["", " \n\t", None, [], [{"type": "text", "text": " "}]])
-def test_blank_instructions_are_none(content: Any) -> None:
-    assert system({"role": "system", "content": content}, HELLO) == ""
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "Hi there",
-        [{"type": "text", "text": "Hi there"}],
-        [{"type": "text", "text": ""}, {"type": "text", "text": "Hi there"}],
-    ],
-)
-def test_content_is_a_string_or_parts(content: Any) -> None:
-    assert turns({"role": "user", "content": content}) == (user("Hi there"),)
-    assert turns(HELLO, {"role": "assistant", "content": content}, HELLO) == (
-        user("Hello"),
-        assistant("Hi there"),
-        user("Hello"),
-    )
-
-
-def test_parts_stay_blocks_of_their_own_with_their_white_space() -> None:
-    parts = [{"type": "text", "text": " one "}, {"type": "text", "text": "two\n"}]
-    assert turns({"role": "user", "content": parts}) == (user(" one ", "two\n"),)
-
-
-def test_an_assistants_refusal_part_is_its_text() -> None:
-    parts = [{"type": "text", "text": "Well."}, {"type": "refusal", "refusal": "I cannot."}]
-    assert turns(HELLO, {"role": "assistant", "content": parts}, HELLO) == (
-        user("Hello"),
-        assistant("Well.", "I cannot."),
-        user("Hello"),
-    )
-
-
-def test_neighbours_of_one_role_are_merged() -> None:
-    assert turns(
-        {"role": "user", "content": "a"},
-        {"role": "user", "content": "b"},
-        {"role": "assistant", "content": "c"},
-        {"role": "assistant", "content": "d"},
-        {"role": "user", "content": "e"},
-    ) == (user("a", "b"), assistant("c", "d"), user("e"))
-
-
-@pytest.mark.parametrize("content", [None, "", "  ", [], [{"type": "text", "text": "\n"}]])
-def test_an_answer_without_text_is_left_out_and_its_neighbours_meet(content: Any) -> None:
-    assert turns(
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": content},
-        {"role": "user", "content": "b"},
-    ) == (user("a", "b"),)
-
-
-def test_an_assistant_needs_no_content() -> None:
-    assert turns(HELLO, {"role": "assistant"}, HELLO) == (user("Hello", "Hello"),)
-
-
-def test_where_the_assistant_speaks_first_an_opening_is_put_before_it() -> None:
-    assert turns({"role": "assistant", "content": "Hi"}, HELLO) == (
-        BEGIN,
-        assistant("Hi"),
-        user("Hello"),
-    )
-
-
-def test_where_the_assistant_speaks_last_a_continuation_is_put_after_it() -> None:
-    assert turns(HELLO, {"role": "assistant", "content": "Once"}) == (
-        user("Hello"),
-        assistant("Once"),
-        CONTINUE,
-    )
-
-
-def test_where_only_the_assistant_speaks_both_are_put_around_it() -> None:
-    assert turns({"role": "assistant", "content": "Hi"}) == (BEGIN, assistant("Hi"), CONTINUE)
-
-
-@pytest.mark.parametrize("role", ["system", "developer"])
-def test_instructions_alone_are_answered_from_the_opening(role: str) -> None:
-    asked = ask({"role": role, "content": "Tell a joke."})
-    assert asked.conversation.turns == (BEGIN,)
-    assert asked.conversation.profile.system == "Tell a joke."
-
-
-def test_what_stands_in_for_the_user_is_not_blank() -> None:
-    assert [OPENING["text"], CONTINUATION["text"]] == ["Begin.", "Continue."]
-
-
-@pytest.mark.parametrize(
-    "text", ["/clear", "\u2028", "\x00\x1b", '"quoted"', "🦜", "\ud83e", "a\r\nb"]
-)
-def test_text_comes_through_as_it_is(text: str) -> None:
-    assert turns({"role": "user", "content": "x" + text}) == (user("x" + text),)
-    assert system({"role": "system", "content": "x" + text}, HELLO) == "x" + text
-
-
-# Messages that cannot be
-
-
-@pytest.mark.parametrize(
-    ("messages", "message", "param", "code"),
-    [
-        (
-            [],
-            "Invalid 'messages': empty array. Expected an array with minimum length 1.",
-            "messages",
-            "empty_array",
-        ),
-        (
-            "Hello",
-            "Invalid type for 'messages': expected an array, but got a string instead.",
-            "messages",
-            "invalid_type",
-        ),
-        (
-            {"role": "user"},
-            "Invalid type for 'messages': expected an array, but got an object instead.",
-            "messages",
-            "invalid_type",
-        ),
-        (
-            [HELLO, "Hello"],
-            "Invalid type for 'messages[1]': expected an object, but got a string instead.",
-            "messages[1]",
-            "invalid_type",
-        ),
-        (
-            [{"content": "Hello"}],
-            "Missing required parameter: 'messages[0].role'.",
-            "messages[0].role",
-            "missing_required_parameter",
-        ),
-        (
-            [{"role": 5, "content": "Hello"}],
-            "Invalid type for 'messages[0].role': expected a string, but got an integer instead.",
-            "messages[0].role",
-            "invalid_type",
-        ),
-        (
-            [{"role": "bot", "content": "Hello"}],
-            "Invalid value: 'bot'. Supported values are: 'developer', 'system', 'user', "
-            "'assistant', 'tool', 'function'.",
-            "messages[0].role",
-            "invalid_value",
-        ),
-        (
-            [{"role": "user"}],
-            "Missing required parameter: 'messages[0].content'.",
-            "messages[0].content",
-            "missing_required_parameter",
-        ),
-        (
-            [{"role": "user", "content": None}],
-            "Missing required parameter: 'messages[0].content'.",
-            "messages[0].content",
-            "missing_required_parameter",
-        ),
-        (
-            [{"role": "user", "content": 5}],
-            "Invalid type for 'messages[0].content': expected a string or an array of parts, but "
-            "got an integer instead.",
-            "messages[0].content",
-            "invalid_type",
-        ),
-        (
-            [{"role": "system", "content": {"type": "text", "text": "x"}}],
-            "Invalid type for 'messages[0].content': expected a string or an array of parts, but "
-            "got an object instead.",
-            "messages[0].content",
-            "invalid_type",
-        ),
-        (
-            [{"role": "user", "content": ["Hello"]}],
-            "Invalid type for 'messages[0].content[0]': expected an object, but got a string "
-            "instead.",
-            "messages[0].content[0]",
-            "invalid_type",
-        ),
-        (
-            [{"role": "user", "content": [{"text": "Hello"}]}],
-            "Missing required parameter: 'messages[0].content[0].type'.",
-            "messages[0].content[0].type",
-            "missing_required_parameter",
-        ),
-        (
-            [{"role": "user", "content": [{"type": "text"}]}],
-            "Missing required parameter: 'messages[0].content[0].text'.",
-            "messages[0].content[0].text",
-            "missing_required_parameter",
-        ),
-        (
-            [HELLO, {"role": "user", "content": [{"type": "text", "text": "x"}, {"type": 1}]}],
-            "Invalid type for 'messages[1].content[1].type': expected a string, but got an integer "
-            "instead.",
-            "messages[1].content[1].type",
-            "invalid_type",
-        ),
-        (
-            [{"role": "user", "content": [{"type": "text", "text": ["x"]}]}],
-            "Invalid type for 'messages[0].content[0].text': expected a string, but got an array "
-            "instead.",
-            "messages[0].content[0].text",
-            "invalid_type",
-        ),
-    ],
-)
-def test_a_message_that_cannot_be_is_told_by_its_place(
-    messages: Any, message: str, param: str, code: str
-) -> None:
-    assert refused(lambda: read(body(messages=messages))) == (message, param, code)
-
-
-@pytest.mark.parametrize("content", ["", " ", "\n\t\u00a0", [], [{"type": "text", "text": ""}]])
-def test_a_blank_user_message_is_refused(content: Any) -> None:
-    message, param, code = refused(lambda: ask(HELLO, {"role": "user", "content": content}))
-    assert message.startswith("Invalid 'messages[1].content': ")
-    assert (param, code) == ("messages[1].content", "invalid_value")
-
-
-@pytest.mark.parametrize(
-    ("message", "param", "code"),
-    [
-        (
-            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]},
-            "messages[1].content[0].type",
-            "unsupported_value",
-        ),
-        (
-            {"role": "user", "content": [{"type": "refusal", "refusal": "x"}]},
-            "messages[1].content[0].type",
-            "unsupported_value",
-        ),
-        (
-            {"role": "system", "content": [{"type": "input_audio", "input_audio": {}}]},
-            "messages[1].content[0].type",
-            "unsupported_value",
-        ),
-        (
-            {"role": "tool", "tool_call_id": "a", "content": "x"},
-            "messages[1].role",
-            "unsupported_value",
-        ),
-        (
-            {"role": "function", "name": "a", "content": "x"},
-            "messages[1].role",
-            "unsupported_value",
-        ),
-        (
-            {"role": "assistant", "content": "x", "tool_calls": [{"id": "a"}]},
-            "messages[1].tool_calls",
-            "unsupported_parameter",
-        ),
-        (
-            {"role": "assistant", "content": None, "function_call": {"name": "a"}},
-            "messages[1].function_call",
-            "unsupported_parameter",
-        ),
-    ],
-)
-def test_what_a_message_cannot_hold_yet_is_refused_by_its_place(
-    message: Any, param: str, code: str
-) -> None:
-    assert refused(lambda: ask(HELLO, message))[1:] == (param, code)
 
 
 @pytest.mark.parametrize("name", ["model", "messages"])
@@ -480,6 +143,8 @@ def test_a_limit_that_cannot_be_is_refused(name: str, value: Any, code: str) -> 
         (["END"], ("END",)),
         (["a", "b", "c", "d"], ("a", "b", "c", "d")),
         (["\nUser:"], ("\nUser:",)),
+        ("\n\n", ("\n\n",)),
+        (["a", " "], ("a", " ")),
     ],
 )
 def test_stop_sequences_are_one_or_up_to_four(stop: Any, stops: tuple[str, ...]) -> None:
@@ -490,9 +155,8 @@ def test_stop_sequences_are_one_or_up_to_four(stop: Any, stops: tuple[str, ...])
     ("stop", "param", "code"),
     [
         (["a", "b", "c", "d", "e"], "stop", "array_above_max_length"),
-        ("", "stop", "unsupported_value"),
-        ("\n", "stop", "unsupported_value"),
-        (["a", " "], "stop", "unsupported_value"),
+        ("", "stop", "invalid_value"),
+        (["a", ""], "stop", "invalid_value"),
         (5, "stop", "invalid_type"),
         ({}, "stop", "invalid_type"),
         (["a", 5], "stop[1]", "invalid_type"),
@@ -503,13 +167,72 @@ def test_stop_sequences_that_cannot_be_are_refused(stop: Any, param: str, code: 
     assert refused(lambda: ask(stop=stop))[1:] == (param, code)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "effort", "thinking"),
+    [
+        (None, None, True),
+        ("none", None, False),
+        ("minimal", "low", True),
+        *((level, level, True) for level in ("low", "medium", "high", "xhigh", "max")),
+    ],
+)
+def test_how_much_to_think_is_a_level_or_not_at_all(
+    wanted: str | None, effort: str | None, thinking: bool
+) -> None:
+    asked = limits(reasoning_effort=wanted)
+    assert (asked.effort, asked.thinking) == (effort, thinking)
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+@pytest.mark.parametrize("value", [0, 0.5, 1, None])
+def test_how_words_are_drawn_is_a_limit(name: str, value: float | None) -> None:
+    changed: dict[str, Any] = {name: value}
+    assert limits(**changed) == Limits("sonnet", **changed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fitted", "left_out"),
+    [
+        ({}, Limits("x"), ()),
+        ({}, Limits("x", effort="low"), ()),
+        ({"temperature": 0}, Limits("x", temperature=0), ()),
+        ({"temperature": 0}, Limits("x"), ("temperature",)),
+        ({"top_p": 1}, Limits("x"), ("top_p",)),
+        ({"reasoning_effort": "max"}, Limits("x", effort="high"), ()),
+        ({"reasoning_effort": "max"}, Limits("x"), ("reasoning_effort",)),
+        ({"reasoning_effort": "none"}, Limits("x"), ()),
+        (
+            {"top_p": 1, "user": "me", "temperature": 1, "reasoning_effort": "low"},
+            Limits("x"),
+            ("user", "reasoning_effort", "temperature", "top_p"),
+        ),
+    ],
+)
+def test_what_a_model_left_out_is_ignored_by_the_names_of_the_request(
+    changes: dict[str, Any], fitted: Limits, left_out: tuple[str, ...]
+) -> None:
+    assert ask(**changes).ignored_with(fitted) == left_out
+
+
+@pytest.mark.parametrize(("n", "choices"), [(None, 1), (1, 1), (2, 2), (8, 8)])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_answer_has_as_many_choices_as_asked_for(
+    stream: bool, n: int | None, choices: int
+) -> None:
+    asked = ask(n=n, stream=stream)
+    answer = asked.answer("abc", 0)
+    assert isinstance(answer, (WholeAnswer, StreamedAnswer))
+    assert (asked.choices, answer.choices) == (choices, choices)
+
+
 # What changes the answer and cannot be had
 
 
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        ({"n": 2}, "n"),
+        ({"n": 9}, "n"),
+        ({"n": 128}, "n"),
         ({"logprobs": True}, "logprobs"),
         ({"logprobs": True, "top_logprobs": 3}, "logprobs"),
         ({"top_logprobs": 3}, "top_logprobs"),
@@ -517,11 +240,6 @@ def test_stop_sequences_that_cannot_be_are_refused(stop: Any, param: str, code: 
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"modalities": ["text", "audio"], "audio": {}}, "audio"),
         ({"web_search_options": {}}, "web_search_options"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format"),
-        ({"tool_choice": "required"}, "tool_choice"),
-        ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
-        ({"function_call": {"name": "f"}}, "function_call"),
     ],
 )
 def test_what_would_change_the_answer_is_refused_by_name(
@@ -546,28 +264,24 @@ def test_what_would_change_the_answer_is_refused_by_name(
         {"web_search_options": None},
         {"response_format": None},
         {"response_format": {"type": "text"}},
+        {"tools": None, "tool_choice": None, "parallel_tool_calls": None},
+        {"tools": [], "tool_choice": "auto", "parallel_tool_calls": False},
+        {"tools": [], "tool_choice": "none"},
+        {"functions": [], "function_call": "none"},
     ],
 )
 def test_what_asks_for_nothing_special_is_no_matter(changes: dict[str, Any]) -> None:
-    assert ask(**changes) == attrs.evolve(ask(), answer=WholeAnswer)
+    assert comparable(ask(**changes)) == comparable(ask())
 
 
 # What changes nothing
 
 IGNORED = {
-    "temperature": 0.5,
-    "top_p": 1,
     "presence_penalty": -2,
     "frequency_penalty": 2,
     "seed": -5,
     "logit_bias": {"50256": -100},
-    "reasoning_effort": "low",
     "verbosity": "high",
-    "tools": [],
-    "tool_choice": "auto",
-    "parallel_tool_calls": False,
-    "functions": [],
-    "function_call": "none",
     "prediction": {"type": "content", "content": "x"},
     "store": False,
     "metadata": {"a": "b"},
@@ -576,6 +290,8 @@ IGNORED = {
     "safety_identifier": "me",
     "prompt_cache_key": "k",
     "prompt_cache_retention": "24h",
+    "prompt_cache_options": {},
+    "moderation": {},
 }
 
 
@@ -597,7 +313,7 @@ def test_all_that_is_ignored_is_told_in_one_order() -> None:
 
 
 def test_a_parameter_that_nobody_knows_is_no_matter() -> None:
-    assert ask(top_k=5, enable_thinking=True) == ask()
+    assert comparable(ask(top_k=5, enable_thinking=True)) == comparable(ask())
 
 
 @pytest.mark.parametrize(
@@ -630,6 +346,8 @@ def test_a_parameter_that_nobody_knows_is_no_matter() -> None:
         ("safety_identifier", 5, "invalid_type"),
         ("prompt_cache_key", 5, "invalid_type"),
         ("prompt_cache_retention", 5, "invalid_type"),
+        ("prompt_cache_options", [], "invalid_type"),
+        ("moderation", True, "invalid_type"),
         ("model", 5, "invalid_type"),
         ("stream", "yes", "invalid_type"),
         ("response_format", "text", "invalid_type"),
@@ -652,80 +370,6 @@ def test_a_stream_option_of_the_wrong_type_is_told_by_its_place(name: str) -> No
     )
 
 
-# Any body
-
-
-@pytest.mark.parametrize(
-    "bad", [b"", b"[]", b"null", b"{", b'{"model": NaN}', b"[" * 100_000, b"\xff"]
-)
-def test_a_body_that_is_no_json_object_names_no_parameter(bad: bytes) -> None:
-    assert refused(lambda: read(bad))[1:] == (None, None)
-
-
-leaves = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.just(10**400)
-    | st.floats()
-    | st.text(max_size=4)
-    | st.sampled_from(["text", "user", "refusal", "audio", "auto"])
-)
-anything = st.recursive(
-    leaves,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=4) | st.sampled_from(["type", "text"]), inner)
-    ),
-    max_leaves=6,
-)
-texts = st.text(max_size=4)
-parts = st.fixed_dictionaries({"type": st.just("text"), "text": texts}) | anything
-messages_like = st.fixed_dictionaries(
-    {
-        "role": st.sampled_from(["system", "developer", "user", "assistant"]) | anything,
-        "content": texts | st.none() | st.lists(parts, max_size=3) | anything,
-    },
-    optional={"tool_calls": anything, "name": anything},
-)
-PARAMETERS = [
-    *("stream", "stream_options", "max_tokens", "max_completion_tokens", "stop", "n", "logprobs"),
-    *("top_logprobs", "audio", "modalities", "web_search_options", "response_format", *IGNORED),
-]
-requests_like = st.builds(
-    lambda base, more: {**base, **more},
-    st.just({"model": "sonnet", "messages": [HELLO]})
-    | st.fixed_dictionaries(
-        {"model": st.just("sonnet") | anything, "messages": st.lists(messages_like) | anything}
-    ),
-    st.dictionaries(st.sampled_from(PARAMETERS), anything, max_size=2),
-)
-
-
-@calm
-@given(requests_like | anything)
-def test_no_json_raises_anything_but_a_400(value: Any) -> None:
-    try:
-        asked = read(json.dumps(value).encode())
-    except APIError as error:
-        assert error.status == 400
-        assert json.loads(error_body(error))["error"]["param"] == error.param
-        return
-    roles = [turn.role for turn in asked.conversation.turns]
-    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
-    for turn in asked.conversation.turns:
-        assert turn.blocks
-        assert all(block["text"].strip() for block in turn.blocks)
-
-
-@calm
-@given(st.binary(max_size=30))
-def test_no_bytes_raise_anything_but_a_400(value: bytes) -> None:
-    with pytest.raises(APIError) as caught:
-        read(value)
-    assert caught.value.status == 400
-
-
 # Errors
 
 
@@ -739,9 +383,3 @@ def test_an_error_body_has_openais_four_keys() -> None:
             "code": "invalid_value",
         }
     }
-
-
-def test_the_answers_maker_is_what_the_request_asked_for() -> None:
-    made = ask(stream=True, stream_options={"include_usage": True}).answer
-    assert isinstance(made, partial)
-    assert made("a", 1) == StreamedAnswer("a", 1, with_usage=True)

@@ -138,6 +138,17 @@ class RealCLI(TestCase):
             lambda client: client.chat.completions.create(messages=listed, **parameters)
         )
 
+    async def told(self, *messages: str | dict[str, Any], **parameters: Any) -> tuple[Any, Any]:
+        """The answer to messages, and the response's headers."""
+        listed = as_messages(messages)
+        parameters.setdefault("model", "sonnet")
+        response: Any = await self.with_openai(
+            lambda client: client.chat.completions.with_raw_response.create(
+                messages=listed, **parameters
+            )
+        )
+        return response.parse(), response.headers
+
     async def stream(self, *messages: str | dict[str, Any], **parameters: Any) -> list[Any]:
         """The chunks of a streamed answer."""
         listed = as_messages(messages)

@@ -92,7 +92,7 @@ class BadRequests(RealCLI):
             ({"max_tokens": -1}, "max_tokens"),
             ({"temperature": "hot"}, "temperature"),
             ({"stream": "yes"}, "stream"),
-            ({"n": 2}, "n"),
+            ({"n": 9}, "n"),
             ({"model": 4}, "model"),
         ):
             body = {

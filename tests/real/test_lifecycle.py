@@ -185,9 +185,18 @@ class Misbehaving(RealCLI):
         assert status == 504
         assert b"No answer came in time" in content
 
+    async def test_it_prints_garbage_before_it_is_asked(self) -> None:
+        status, content = await self.status_with(
+            f"read -r line; echo '{self.READY}'; echo garbage; exec cat >/dev/null"
+        )
+        assert status == 502
+        assert b"ended at its start" in content
+        self.flushLoggedErrors()
+
     async def test_it_prints_garbage(self) -> None:
         status, content = await self.status_with(
-            f"read -r line; echo '{self.READY}'; read -r line; echo garbage; exec cat >/dev/null"
+            "read -r initialize; read -r settings; "
+            f"echo '{self.READY}'; read -r question; echo garbage; exec cat >/dev/null"
         )
         assert status == 502
         assert b"broke the protocol" in content

@@ -13,7 +13,7 @@ from twisted.web.server import Site
 
 from claudeproxy.catalogue import Catalogue, Model
 from claudeproxy.conversation import Conversation
-from claudeproxy.errors import rate_limited, unavailable
+from claudeproxy.errors import APIError, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 from claudeproxy.web.app import App
 from claudeproxy.web.exchange import Patience
@@ -42,16 +42,26 @@ class FakePool:
     def __init__(self) -> None:
         self.conversations: list[Conversation] = []
         self.jobs: list[FakeJob] = []
-        self.listener: Any = None
+        self.listeners: list[Any] = []
+        # How many more jobs there is room for, and whether they fail while they are started.
+        self.room = 100
+        self.fails: list[APIError] = []
 
     def start(self, conversation: Conversation, listener: Any) -> FakeJob:
+        if len(self.jobs) >= self.room:
+            raise rate_limited("Full.", 5)
         self.conversations.append(conversation)
         self.jobs.append(FakeJob())
-        self.listener = listener
+        self.listeners.append(listener)
+        if self.fails:
+            self.say(Failed(self.fails.pop()))
         return self.jobs[-1]
 
-    def say(self, *events: Event) -> None:
-        self.listener.received(list(events))
+    def say(self, *events: Event, job: int = -1) -> None:
+        self.listeners[job].received(list(events))
+
+    def did(self) -> list[list[str]]:
+        return [job.did for job in self.jobs]
 
 
 class ExchangeTests(SynchronousTestCase):
@@ -245,6 +255,77 @@ class ExchangeTests(SynchronousTestCase):
         assert b"see its log" in self.sent()
         assert self.pool.jobs[0].did == ["cancel: a fault of the proxy's"]
         assert len(self.flushLoggedErrors(TypeError)) == 1
+
+    # Choices
+
+    def test_each_choice_is_a_job_of_its_own_and_the_last_one_ends_the_response(self) -> None:
+        self.post(n=2)
+        assert len(self.pool.conversations) == 2
+        assert self.pool.conversations[0] == self.pool.conversations[1]
+        self.pool.say(Started("m"), TextDelta("b"), Finished("stop", Usage(1, 0, 0, 2)), job=1)
+        assert self.sent() == b""
+        self.pool.say(Started("m"), TextDelta("a"), job=0)
+        self.pool.say(Finished("stop", Usage(1, 0, 0, 3)), job=0)
+        head, _, body = self.sent().partition(b"\r\n\r\n")
+        assert b"X-Claudeproxy-Worker: spawned, spawned" in head
+        choices = json.loads(body)["choices"]
+        assert [choice["message"]["content"] for choice in choices] == ["a", "b"]
+        assert self.pool.did() == [[], []]
+
+    def test_choices_are_streamed_side_by_side(self) -> None:
+        self.post(stream=True, n=2)
+        self.pool.say(Started("m"), TextDelta("b"), job=1)
+        assert b'"index":1' in self.sent()
+        self.pool.say(Started("m"), TextDelta("a"), Finished("stop", Usage()), job=0)
+        first = self.sent()
+        assert b'"index":0' in first
+        assert b"[DONE]" not in first
+        self.pool.say(Finished("stop", Usage()), job=1)
+        assert b"[DONE]" in self.sent()
+
+    def test_a_choice_that_fails_ends_the_others(self) -> None:
+        self.post(n=3)
+        self.pool.say(Started("m"), TextDelta("a"), job=0)
+        self.pool.say(Failed(unavailable("Gone.")), job=1)
+        assert self.sent().startswith(b"HTTP/1.1 503 ")
+        ended = ["cancel: another choice failed"]
+        assert self.pool.did() == [ended, [], ended]
+        self.pool.say(TextDelta("b"), Finished("stop", Usage()), job=0)
+        assert self.sent() == b""
+
+    def test_choices_there_is_no_room_for_end_those_there_was_room_for(self) -> None:
+        before = self.timers()
+        self.pool.room = 2
+        self.post(n=3)
+        assert self.sent().startswith(b"HTTP/1.1 429 ")
+        assert self.pool.did() == [["cancel: there is no room for all choices"]] * 2
+        assert self.timers() <= before
+
+    def test_a_client_that_goes_away_ends_all_choices(self) -> None:
+        self.post(stream=True, n=2)
+        self.pool.say(Started("m"), job=0)
+        self.gone()
+        assert self.pool.did() == [["cancel: the client went away"]] * 2
+
+    def test_a_slow_reader_pauses_all_choices(self) -> None:
+        self.post(stream=True, n=2)
+        self.pool.say(Started("m"), job=0)
+        self.clock.advance(0)
+        producer: Any = self.transport.producer
+        producer.pauseProducing()
+        producer.resumeProducing()
+        assert self.pool.did() == [["pause", "resume"]] * 2
+
+    def test_a_job_that_fails_at_once_is_told(self) -> None:
+        self.pool.fails.append(unavailable("Gone."))
+        self.post()
+        assert self.sent().startswith(b"HTTP/1.1 503 ")
+
+    def test_after_a_choice_that_fails_at_once_no_other_is_begun(self) -> None:
+        self.pool.fails.append(unavailable("Gone."))
+        self.post(n=2)
+        assert self.sent().startswith(b"HTTP/1.1 503 ")
+        assert len(self.pool.jobs) == 1
 
     # Bodies
 

@@ -1,0 +1,268 @@
+"""OpenAI Chat Completions: the messages of a request, as turns.
+
+Source: OpenAI's OpenAPI document 2.3.0 (ChatCompletionRequestMessage).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from ..conversation import Block, Turn, alternate, text_block
+from ..errors import bad_request
+from .fields import Fields, parse_json, wrong_type
+from .media import file_block, image_block
+
+
+ROLES = ("developer", "system", "user", "assistant", "tool", "function")
+
+# The Messages API wants the user to speak first and last, Chat Completions does not mind. Where
+# no user turn stands there, these do.
+OPENING = text_block("Begin.")
+CONTINUATION = text_block("Continue.")
+
+# What stands for arguments that are not the JSON of an object.
+NOT_AN_OBJECT = "invalid_json"
+
+_API_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def read_messages(fields: Fields) -> tuple[str, tuple[Turn, ...]]:
+    """The system prompt and the turns, which alternate and begin and end with the user's."""
+    if not fields.has("messages"):
+        raise fields.missing("messages")
+    if not fields.array("messages"):
+        raise bad_request(
+            "Invalid 'messages': empty array. Expected an array with minimum length 1.",
+            "messages",
+            "empty_array",
+        )
+    reader = _Reader()
+    for message in fields.objects("messages"):
+        reader.read(message)
+    reader.expect_no_results()
+    return "\n\n".join(reader.system), alternate(_user_at_both_ends(reader.turns))
+
+
+def _user_at_both_ends(turns: list[Turn]) -> Iterable[Turn]:
+    if not turns or turns[0].role != "user":
+        yield Turn("user", (OPENING,))
+    yield from turns
+    if turns and turns[-1].role != "user":
+        yield Turn("user", (CONTINUATION,))
+
+
+@attrs.define
+class _Reader:
+    """What has been read so far. open_calls: ids and names of calls that have no result yet."""
+
+    system: list[str] = attrs.field(factory=list)
+    turns: list[Turn] = attrs.field(factory=list)
+    open_calls: dict[str, str] = attrs.field(factory=dict)
+    called: set[str] = attrs.field(factory=set)
+    caller: str = ""
+
+    def read(self, message: Fields) -> None:
+        role = message.choice("role", ROLES)
+        if role is None:
+            raise message.missing("role")
+        if role not in ("tool", "function"):
+            self.expect_no_results()
+        match role:
+            case "system" | "developer":
+                blocks = _blocks(message, {"text": _text})
+                self.system.extend(block["text"] for block in blocks)
+            case "user":
+                self.turns.append(Turn("user", _user_blocks(message)))
+            case "assistant":
+                # An answer that was cut off before its first word leaves nothing to replay.
+                blocks = (*_assistant_text(message), *self._calls(message))
+                if blocks:
+                    self.turns.append(Turn("assistant", blocks))
+            case _:
+                self.turns.append(Turn("user", (self._result(message, role),)))
+
+    def expect_no_results(self) -> None:
+        """Every call must have its result before anyone says something else."""
+        if self.open_calls:
+            raise bad_request(
+                "An assistant message with 'tool_calls' must be followed by tool messages "
+                "responding to each 'tool_call_id'. The following tool_call_ids did not have "
+                f"response messages: {', '.join(self.open_calls)}",
+                self.caller,
+            )
+
+    def _calls(self, message: Fields) -> Iterable[Block]:
+        self.caller = message.where("role")
+        for call in message.objects("tool_calls"):
+            if call.choice("type", ("function",)) is None:
+                raise call.missing("type")
+            call_id, function = call.string("id"), call.object("function")
+            if not call_id:
+                raise call.missing("id")
+            if function is None:
+                raise call.missing("function")
+            yield self._call(call_id, function, call.where("id"))
+        legacy = message.object("function_call")
+        if legacy is not None:
+            # It has no id, so its place makes one that is the same every time.
+            yield self._call(f"function-{len(self.called)}", legacy, legacy.path)
+
+    def _call(self, call_id: str, function: Fields, where: str) -> Block:
+        if not function.string("name"):
+            raise function.missing("name")
+        name = function.name("name")
+        if call_id in self.called:
+            raise bad_request(
+                f"Invalid '{where}': the tool call id '{call_id}' is there twice.",
+                where,
+                "invalid_value",
+            )
+        self.called.add(call_id)
+        self.open_calls[call_id] = name
+        return {
+            "type": "tool_use",
+            "id": _api_id(call_id),
+            "name": name,
+            "input": _arguments(function),
+        }
+
+    def _result(self, message: Fields, role: str) -> Block:
+        if role == "tool":
+            call_id = message.string("tool_call_id")
+            if not call_id:
+                raise message.missing("tool_call_id")
+        else:
+            name = message.string("name")
+            if not name:
+                raise message.missing("name")
+            call_id = next((key for key, its in self.open_calls.items() if its == name), "")
+        if call_id not in self.open_calls:
+            if call_id in self.called:
+                why = f"The tool call '{call_id}' has its response already."
+            elif self.called and role == "tool":
+                why = f"There is no tool call '{call_id}' for it in the message before."
+            else:
+                why = "There is no call before it."
+            raise bad_request(
+                f"Invalid parameter: messages with role '{role}' must be a response to a "
+                f"preceding message with 'tool_calls'. {why}",
+                message.where("tool_call_id" if role == "tool" else "name"),
+            )
+        del self.open_calls[call_id]
+        content = _blocks(message, {"text": _text, "image_url": _image, "file": _file})
+        return {
+            "type": "tool_result",
+            "tool_use_id": _api_id(call_id),
+            **({"content": list(content)} if content else {}),
+        }
+
+
+def _api_id(call_id: str) -> str:
+    """The id as the Messages API takes it; other servers make ids with other characters."""
+    if _API_ID.fullmatch(call_id):
+        return call_id
+    return "call_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def _arguments(function: Fields) -> dict[str, Any]:
+    text = function.string("arguments")
+    if text is None:
+        raise function.missing("arguments")
+    try:
+        value = parse_json(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        value = None
+    # A call that max_tokens cut off is sent back like this; the API takes nothing but an object.
+    return value if isinstance(value, dict) else {NOT_AN_OBJECT: text}
+
+
+def _user_blocks(message: Fields) -> tuple[Block, ...]:
+    if not message.has("content"):
+        raise message.missing("content")
+    blocks = _blocks(message, {"text": _text, "image_url": _image, "file": _file})
+    if not blocks:
+        # The CLI would not send it, the API would not take it.
+        raise bad_request(
+            f"Invalid '{message.where('content')}': a user message must hold something other than "
+            "white space.",
+            message.where("content"),
+            "invalid_value",
+        )
+    return blocks
+
+
+def _assistant_text(message: Fields) -> tuple[Block, ...]:
+    refusal = message.string("refusal")
+    blocks = _blocks(message, {"text": _text, "refusal": _refusal})
+    return blocks or ((text_block(refusal),) if refusal and refusal.strip() else ())
+
+
+def _blocks(message: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> tuple[Block, ...]:
+    """A message's content, without blocks of text that are blank (the API refuses those)."""
+    content = message.value.get("content")
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        blocks = [text_block(content)]
+    elif isinstance(content, list):
+        blocks = [_part(part, readers) for part in message.objects("content")]
+    else:
+        raise wrong_type(message.where("content"), "a string or an array of parts", content)
+    return tuple(block for block in blocks if block["type"] != "text" or block["text"].strip())
+
+
+def _part(part: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> Block:
+    kind = part.string("type")
+    if kind is None:
+        raise part.missing("type")
+    if kind not in readers:
+        raise bad_request(
+            f"Content parts of type '{kind}' are not supported here; supported: "
+            f"{', '.join(readers)}.",
+            part.where("type"),
+            "unsupported_value",
+        )
+    return readers[kind](part)
+
+
+def _text(part: Fields) -> Block:
+    return text_block(_required(part, "text"))
+
+
+def _refusal(part: Fields) -> Block:
+    return text_block(_required(part, "refusal"))
+
+
+def _image(part: Fields) -> Block:
+    image = part.object("image_url")
+    if image is None:
+        raise part.missing("image_url")
+    image.string("detail")
+    return image_block(_required(image, "url"), image.where("url"))
+
+
+def _file(part: Fields) -> Block:
+    file = part.object("file")
+    if file is None:
+        raise part.missing("file")
+    if file.has("file_id"):
+        raise bad_request(
+            "This server stores no files: send the file itself as 'file_data'.",
+            file.where("file_id"),
+            "unsupported_parameter",
+        )
+    return file_block(
+        _required(file, "file_data"), file.string("filename"), file.where("file_data")
+    )
+
+
+def _required(fields: Fields, name: str) -> str:
+    value = fields.string(name)
+    if value is None:
+        raise fields.missing(name)
+    return value

@@ -1,0 +1,99 @@
+"""Images and files in a request, as blocks of the Messages API.
+
+Nothing is fetched: a URL is handed on, and Anthropic fetches it. Sources: OpenAI's OpenAPI document
+2.3.0 (ChatCompletionRequestMessageContentPartImage, ...PartFile), Anthropic's pages "Vision" and
+"PDF support".
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+
+import attrs
+
+from ..conversation import Block
+from ..errors import APIError, bad_request
+
+
+# The API counts the base64 text of an image; its bound for a PDF is that of the whole request.
+LARGEST_IMAGE = 10 * 1024 * 1024
+LARGEST_FILE = 32 * 1024 * 1024
+
+PDF = "application/pdf"
+SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", PDF),
+)
+
+
+def image_block(url: str, where: str) -> Block:
+    """An image from a data URL or a https URL; raises a 400 that names `where`."""
+    if url.startswith("https://"):
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    if not url.startswith("data:"):
+        raise _invalid(where, "expected a base64 data URL or a https URL")
+    data = _read(url, where, LARGEST_IMAGE)
+    if not data.type.startswith("image/"):
+        raise _invalid(where, "unsupported image; supported are png, jpeg, gif and webp")
+    return {"type": "image", "source": data.source}
+
+
+def file_block(data_url: str, name: str | None, where: str) -> Block:
+    """A PDF or a text from a data URL (or plain base64); raises a 400 that names `where`."""
+    data = _read(data_url, where, LARGEST_FILE)
+    if data.type == PDF:
+        source = data.source
+    else:
+        try:
+            text = data.raw.decode("utf-8")
+        except UnicodeDecodeError:
+            text = ""
+        if not text.strip() or "\0" in text:
+            raise _invalid(where, "unsupported file; supported are PDF and UTF-8 text")
+        source = {"type": "text", "media_type": "text/plain", "data": text}
+    return {"type": "document", "source": source, **({"title": name} if name else {})}
+
+
+@attrs.frozen
+class _Data:
+    """What a data URL holds. `type` is told by the content, as clients are often wrong."""
+
+    raw: bytes
+    base64: str
+    type: str
+
+    @property
+    def source(self) -> dict[str, str]:
+        return {"type": "base64", "media_type": self.type, "data": self.base64}
+
+
+def _read(url: str, where: str, largest: int) -> _Data:
+    head, comma, data = url.partition(",")
+    if not comma:
+        head, data = "", url
+    elif not head.startswith("data:") or not head.endswith(";base64"):
+        raise _invalid(where, "expected a data URL like 'data:image/png;base64,...'")
+    if len(data) > largest:
+        raise _invalid(
+            where, f"too large: {len(data):,} bytes of base64, where at most {largest:,} are taken"
+        )
+    try:
+        raw = b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if not raw:
+        raise _invalid(where, "its data is not valid base64")
+    return _Data(raw, data, _type_of(raw))
+
+
+def _type_of(raw: bytes) -> str:
+    if raw[:4] == b"RIFF" and raw[8:12] == b"WEBP":
+        return "image/webp"
+    return next((type_ for start, type_ in SIGNATURES if raw.startswith(start)), "")
+
+
+def _invalid(where: str, why: str) -> APIError:
+    return bad_request(f"Invalid '{where}': {why}.", where, "invalid_value")

@@ -1,0 +1,77 @@
+"""JSON Schemas in a request: of a tool's arguments, of a structured answer.
+
+The Messages API takes an object at the root only. What it would refuse, or the CLI would drop or
+rewrite, is told here, at no cost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+from jsonschema import Draft202012Validator, FormatChecker, SchemaError
+
+from ..errors import APIError, bad_request
+
+
+ANYTHING = {"type": "object", "properties": {}}
+# What neither OpenAI nor the Messages API takes at the root.
+COMBINATIONS = ("anyOf", "oneOf", "allOf", "not", "enum")
+
+
+def object_schema(schema: Mapping[str, Any], what: str, where: str) -> Mapping[str, Any]:
+    """The schema with an object at its root; raises a 400.
+
+    what: whose it is, in words, as in "function 'get_weather'". where: its place in the request.
+    """
+    try:
+        _check(json.dumps(schema))
+    except SchemaError as error:
+        place = "".join(f"[{step!r}]" for step in error.absolute_path)
+        raise _invalid(what, where, f"{error.message}{place and f', at {place}'}") from None
+    except RecursionError:
+        raise _invalid(what, where, "it is nested too deeply") from None
+    schema = _without_root_reference(schema)
+    if "$ref" in schema:
+        raise _invalid(what, where, f"its root refers to {schema['$ref']!r}, which is not in it")
+    for word in COMBINATIONS:
+        if word in schema:
+            raise _invalid(what, where, f"schema must not have '{word}' at the top level")
+    kind = schema.get("type", "object")
+    if kind != "object":
+        raise _invalid(
+            what, where, f"schema must be a JSON Schema of 'type: \"object\"', got {kind!r}"
+        )
+    return {**ANYTHING, **schema}
+
+
+@lru_cache(maxsize=1024)
+def _check(schema: str) -> None:
+    # An agent sends the same dozen schemas with every request, and this takes milliseconds.
+    # Without formats: patterns are JavaScript's here, and would be taken for Python's.
+    Draft202012Validator.check_schema(json.loads(schema), format_checker=FormatChecker(()))
+
+
+def _without_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema with what a `$ref` at its root refers to in its place (pydantic makes those)."""
+    target: Any = schema
+    seen = set()
+    while isinstance(target, Mapping) and isinstance(path := target.get("$ref"), str):
+        if path in seen or not path.startswith("#/"):
+            return schema
+        seen.add(path)
+        target = schema
+        for part in path.removeprefix("#/").split("/"):
+            step = unquote(part).replace("~1", "/").replace("~0", "~")
+            target = target.get(step) if isinstance(target, Mapping) else None
+    if target is schema or not isinstance(target, Mapping):
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "$ref"}
+    return {**rest, **target}
+
+
+def _invalid(what: str, where: str, why: str) -> APIError:
+    return bad_request(f"Invalid schema for {what}: {why}.", where, "invalid_schema")

@@ -1,0 +1,177 @@
+"""A session whose answers must fit a schema, and the stop sequences that it sees to itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from claudeproxy.cli.notices import TurnOver
+from claudeproxy.cli.session import Session, State
+from claudeproxy.conversation import Limits, Profile, Tool
+from claudeproxy.errors import upstream_failed
+from claudeproxy.events import Failed, Finished, Started, TextDelta, ToolCallStarted, Usage
+
+from .talk import (
+    BLOCK_START,
+    BLOCK_STOP,
+    OPUS,
+    RESULT,
+    START,
+    arguments,
+    blank,
+    call_start,
+    failed,
+    idle,
+    in_short,
+    say,
+    state_of,
+    stop,
+    text,
+    user,
+    written,
+)
+
+
+SCHEMA = {"type": "object"}
+STRUCTURED = Profile(output_schema=SCHEMA)
+END = Finished("stop", Usage(input_tokens=1), "tool_use")
+OUTPUT = (call_start("toolu_1", "StructuredOutput"), arguments('{"n":1}'), BLOCK_STOP)
+
+
+def answering(profile: Profile = STRUCTURED, limits: Limits = OPUS) -> Session:
+    session = idle(profile)
+    session.ask([user("Hello")], limits)
+    session.data_to_send()
+    return session
+
+
+def held() -> Session:
+    """A session with an object that the CLI now holds against the schema."""
+    session = answering()
+    assert say(session, START, *OUTPUT, stop("tool_use")) == [Started("m"), TextDelta('{"n":1}')]
+    return session
+
+
+def test_initialize_has_the_schema() -> None:
+    session = blank()
+    session.initialize(STRUCTURED)
+    assert written(session)[0]["request"] == {
+        "subtype": "initialize",
+        "systemPrompt": [""],
+        "jsonSchema": SCHEMA,
+    }
+
+
+def test_the_answer_is_finished_when_the_cli_has_found_that_it_fits() -> None:
+    session = held()
+    assert session.state is State.ANSWERING
+    # What is remembered is a call, not the text that the client has.
+    assert say(session, {"type": "message_stop"}, RESULT) == [END, TurnOver(clean=False)]
+    assert state_of(session) is State.IDLE
+    assert session.data_to_send() == b""
+
+
+def test_an_object_that_does_not_fit_fails_the_answer() -> None:
+    session = held()
+    error = failed(
+        status=502, message="The model's answer does not fit the schema.", type="server_error"
+    )
+    assert say(session, START, *OUTPUT, stop("tool_use")) == [error]
+    assert [in_short(message) for message in written(session)] == ["interrupt"]
+    assert say(session, RESULT) == [TurnOver(clean=False)]
+
+
+def test_a_failed_result_fails_the_answer() -> None:
+    line = {**RESULT, "is_error": True, "errors": ["Too many attempts."]}
+    assert say(held(), line) == [
+        failed(status=502, message="Too many attempts.", type="server_error", should_retry=False),
+        TurnOver(clean=False),
+    ]
+
+
+def test_a_result_without_any_object_fails_the_answer() -> None:
+    session = answering()
+    prose = (START, BLOCK_START, text("Bob."), BLOCK_STOP, stop())
+    first, error, over = say(session, *prose, RESULT)
+    assert (first, over) == (Started("m"), TurnOver(clean=False))
+    assert isinstance(error, tuple)
+    assert error[0] == "Failed"
+
+
+def test_prose_alone_is_not_told_and_the_next_message_is_the_answer() -> None:
+    session = answering()
+    prose = (START, BLOCK_START, text("Bob."), BLOCK_STOP, stop())
+    assert say(session, *prose, START, *OUTPUT, stop("tool_use"), RESULT) == [
+        Started("m"),
+        TextDelta('{"n":1}'),
+        Finished("stop", Usage(input_tokens=2), "tool_use"),
+        TurnOver(clean=False),
+    ]
+    assert session.data_to_send() == b""
+
+
+def test_a_call_beside_the_object_is_waited_with() -> None:
+    session = answering(Profile(tools=(Tool("add", "", {}),), output_schema=SCHEMA))
+    other = (call_start("toolu_2", "mcp__client__add"), arguments("{}"), BLOCK_STOP)
+    told = say(session, START, *OUTPUT, *other, stop("tool_use"))
+    assert ToolCallStarted(0, "toolu_2", "add") in told
+    assert told[-1] == Finished("tool_calls", Usage(input_tokens=1), "tool_use")
+    assert session.state is State.PARKED
+
+
+def test_an_object_that_is_too_long_is_the_end_of_the_session() -> None:
+    session = answering()
+    told = say(session, START, *OUTPUT[:2], stop("max_tokens"))
+    assert told[-1] == Finished("length", Usage(input_tokens=1), "max_tokens")
+    assert session.state is State.SPENT
+
+
+def test_an_object_that_is_held_can_be_interrupted() -> None:
+    session = held()
+    session.interrupt()
+    assert say(session, RESULT) == [TurnOver(clean=False)]
+
+
+def test_an_object_that_is_held_is_not_finished_if_the_cli_is_gone() -> None:
+    (told,) = held().connection_lost(upstream_failed("Gone."))
+    assert isinstance(told, Failed)
+
+
+# Stop sequences of white space
+
+
+def stopping(*stops: str) -> Session:
+    session = answering(Profile(), Limits("opus", stop=stops))
+    say(session, START, BLOCK_START)
+    return session
+
+
+def test_a_blank_stop_sequence_ends_the_answer_and_the_turn() -> None:
+    session = stopping("\n\n")
+    assert say(session, text("a\n")) == [TextDelta("a")]
+    assert say(session, text("b\n")) == [TextDelta("\nb")]
+    assert say(session, text("\nc"), text("d"), stop()) == [
+        Finished("stop", Usage(input_tokens=1), "stop_sequence")
+    ]
+    assert [in_short(message) for message in written(session)] == ["interrupt"]
+    assert say(session, RESULT) == [TurnOver(clean=False)]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [stop(), call_start("toolu_1", "mcp__client__add"), call_start("toolu_2", "mcp__client__b")],
+)
+def test_what_was_held_back_for_it_is_told_before_what_follows(event: dict[str, Any]) -> None:
+    session = stopping("\n\n")
+    assert say(session, text("a\n"), BLOCK_STOP, event)[:2] == [TextDelta("a"), TextDelta("\n")]
+    assert session.data_to_send() == b""
+
+
+def test_one_answers_beginning_of_a_stop_is_none_of_the_next() -> None:
+    session = stopping("\n\n")
+    assert say(session, text("a\n")) == [TextDelta("a")]
+    session.interrupt()
+    say(session, RESULT)
+    session.ask([user("Hello")], Limits("opus", stop=("\n\n",)))
+    assert say(session, START, BLOCK_START, text("\nb"))[1:] == [TextDelta("\nb")]

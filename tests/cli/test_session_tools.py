@@ -1,0 +1,299 @@
+"""A session whose client has tools: their calls, the wait for results, and the way on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from claudeproxy.cli.notices import Broken, TurnOver
+from claudeproxy.cli.session import Session, State
+from claudeproxy.conversation import Block, Limits, Profile, Tool, ToolChoice, Turn
+from claudeproxy.errors import upstream_failed
+from claudeproxy.events import (
+    Finished,
+    Started,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+    Usage,
+)
+
+from .talk import (
+    BLOCK_START,
+    BLOCK_STOP,
+    OPUS,
+    REPLAYED,
+    RESULT,
+    START,
+    arguments,
+    assistant,
+    blank,
+    call_start,
+    idle,
+    in_short,
+    say,
+    state_of,
+    stop,
+    text,
+    user,
+    written,
+)
+
+
+TOOLS = Profile(tools=(Tool("add", "Adds.", {"type": "object"}),))
+CALLED = (call_start("toolu_1", "mcp__client__add"), arguments("{}"), BLOCK_STOP)
+CALLED_TOO = (call_start("toolu_2", "mcp__client__add"), arguments("{}"), BLOCK_STOP)
+
+
+def mcp(request_id: str, message: dict[str, Any], server: str = "client") -> dict[str, Any]:
+    request = {"subtype": "mcp_message", "server_name": server, "message": message}
+    return {"type": "control_request", "request_id": request_id, "request": request}
+
+
+def call(number: int) -> dict[str, Any]:
+    params = {"name": "add", "_meta": {"claudecode/toolUseId": f"toolu_{number}"}}
+    return mcp(f"r{number}", {"method": "tools/call", "id": number, "params": params})
+
+
+def results(*numbers: int) -> Turn:
+    return Turn("user", tuple(result(number) for number in numbers))
+
+
+def result(number: int) -> Block:
+    return {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": f"={number}"}
+
+
+def answers(session: Session) -> list[tuple[str, Any]]:
+    """The MCP answers among what was written, and to which requests."""
+    return [
+        (message["response"]["request_id"], message["response"]["response"]["mcp_response"])
+        for message in written(session)
+        if message["type"] == "control_response"
+    ]
+
+
+def texts_of(session: Session) -> list[tuple[str, str]]:
+    return [(name, reply["result"]["content"][0]["text"]) for name, reply in answers(session)]
+
+
+def parked(*calls: dict[str, Any]) -> Session:
+    """A session that waits for the results of two calls; `calls` are the lines that came by now."""
+    session = idle(TOOLS)
+    session.ask([user("Hello")], OPUS)
+    say(session, START, *CALLED, *CALLED_TOO, *calls, stop("tool_use"))
+    session.data_to_send()
+    assert session.state is State.PARKED
+    return session
+
+
+def test_initialize_names_the_server_where_there_are_tools() -> None:
+    session = blank()
+    session.initialize(TOOLS)
+    assert written(session)[0]["request"] == {
+        "subtype": "initialize",
+        "systemPrompt": [""],
+        "sdkMcpServers": ["client"],
+    }
+
+
+def test_mcp_messages_are_answered_in_any_state() -> None:
+    session = blank()
+    session.initialize(TOOLS)
+    session.data_to_send()
+    hello = {"method": "initialize", "id": 0, "params": {"protocolVersion": "2025-11-25"}}
+    assert say(session, mcp("a", hello)) == []
+    assert state_of(session) is State.INITIALIZING
+    ((request_id, reply),) = answers(session)
+    assert (request_id, reply["id"]) == ("a", 0)
+    assert reply["result"]["protocolVersion"] == "2025-11-25"
+    assert say(session, mcp("b", {"method": "notifications/initialized"})) == []
+    assert say(session, mcp("c", {"method": "tools/list", "id": 1})) == []
+    (_, acknowledged), (_, listed) = answers(session)
+    assert acknowledged["result"] == {}
+    assert [tool["name"] for tool in listed["result"]["tools"]] == ["add"]
+
+
+def test_messages_to_another_server_are_refused() -> None:
+    session = idle(TOOLS)
+    assert say(session, mcp("a", {"method": "tools/list", "id": 1}, server="other")) == []
+    (message,) = written(session)
+    assert message["response"]["subtype"] == "error"
+
+
+def test_a_call_that_says_nothing_of_its_block_breaks_the_session() -> None:
+    session = idle(TOOLS)
+    (told,) = say(session, mcp("a", {"method": "tools/call", "id": 1, "params": {}}))
+    assert isinstance(told, Broken)
+
+
+def test_after_calls_the_session_waits_for_their_results() -> None:
+    session = idle(TOOLS)
+    session.ask([user("Hello")], OPUS)
+    session.data_to_send()
+    assert say(session, START, BLOCK_START, text("a"), BLOCK_STOP, *CALLED) == [
+        Started("m"),
+        TextDelta("a"),
+        ToolCallStarted(0, "toolu_1", "add"),
+        ToolArgumentsDelta(0, "{}"),
+    ]
+    assert say(session, call(1)) == []
+    assert say(session, stop("tool_use")) == [
+        Finished("tool_calls", Usage(input_tokens=1), "tool_use")
+    ]
+    assert say(session, {"type": "message_stop"}) == []
+    assert session.data_to_send() == b""
+    assert session.state is State.PARKED
+
+
+def test_results_answer_their_calls_and_the_turn_goes_on() -> None:
+    session = parked(call(1), call(2))
+    session.resume(results(2, 1), OPUS)
+    assert sorted(texts_of(session)) == [("r1", "=1"), ("r2", "=2")]
+    assert state_of(session) is State.ANSWERING
+    assert say(session, START, BLOCK_START, text("b"), BLOCK_STOP, stop(), RESULT) == [
+        Started("m"),
+        TextDelta("b"),
+        Finished("stop", Usage(input_tokens=1), "end_turn"),
+        TurnOver(clean=True),
+    ]
+
+
+def test_calls_that_come_after_their_results_are_answered_at_once() -> None:
+    session = parked(call(2))
+    session.resume(results(1, 2), OPUS)
+    assert texts_of(session) == [("r2", "=2")]
+    assert say(session, call(1)) == []
+    assert texts_of(session) == [("r1", "=1")]
+
+
+def test_a_turn_can_wait_again() -> None:
+    session = parked(call(1), call(2))
+    session.resume(results(1, 2), OPUS)
+    told = say(session, START, call_start("toolu_3", "mcp__client__add"), BLOCK_STOP)
+    assert told[1:] == [ToolCallStarted(0, "toolu_3", "add"), ToolArgumentsDelta(0, "{}")]
+    say(session, call(3), stop("tool_use"))
+    assert state_of(session) is State.PARKED
+    session.data_to_send()
+    session.resume(results(3), OPUS)
+    assert texts_of(session) == [("r3", "=3")]
+
+
+def test_limits_that_changed_are_set_before_the_results() -> None:
+    session = parked(call(1), call(2))
+    session.resume(results(1, 2), attrs.evolve(OPUS, max_tokens=5))
+    assert [in_short(message) for message in written(session)] == [
+        "apply_flag_settings",
+        "control_response",
+        "control_response",
+    ]
+
+
+def test_only_a_parked_session_can_be_resumed() -> None:
+    with pytest.raises(AssertionError):
+        idle(TOOLS).resume(results(1), OPUS)
+
+
+def test_an_interrupt_ends_the_wait() -> None:
+    session = parked(call(1), call(2))
+    session.interrupt()
+    assert [in_short(message) for message in written(session)] == ["interrupt"]
+    assert say(session, {**RESULT, "is_error": True}) == [TurnOver(clean=False)]
+    assert session.state is State.IDLE
+
+
+def test_calls_of_a_turn_that_is_over_are_never_answered() -> None:
+    session = parked(call(1), call(2))
+    session.interrupt()
+    say(session, RESULT)
+    session.ask([user("Hello")], OPUS)
+    say(session, START, *CALLED, stop("tool_use"))
+    session.data_to_send()
+    session.resume(results(1, 2), OPUS)
+    assert answers(session) == []
+
+
+def test_a_cli_that_does_not_wait_is_interrupted() -> None:
+    session = parked(call(1), call(2))
+    assert say(session, START, BLOCK_START, text("b"), stop()) == []
+    assert [in_short(message) for message in written(session)] == ["interrupt"]
+    assert say(session, RESULT) == [TurnOver(clean=False)]
+
+
+def test_a_cli_that_gives_up_waiting_is_not_clean() -> None:
+    session = parked(call(1))
+    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert session.data_to_send() == b""
+
+
+def test_nobody_waits_for_a_parked_cli_that_is_gone() -> None:
+    assert parked(call(1)).connection_lost(upstream_failed("Gone.")) == []
+
+
+def test_who_waits_after_results_is_told_that_the_cli_is_gone() -> None:
+    session = parked(call(1))
+    session.resume(results(1, 2), OPUS)
+    assert len(session.connection_lost(upstream_failed("Gone."))) == 1
+
+
+# Thinking
+
+BUDGETED = Limits("opus", budgeted=True)
+
+
+def thinks(session: Session) -> list[bool]:
+    """What each setting among what was written says of thinking."""
+    return [
+        message["request"]["settings"]["env"]["CLAUDE_CODE_DISABLE_THINKING"] == ""
+        for message in written(session)
+        if in_short(message) == "apply_flag_settings"
+    ]
+
+
+def asked_with_results(limits: Limits) -> Session:
+    """A session that is asked with calls and results in the history, and what it wrote then."""
+    session = idle(TOOLS)
+    used = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}}
+    session.ask([user("a"), Turn("assistant", (used,)), results(1)], limits)
+    say(session, REPLAYED)
+    return session
+
+
+def test_a_budgeted_model_does_not_think_about_replayed_calls() -> None:
+    assert thinks(asked_with_results(BUDGETED)) == [False]
+    assert thinks(asked_with_results(OPUS)) == []
+
+
+def test_it_thinks_again_about_the_next_question() -> None:
+    session = asked_with_results(BUDGETED)
+    say(session, START, stop(), RESULT)
+    session.data_to_send()
+    session.ask([user("b")], BUDGETED)
+    assert thinks(session) == [True]
+
+
+def test_it_thinks_where_what_it_thought_before_is_at_hand() -> None:
+    session = idle(TOOLS)
+    session.ask([user("a"), assistant("b"), user("c")], BUDGETED)
+    say(session, REPLAYED, START, *CALLED, call(1), stop("tool_use"))
+    session.data_to_send()
+    session.resume(results(1), BUDGETED)
+    assert thinks(session) == []
+
+
+def test_it_does_not_begin_to_think_within_a_turn_that_replayed_calls() -> None:
+    session = asked_with_results(BUDGETED)
+    say(session, START, *CALLED_TOO, call(2), stop("tool_use"))
+    session.data_to_send()
+    session.resume(results(2), BUDGETED)
+    assert thinks(session) == []
+
+
+def test_it_does_not_begin_to_think_within_a_turn_whose_call_was_forced() -> None:
+    session = idle(TOOLS)
+    session.ask([user("a")], attrs.evolve(BUDGETED, tool_choice=ToolChoice("any")))
+    say(session, START, *CALLED, call(1), stop("tool_use"))
+    session.data_to_send()
+    session.resume(results(1), BUDGETED)
+    assert True not in thinks(session)

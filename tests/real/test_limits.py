@@ -1,0 +1,105 @@
+"""What bounds an answer, and what is ignored, through the real CLI, seen at both ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .harness import RealCLI, on_every_cli, when
+
+
+@on_every_cli(globals())
+class Limits(RealCLI):
+    async def test_after_max_tokens_nothing_more_is_asked_of_the_api(self) -> None:
+        for size in (1, 5):
+            for streamed in (False, True):
+                before = len(self.api.requests)
+                if streamed:
+                    chunks = await self.stream("LONG:50", max_tokens=size)
+                    reason = chunks[-1].choices[0].finish_reason
+                else:
+                    answer = await self.ask("LONG:50", max_tokens=size)
+                    reason = answer.choices[0].finish_reason
+                assert reason == "length"
+                # Only once its process has gone can nothing more come of it.
+                await when(lambda: self.ended("reached its limit of tokens"))
+                assert len(self.api.requests) == before + 1
+        sessions = self.home / ".claude" / "sessions"
+        alive = {str(process) for process in self.processes()}
+        assert {path.name.split(".")[0] for path in sessions.iterdir()} <= alive
+
+    async def test_a_cut_off_call_is_told_as_it_is(self) -> None:
+        function = {"name": "look", "parameters": {"type": "object", "properties": {}}}
+        answer = await self.ask(
+            'QUIET CALL:look:{"long":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}',
+            tools=[{"type": "function", "function": function}],
+            max_tokens=2,
+        )
+        choice = answer.choices[0]
+        assert choice.finish_reason == "length"
+        assert choice.message.tool_calls[0].function.arguments.startswith('{"long"')
+        assert len(self.api.requests) == 1
+
+    async def test_stop_sequences_of_white_space_are_cut_here(self) -> None:
+        for streamed in (False, True):
+            said = "ECHO:one\ntwo\n\nthree"
+            if streamed:
+                chunks = await self.stream(said, stop=["\n\n", "never"])
+                text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+                assert chunks[-1].choices[0].finish_reason == "stop"
+            else:
+                answer = await self.ask(said, stop=["\n\n", "never"])
+                text = answer.choices[0].message.content
+                assert answer.choices[0].finish_reason == "stop"
+            assert text == "one\ntwo"
+            assert self.seen()["stop_sequences"] == ["never"]
+
+    async def test_several_choices_are_several_answers(self) -> None:
+        answer = await self.ask("ECHO:same", n=3)
+        assert [choice.index for choice in answer.choices] == [0, 1, 2]
+        assert [choice.message.content for choice in answer.choices] == ["same"] * 3
+        assert len(self.api.requests) == 3
+        single = await self.ask("ECHO:same")
+        assert answer.usage.completion_tokens == 3 * single.usage.completion_tokens
+
+    async def test_several_choices_stream_side_by_side(self) -> None:
+        chunks = await self.stream("ECHO:a b c", n=2, stream_options={"include_usage": True})
+        *said, usage = chunks
+        for index in (0, 1):
+            mine = [chunk.choices[0] for chunk in said if chunk.choices[0].index == index]
+            assert "".join(choice.delta.content or "" for choice in mine) == "a b c"
+            assert [choice.finish_reason for choice in mine if choice.finish_reason] == ["stop"]
+        assert usage.usage.completion_tokens == 6
+
+    async def test_an_error_of_one_choice_is_the_answers(self) -> None:
+        error = await self.error_of("ERR:400", n=2)
+        assert error.status_code == 400
+        answer = await self.ask("ECHO:and on it goes")
+        assert answer.choices[0].message.content == "and on it goes"
+
+    async def test_sampling_goes_where_the_model_takes_it(self) -> None:
+        models = (await self.proxy._catalogue()).models
+        for model in models:
+            _, headers = await self.told(
+                "hi", model=model.value, temperature=0.3, top_p=0.9, reasoning_effort="none"
+            )
+            ignored = headers.get("x-claudeproxy-ignored", "").split(", ")
+            assert "top_p" in ignored
+            assert ("temperature" in ignored) == model.adaptive
+            assert (self.seen().get("temperature") == 0.3) == (not model.adaptive)
+            assert "top_p" not in self.seen()
+
+    async def test_what_is_ignored_is_told_or_refused(self) -> None:
+        ignored: dict[str, Any] = {"seed": 1, "presence_penalty": 1, "user": "me"}
+        _, headers = await self.told("hi", **ignored)
+        assert set(headers["x-claudeproxy-ignored"].split(", ")) == set(ignored)
+        self.proxy = await self.start_proxy(strict_parameters=True)
+        before = len(self.api.requests)
+        error = await self.error_of("hi", seed=1)
+        assert (error.status_code, error.param) == (400, "seed")
+        assert len(self.api.requests) == before
+
+    def ended(self, reason: str) -> bool:
+        """Whether as many processes ended for the reason as requests reached the API."""
+        told = self.proxy.metrics.exposition().decode()
+        lines = [line for line in told.splitlines() if reason in line and "_total" in line]
+        return bool(lines) and float(lines[0].split()[-1]) == len(self.api.requests)
