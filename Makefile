@@ -6,7 +6,7 @@ PORT ?= 3456
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve demo test lint types unit real clean
+.PHONY: serve demo test test-clients lint types unit real clean
 
 serve: $(VENV)/.serve
 	@$(BIN)/claudeproxy serve --port $(PORT)
@@ -31,6 +31,12 @@ unit: $(VENV)/.test
 real: $(VENV)/.test .cli/.older
 	scripts/loopback-only $(BIN)/pytest -q tests/real
 
+# Other people's OpenAI clients, Python and JavaScript, against the demo. The first time takes some
+# six minutes, most of it installing.
+test-clients: $(VENV)/.serve
+	scripts/clients-install $(PYTHON)
+	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python
+
 $(VENV)/.python:
 	scripts/make-venv $(PYTHON) $(VENV)
 	@touch $@
@@ -54,7 +60,7 @@ $(VENV)/.test: $(VENV)/.python setup.cfg
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .cli build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .cli .clients tests/clients/js/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # The comparison in doc/performance.md; takes about five minutes.
 .PHONY: bench

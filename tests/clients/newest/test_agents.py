@@ -1,0 +1,100 @@
+"""OpenAI's agents SDK, on chat completions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, Runner, function_tool
+from agents.items import ToolCallItem
+from agents.models.interface import Model
+from openai import AsyncOpenAI
+from openai.types.responses import ResponseTextDeltaEvent
+
+from ..person import Person
+from ..scripted import (
+    BE_PERSON,
+    CALL,
+    CALL_TWO,
+    CITY,
+    COUNT,
+    COUNTED,
+    MODEL,
+    PERSON,
+    told_of,
+    weather,
+)
+
+
+@function_tool
+def get_weather(city: str) -> str:
+    """How warm it is."""
+    return weather(city)
+
+
+@pytest.fixture
+def model(url: str) -> Model:
+    return OpenAIChatCompletionsModel(MODEL, AsyncOpenAI(base_url=url, max_retries=0))
+
+
+def run(agent: Agent[Any], text: str, *, stream: bool) -> tuple[Any, str]:
+    """What came of a run, and the text that streamed meanwhile."""
+
+    async def running() -> tuple[Any, str]:
+        if not stream:
+            return await Runner.run(agent, text), ""
+        result = Runner.run_streamed(agent, text)
+        deltas = [
+            event.data.delta
+            async for event in result.stream_events()
+            if event.type == "raw_response_event" and isinstance(event.data, ResponseTextDeltaEvent)
+        ]
+        return result, "".join(deltas)
+
+    return asyncio.run(running())
+
+
+both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+@both
+def test_an_answer_has_text_and_usage(model: Model, stream: bool) -> None:
+    settings = ModelSettings(include_usage=True)
+    agent = Agent("Bob", model=model, instructions="Be brief.", model_settings=settings)
+    result, streamed = run(agent, COUNT, stream=stream)
+    assert result.final_output == COUNTED
+    assert streamed == (COUNTED if stream else "")
+    assert result.context_wrapper.usage.output_tokens == 12
+
+
+@both
+@pytest.mark.parametrize(
+    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
+)
+def test_tools_are_called_and_their_results_answered(
+    model: Model, text: str, cities: list[str], stream: bool
+) -> None:
+    result, _ = run(Agent("Bob", model=model, tools=[get_weather]), text, stream=stream)
+    assert told_of(result.final_output, *cities)
+    calls: list[Any] = [
+        item.raw_item for item in result.new_items if isinstance(item, ToolCallItem)
+    ]
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [
+        ("get_weather", {"city": city}) for city in cities
+    ]
+
+
+@both
+def test_an_answer_is_parsed(model: Model, stream: bool) -> None:
+    result, _ = run(Agent("Bob", model=model, output_type=Person), BE_PERSON, stream=stream)
+    assert result.final_output == Person(**PERSON)
+
+
+def test_an_agent_hands_over_to_another(model: Model) -> None:
+    other = Agent("Alice", model=model)
+    agent = Agent("Bob", model=model, handoffs=[other])
+    result, _ = run(agent, "CALL:transfer_to_alice", stream=False)
+    assert result.last_agent is other
+    assert result.final_output.startswith("TOOL_RESULT:")

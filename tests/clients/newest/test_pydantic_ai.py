@@ -1,0 +1,149 @@
+"""Pydantic AI: its agents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from pydantic_ai import Agent, BinaryContent, NativeOutput, PromptedOutput, ToolOutput
+from pydantic_ai.messages import ModelMessage, ThinkingPart, ToolCallPart
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from ..person import Person
+from ..scripted import (
+    BE_PERSON,
+    CALL,
+    CALL_TWO,
+    CITY,
+    COUNT,
+    COUNTED,
+    MODEL,
+    PERSON,
+    PIXEL_SOURCE,
+    PIXEL_URL,
+    TEXT,
+    THINK,
+    THOUGHT,
+    images,
+    told_of,
+    weather,
+)
+
+
+@pytest.fixture
+def model(url: str) -> OpenAIChatModel:
+    return OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=url, api_key="not-needed"))
+
+
+def with_weather(model: OpenAIChatModel, output: Any = str) -> Agent[None, Any]:
+    agent: Agent[None, Any] = Agent(model, output_type=output)
+
+    @agent.tool_plain
+    def get_weather(city: str) -> str:
+        """How warm it is."""
+        return weather(city)
+
+    return agent
+
+
+def ask(agent: Agent[None, Any], text: str, *, stream: bool) -> tuple[Any, Any]:
+    """The output of a run, and the run."""
+
+    async def streamed() -> tuple[Any, Any]:
+        async with agent.run_stream(text) as run:
+            return await run.get_output(), run
+
+    if stream:
+        return asyncio.run(streamed())
+    run = agent.run_sync(text)
+    return run.output, run
+
+
+def calls(messages: Sequence[ModelMessage]) -> list[tuple[str, Any]]:
+    return [
+        (part.tool_name, part.args_as_dict())
+        for message in messages
+        for part in message.parts
+        if isinstance(part, ToolCallPart)
+    ]
+
+
+both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+@both
+def test_an_answer_has_text_and_usage(model: OpenAIChatModel, stream: bool) -> None:
+    output, run = ask(Agent(model), COUNT, stream=stream)
+    assert output == COUNTED
+    assert run.usage.output_tokens == 12
+    assert run.usage.requests == 1
+
+
+def test_a_stream_comes_in_pieces(model: OpenAIChatModel) -> None:
+    async def run() -> list[str]:
+        async with Agent(model).run_stream(COUNT) as running:
+            return [piece async for piece in running.stream_text(delta=True, debounce_by=None)]
+
+    pieces = asyncio.run(run())
+    assert "".join(pieces) == COUNTED
+    assert len(pieces) > 1
+
+
+@both
+@pytest.mark.parametrize(
+    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
+)
+def test_tools_are_called_and_their_results_answered(
+    model: OpenAIChatModel, text: str, cities: list[str], stream: bool
+) -> None:
+    # A stream that begins with text ends the run there: that is how its `run_stream` works.
+    text = f"QUIET {text}"
+    output, run = ask(with_weather(model), text, stream=stream)
+    assert told_of(output, *cities)
+    assert calls(run.all_messages()) == [("get_weather", {"city": city}) for city in cities]
+    assert run.usage.requests == 2
+
+
+@both
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        (ToolOutput(Person), BE_PERSON.replace("StructuredOutput", "final_result")),
+        (NativeOutput(Person), BE_PERSON),
+        (PromptedOutput(Person), BE_PERSON),
+    ],
+    ids=["tool", "native", "prompted"],
+)
+def test_an_answer_is_parsed(model: OpenAIChatModel, output: Any, text: str, stream: bool) -> None:
+    agent: Agent[None, Any] = Agent(model, output_type=output)
+    assert ask(agent, text, stream=stream)[0] == Person(**PERSON)
+
+
+@both
+def test_tools_go_with_structured_output(model: OpenAIChatModel, stream: bool) -> None:
+    output, run = ask(with_weather(model, NativeOutput(Person)), CALL, stream=stream)
+    # The demo makes it up.
+    assert isinstance(output, Person)
+    assert calls(run.all_messages()) == [("get_weather", {"city": CITY})]
+
+
+def test_an_image_reaches_the_api(model: OpenAIChatModel) -> None:
+    run = Agent(model).run_sync(["SEEN", BinaryContent.from_data_uri(PIXEL_URL)])
+    assert images(run.output) == [PIXEL_SOURCE]
+
+
+@both
+def test_reasoning_comes_beside_the_text(model: OpenAIChatModel, stream: bool) -> None:
+    settings = OpenAIChatModelSettings(openai_reasoning_effort="high")
+    output, run = ask(Agent(model, model_settings=settings), THINK, stream=stream)
+    assert output == TEXT
+    thoughts = [
+        part.content
+        for message in run.all_messages()
+        for part in message.parts
+        if isinstance(part, ThinkingPart)
+    ]
+    assert thoughts == [THOUGHT]

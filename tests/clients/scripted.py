@@ -1,0 +1,72 @@
+"""What the tests say to the demo, and what it answers to that: see doc/demo.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+MODEL = "sonnet"
+
+TEXT = "one two three"
+SAY = f"ECHO:{TEXT}"
+# As many pieces as tokens.
+COUNT = "LONG:12"
+COUNTED = "".join(f"tok{n} " for n in range(12)).rstrip()
+
+CITY = "Paris"
+CALL = 'QUIET CALL:get_weather:{"city":"Paris"}'
+CALL_TWO = 'CALL:get_weather:{"city":"Paris"} CALL:get_weather:{"city":"Rome"}'
+
+PERSON: dict[str, Any] = {"name": "Ada", "age": 36}
+BE_PERSON = f"CALL:StructuredOutput:{json.dumps(PERSON)}"
+PERSON_SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+THOUGHT = "first this and then that"
+THINK = f"THINK:{THOUGHT.replace(' ', '_')} {SAY}"
+
+# One red pixel.
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+)
+PIXEL_URL = f"data:image/png;base64,{PIXEL}"
+
+
+def weather(city: str) -> str:
+    """What the tool `get_weather` returns."""
+    return f"18 degrees in {city}"
+
+
+def told_of(text: str | None, *cities: str) -> bool:
+    """Whether the demo, in its answer, gives back the weather of these cities and no others."""
+    assert text is not None
+    results = text.removeprefix("TOOL_RESULT:")
+    assert results != text, text
+    return [_plain(result) for result in json.loads(results)] == [weather(city) for city in cities]
+
+
+def _plain(result: Any) -> str:
+    """A tool result is a text or text blocks."""
+    if isinstance(result, str):
+        return result
+    return "".join(block["text"] for block in result)
+
+
+def images(seen: str | None) -> list[dict[str, Any]]:
+    """The sources of the images that the API saw, from the answer to `SEEN`."""
+    assert seen is not None
+    return [
+        block["source"]
+        for message in json.loads(seen)["messages"]
+        if isinstance(message["content"], list)
+        for block in message["content"]
+        if block["type"] == "image"
+    ]
+
+
+PIXEL_SOURCE = {"type": "base64", "media_type": "image/png", "data": PIXEL}
