@@ -34,11 +34,12 @@ from .cli.workers import PoolSettings
 from .demo.service import DemoService
 from .errors import APIError
 from .metrics import Metrics
-from .settings import Settings
+from .settings import Settings, SettingsError
+from .web.access import Access, is_loopback
 from .web.app import App
 from .web.connections import Connections
 from .web.exchange import Patience
-from .web.guard import limited_request
+from .web.guard import guarded_request
 
 
 class ProxySite(Site):
@@ -99,16 +100,18 @@ class ProxyService(Service):
                 keepalive=settings.keepalive,
             ),
         )
+        self._access = _access(settings)
         site = ProxySite(
             self._app.router.resource(),
             reactor=reactor,
-            requestFactory=limited_request(settings.body_limit, settings.interface),
+            requestFactory=guarded_request(settings.body_limit, lambda: self._access),
             parsePOSTFormSubmission=False,
         )
-        self._connections = Connections(reactor, site)
+        self._connections = Connections(reactor, site, settings.request_timeout)
         self._port: Any = None
         self.url = ""
         self._introducing: Deferred[None] = Deferred()
+        self._draining: Deferred[None] | None = None
 
     def startService(self) -> None:
         """Listen, and look at the CLI meanwhile. Raises CannotListenError."""
@@ -129,6 +132,25 @@ class ProxyService(Service):
         """Finish what runs, within the limit of the settings, then end everything."""
         return ensureDeferred(self._stop()) if self.running else succeed(None)
 
+    def hurry(self) -> None:
+        """It stops already, and shall wait for no one."""
+        if self._draining is not None:
+            self._draining.cancel()
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Take over keys and aliases as they are now; all else stays as it was at the start."""
+        try:
+            settings = load()
+        except SettingsError as error:
+            self.log.error("Not reloaded: {error}", error=error)
+            return
+        if self._access.keys and not settings.keys and not is_loopback(settings.interface):
+            self.log.error("Not reloaded: there would be no keys left.")
+            return
+        self._settings = attrs.evolve(self._settings, keys=settings.keys, aliases=settings.aliases)
+        self._access = _access(self._settings)
+        self.log.info("Reloaded keys ({count}) and aliases.", count=len(settings.keys))
+
     async def _stop(self) -> None:
         super().stopService()
         self._introducing.cancel()
@@ -138,9 +160,10 @@ class ProxyService(Service):
             limit = f"at most {self._settings.drain:g} s"
             self.log.info("Stopping: running requests may end, {limit}.", limit=limit)
         drained.addTimeout(self._settings.drain, self._reactor)
+        self._draining = drained
         try:
             await drained
-        except defer.TimeoutError:
+        except (defer.TimeoutError, CancelledError):
             self.log.warn("Not all requests ended in time; they are broken off.")
         await self.pool.stop()
         await self._connections.close()
@@ -219,6 +242,15 @@ class ProxyService(Service):
     def _not_introduced(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self.log.failure("looking at the CLI", failure)
+
+
+def _access(settings: Settings) -> Access:
+    return Access(
+        interface=settings.interface,
+        keys=settings.keys,
+        hosts=frozenset(settings.allowed_hosts),
+        origins=frozenset(settings.allowed_origins),
+    )
 
 
 def _url(address: Any) -> str:

@@ -73,8 +73,17 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _setting(default: object, read: Callable[[Any], Any], help: str) -> Any:  # noqa: A002
-    return attrs.field(default=default, metadata={"read": read, "help": help})
+def _setting(
+    default: object,
+    read: Callable[[Any], Any],
+    help: str,  # noqa: A002
+    *,
+    secret: bool = False,
+) -> Any:
+    """secret: not on the command line, which every user of the machine can read."""
+    return attrs.field(
+        default=default, metadata={"read": read, "help": help, "secret": secret}, repr=not secret
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +92,22 @@ class Settings:
 
     port: int = _setting(3456, _whole(0, 65535), "TCP port to listen on")
     interface: str = _setting("127.0.0.1", _text, "address to listen on")
+    keys: Mapping[str, str] = _setting(
+        {},
+        _aliases,
+        "keys that clients must give one of, as name=key; not on the command line",
+        secret=True,
+    )
+    keys_file: str = _setting("", _text, "file with more keys, one name=key a line")
+    insecure: bool = _setting(
+        False, _flag, "listen on another address than loopback without keys: anyone can use it"
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        (), _names, "names that clients call this server by, beside localhost"
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (), _names, "origins of web pages and desktop apps that may use it, beside localhost"
+    )
     demo: bool = _setting(
         False, _flag, "answer from a built-in stand-in for Anthropic's API: no login, no quota"
     )
@@ -140,6 +165,12 @@ class Settings:
     body_limit: int = _setting(
         32 * 1024 * 1024, _whole(1024, 1024**3), "largest request body that is read"
     )
+    request_timeout: float = _setting(
+        60.0, _number(1, 3600), "how long a request may take to arrive"
+    )
+    debug: bool = _setting(
+        False, _flag, "log what a CLI process that failed complained of; may hold parts of requests"
+    )
     drain: float = _setting(
         10.0, _number(0, 3600), "how long running requests may go on when the server stops"
     )
@@ -174,7 +205,20 @@ def load(
             values[name] = _read(name, text, variable)
     for name, value in given.items():
         values[name] = _read(name, value, f"--{name.replace('_', '-')}")
-    return Settings(**values)
+    settings = Settings(**values)
+    return attrs.evolve(settings, keys={**settings.keys, **_read_keys(settings.keys_file)})
+
+
+def _read_keys(path: str) -> dict[str, str]:
+    if not path:
+        return {}
+    try:
+        lines = [line.strip() for line in Path(path).read_text("utf-8").splitlines()]
+        return _aliases(",".join(line for line in lines if line and not line.startswith("#")))
+    except (OSError, ValueError) as error:
+        # The error of a line that cannot be read would tell the key in it.
+        why = error.strerror if isinstance(error, OSError) else "each line must be like name=key"
+        raise SettingsError(f"{path}: {why}") from None
 
 
 def _read(name: str, value: Any, where: str) -> Any:

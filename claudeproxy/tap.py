@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from twisted.python import usage
 
 from .service import ProxyService
 from .settings import FIELDS, Settings, SettingsError, load
+from .web.access import is_loopback
 
 
 FLAGS = [name for name, field in FIELDS.items() if field.default is False]
@@ -27,7 +30,7 @@ class Options(usage.Options):
         *(
             [name.replace("_", "-"), None, None, f"{field.metadata['help']} [{field.default}]"]
             for name, field in FIELDS.items()
-            if name not in FLAGS
+            if name not in FLAGS and not field.metadata["secret"]
         ),
     ]
     optFlags = [[name.replace("_", "-"), None, FIELDS[name].metadata["help"]] for name in FLAGS]
@@ -35,17 +38,31 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """Make settings of them; UsageError for one that cannot be."""
-        given = {name: self[name.replace("_", "-")] for name in FIELDS}
-        given = {name: value for name, value in given.items() if value not in (None, 0)}
-        config = self["config"]
         try:
-            self.settings = load(
-                {name: bool(value) if name in FLAGS else value for name, value in given.items()},
-                file=Path(config) if config else None,
-            )
+            self.settings = self.load()
         except SettingsError as error:
             raise usage.UsageError(str(error)) from None
+        _check_exposure(self.settings)
         _check_port(self.settings)
+
+    def load(self) -> Settings:
+        """The settings as they are now; raises SettingsError."""
+        given = {name: self.get(name.replace("_", "-")) for name in FIELDS}
+        given = {name: value for name, value in given.items() if value not in (None, 0)}
+        config = self["config"]
+        return load(
+            {name: bool(value) if name in FLAGS else value for name, value in given.items()},
+            file=Path(config) if config else None,
+        )
+
+
+def _check_exposure(settings: Settings) -> None:
+    if is_loopback(settings.interface) or settings.keys or settings.insecure:
+        return
+    raise SystemExit(
+        f"claudeproxy: {settings.interface} can be reached from other machines, so whoever comes "
+        "could spend your plan. Set keys (doc/security.md), or --insecure if you must."
+    )
 
 
 def _check_port(settings: Settings) -> None:
@@ -66,7 +83,30 @@ def _check_port(settings: Settings) -> None:
 
 def makeService(options: Options, reactor: Any = global_reactor) -> IService:
     """The proxy with these options; it listens when it is started."""
-    return ProxyService(reactor, options.settings, announce=announce)
+    service = ProxyService(reactor, options.settings, announce=announce)
+    reactor.callWhenRunning(_heed_signals, reactor, service, options)
+    return service
+
+
+def _heed_signals(reactor: Any, service: ProxyService, options: Options) -> None:
+    """SIGTERM and SIGINT stop, a second one stops at once; SIGHUP reads keys and aliases anew."""
+
+    def stop_by(first: Any) -> Callable[..., None]:
+        def stop(number: int, frame: object) -> None:
+            if service.running:
+                first(number, frame)
+            else:
+                # To the reactor, which stops already, it would be an error.
+                reactor.callFromThread(service.hurry)
+
+        return stop
+
+    def reload(*_: object) -> None:
+        reactor.callFromThread(service.reload, options.load)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_by(signal.getsignal(number)))
+    signal.signal(signal.SIGHUP, reload)
 
 
 def announce(text: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
+import attrs
+
 from ..errors import (
     APIError,
     bad_request,
@@ -51,16 +53,17 @@ def _from_status(
         case 401:
             return not_logged_in()
         case 403:
-            return APIError(403, message, type="permission_error")
+            return APIError(403, message, type="permission_error", should_retry=False)
         case 404:
             return APIError(404, message, code="model_not_found", param="model")
         case 413:
             return APIError(413, message)
         case 429:
-            return rate_limited(message, retry_after)
+            error = rate_limited(message, retry_after)
+            return attrs.evolve(error, should_retry=None if retry_after else should_retry)
         case 503 | 529:
-            return unavailable(message, retry_after)
+            return attrs.evolve(unavailable(message, retry_after), should_retry=should_retry)
     if "overloaded" in message.lower():
         # After its retries 2.1.197 gives no status for a 529.
-        return unavailable(message, retry_after)
+        return attrs.evolve(unavailable(message, retry_after), should_retry=should_retry)
     return upstream_failed(message, retry_after=retry_after, should_retry=should_retry)

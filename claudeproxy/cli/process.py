@@ -57,12 +57,15 @@ class Worker(ProcessProtocol):
         model: str,
         *,
         reasoning: bool = True,
+        debug: bool = False,
     ) -> None:
         """longest_retry: seconds that a retry of the CLI's may sleep for.
 
         model: what the process starts with, "" for the CLI's own choice. Any other one costs a
         note in the prompt on 2.1.197. reasoning: whether to tell what the model thinks.
+        debug: whether to log what it complained of when it failed.
         """
+        self._debug = debug
         self._reactor = reactor
         self._launch = launch
         self._model = model
@@ -220,7 +223,8 @@ class Worker(ProcessProtocol):
         how = self._reason or f"exited: {reason.getErrorMessage()}"
         if not self._reason:
             self.log.warn("The CLI {how}", how=how)
-            self.log.debug("Its last words: {stderr}", stderr=self._stderr)
+            if self._debug:
+                self.log.debug("Its last words: {stderr}", stderr=self._stderr)
         # Nobody asked a blank one for anything yet.
         waited_for = not self.blank and not self.ready.called
         self._dispatch(self.session.connection_lost(upstream_failed("The CLI process ended.")))

@@ -41,6 +41,7 @@ class PoolSettings:
     queue_wait: float
     start_timeout: float
     longest_retry: float
+    debug: bool
 
 
 class Workers:
@@ -88,6 +89,7 @@ class Workers:
             settings.longest_retry,
             model,
             reasoning=settings.reasoning,
+            debug=settings.debug,
         )
         try:
             worker.start()
@@ -167,6 +169,7 @@ class Workers:
     def _ended(self, worker: Worker, reason: str) -> None:
         self._timers.cancel(worker)
         self._roster.remove(self._seats.pop(worker))
-        self._metrics.retired(reason)
+        # What follows a colon is particular, and a label must not be.
+        self._metrics.retired(reason.partition(":")[0])
         self.log.info("A CLI process ended: {reason}", reason=reason)
         self.on_ended(worker)

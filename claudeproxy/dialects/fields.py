@@ -21,6 +21,10 @@ T = TypeVar("T")
 N = TypeVar("N", int, float)
 
 
+class DuplicateName(ValueError):
+    """An object has two members of one name."""
+
+
 def parse_object(body: bytes) -> Fields:
     """The JSON object in a request's body; raises a 400 for anything else."""
     try:
@@ -31,6 +35,8 @@ def parse_object(body: bytes) -> Fields:
         raise _not_json("it is not UTF-8") from None
     except RecursionError:
         raise _not_json("it is nested too deeply") from None
+    except DuplicateName:
+        raise _not_json("a name in it is there twice") from None
     except ValueError:
         raise _not_json("a number in it cannot be read") from None
     if not isinstance(value, dict):
@@ -41,9 +47,22 @@ def parse_object(body: bytes) -> Fields:
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text that everyone else reads the same; raises ValueError.
 
-    Also RecursionError. What JSON does not have (NaN), and what a float cannot hold, is refused.
+    Also RecursionError. What JSON does not have (NaN), what a float cannot hold, and names that are
+    there twice, of which everyone takes another one, are refused.
     """
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    return json.loads(
+        text,
+        parse_constant=_refuse_constant,
+        parse_float=_finite,
+        object_pairs_hook=_each_once,
+    )
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise DuplicateName
+    return value
 
 
 def _finite(text: str) -> float:

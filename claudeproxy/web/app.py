@@ -16,7 +16,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from ..catalogue import Catalogue
 from ..cli.pool import Pool
 from ..dialects import Dialect, chat
-from ..errors import APIError, internal_error, unavailable, unsupported
+from ..errors import APIError, bad_request, internal_error, unavailable, unsupported
 from .exchange import Exchange, Patience
 from .respond import send_error, send_json
 
@@ -154,6 +154,8 @@ class App:
             await exchange.run(self.pool, conversation, asked.choices)
         except APIError as error:
             send_error(request, dialect, error)
+        except RecursionError:
+            send_error(request, dialect, bad_request("The request is nested too deeply."))
         finally:
             self._running -= 1
             if not self._running and self._drained is not None and not self._drained.called:

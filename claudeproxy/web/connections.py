@@ -1,12 +1,17 @@
-"""The open connections of a server, so that stopping it can end them."""
+"""The open connections of a server: how long requests may take to arrive, how all are ended."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+
+from ..dialects import chat
+from ..errors import APIError
 
 
 # What has been written may still be on its way to a client; one that does not read it by then
@@ -14,17 +19,73 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 GRACE = 1.0
 
 
+class Connection(ProtocolWrapper):
+    """A connection; `serving` counts the requests on it that are read and not yet answered.
+
+    Twisted ends a connection on which nothing comes for a while; one on which a byte comes now and
+    then would be kept for ever.
+    """
+
+    factory: Connections
+    serving = 0
+    _deadline: IDelayedCall | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Something of a request; the first of it starts the clock."""
+        if not self.serving and self._deadline is None:
+            self._deadline = self.factory.deadline(self._too_slow)
+        super().dataReceived(data)
+
+    def arrived(self) -> None:
+        """A request is read."""
+        self.serving += 1
+        self._in_time()
+
+    def served(self) -> None:
+        """A request is answered."""
+        self.serving -= 1
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """It is gone."""
+        self._in_time()
+        super().connectionLost(reason)
+
+    def _in_time(self) -> None:
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None and deadline.active():
+            deadline.cancel()
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        body = chat.error_body(APIError(408, "The request did not arrive in time."))
+        head = (
+            "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json"
+            f"\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        self.write(head.encode("ascii") + body)
+        self.loseConnection()
+
+
 class Connections(WrappingFactory):
     """A factory that knows its connections."""
 
     noisy = False
+    protocol = Connection
 
-    def __init__(self, reactor: Any, wrapped: Any) -> None:
-        """wrapped: the factory that serves them."""
+    def __init__(self, reactor: Any, wrapped: Any, request_timeout: float | None = None) -> None:
+        """wrapped: the factory that serves them. request_timeout: seconds for one to arrive."""
         super().__init__(wrapped)
         self._reactor = reactor
+        self._request_timeout = request_timeout
         self._emptied: Deferred[None] | None = None
         self._abort: IDelayedCall | None = None
+
+    def deadline(self, call: Callable[[], None]) -> IDelayedCall | None:
+        """Call when a request has taken too long to arrive."""
+        if self._request_timeout is None:
+            return None
+        delayed: IDelayedCall = self._reactor.callLater(self._request_timeout, call)
+        return delayed
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
         """A connection is gone."""

@@ -114,6 +114,7 @@ class Exchange:
     def pauseProducing(self) -> None:
         """The client reads slowly; silence is now of its own making."""
         self._paused = True
+        self._timers.put_off("silence", self._patience.stall)
         for job in self._jobs:
             job.pauseProducing()
 
@@ -194,8 +195,9 @@ class Exchange:
 
     def _silent_too_long(self) -> None:
         if self._paused:
-            # The silence is the client's: it does not read.
-            self._timers.start("silence", self._patience.stall, self._silent_too_long)
+            # It holds a process, and what is written for it waits in memory.
+            self._cancel("the client does not read")
+            self._request.channel.forceAbortClient()
         else:
             self._give_up("it said nothing for too long", timed_out("No answer came in time."))
 

@@ -1,21 +1,17 @@
-"""Who may ask, and how much of a request is read.
-
-The proxy spends its user's plan for whoever reaches it. It listens on loopback, where every page
-that the user's browser shows can send requests too; so a page's Origin, or a Host that somebody's
-name server made point here, is refused unless it is this machine's own.
-"""
+"""What happens to a request before anyone serves it: who may ask, and how much of it is read."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.web.server import Request
 
 from ..dialects import chat
 from ..errors import APIError
+from .access import Access
 from .respond import send_error
 
 
@@ -23,42 +19,21 @@ from .respond import send_error
 # off: a client that is answered while it still sends often does not see the answer.
 PATIENCE = 4
 
-
-# The names of this machine's loopback.
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def stranger(host: str | None, origin: str | None, interface: str) -> str | None:
-    """Why a request with these headers is refused, None if it is not.
-
-    interface: where the server listens. On another than loopback, clients call it by names that
-    cannot be known here, so only a browser's Origin is held against it.
-    """
-    if origin is not None and _name(urlsplit(origin).netloc) not in LOCAL:
-        return f"Requests from the web page {origin} are not allowed."
-    if _name(interface) in LOCAL and host is not None and _name(host) not in LOCAL:
-        return f"This server is not called {host}."
-    return None
+METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
+# What anyone may know: that there is a server, not whose.
+OPEN_PATHS = (b"/health", b"/v1/health")
+# What a page may read of an answer's head.
+EXPOSED = "x-request-id, x-claudeproxy-worker, x-claudeproxy-ignored, x-should-retry, retry-after"
 
 
-def _name(netloc: str) -> str:
-    """The host's name alone, without port and brackets; "" if it has none."""
-    if netloc in LOCAL:
-        return netloc
-    try:
-        return urlsplit(f"//{netloc}").hostname or ""
-    except ValueError:
-        return ""
-
-
-class LimitedRequest(Request):
-    """A request whose body is kept in memory, up to a limit.
+class GuardedRequest(Request):
+    """A request whose body is kept in memory, up to a limit, and that not everyone may make.
 
     Twisted itself has no limit, and would put a large body into a temporary file.
     """
 
     body_limit = 0
-    interface = ""
+    access: Callable[[], Access]
     content: BytesIO
     unique = ""
     _length = 0
@@ -84,16 +59,70 @@ class LimitedRequest(Request):
         """The request is read; it gets a name of its own before anyone answers it."""
         self.unique = secrets.token_hex(16)
         self.setHeader("x-request-id", f"req_{self.unique}")
-        host, origin = self.getHeader("host"), self.getHeader("origin")
-        reason = stranger(host, origin, self.interface)
-        if reason is None:
-            super().process()
-        else:
-            send_error(self, chat, APIError(403, reason))
+        connection: Any = self.channel.transport
+        connection.arrived()
+        self.notifyFinish().addBoth(lambda _: connection.served())
+        try:
+            if self._let_in():
+                super().process()
+            else:
+                self.finish()
+        except APIError as error:
+            send_error(self, chat, error)
             self.finish()
 
+    def _let_in(self) -> bool:
+        """Whether the request is to be served; raises APIError. A preflight is answered here."""
+        access, origin = self.access(), self.getHeader("origin")
+        if reason := access.stranger(self.getHeader("host"), origin):
+            raise APIError(403, reason, should_retry=False)
+        if origin is not None:
+            self._share_with(origin)
+        if self.method == b"OPTIONS":
+            self.setResponseCode(204)
+            self.setHeader("allow", METHODS)
+            return False
+        if self.path not in OPEN_PATHS:
+            try:
+                access.who(self.getHeader("authorization"), self.getHeader("x-api-key"))
+            except APIError:
+                self.setHeader("www-authenticate", "Bearer")
+                raise
+        if self.method == b"POST":
+            self._require_json()
+        return True
 
-def limited_request(limit: int, interface: str) -> type[LimitedRequest]:
-    """The request class of a site on `interface` that reads bodies of up to `limit` bytes."""
-    attributes: dict[str, Any] = {"body_limit": limit, "interface": interface}
-    return type("Request", (LimitedRequest,), attributes)
+    def _share_with(self, origin: str) -> None:
+        """Tell the browser that a page of this origin may read the answer (Fetch, "CORS protocol").
+
+        The page's own headers are allowed as it names them: they can do no harm here.
+        """
+        self.setHeader("access-control-allow-origin", origin)
+        self.setHeader("access-control-expose-headers", EXPOSED)
+        self.setHeader("vary", "origin")
+        if self.getHeader("access-control-request-method"):
+            self.setHeader("access-control-allow-methods", METHODS)
+            if wanted := self.getHeader("access-control-request-headers"):
+                self.setHeader("access-control-allow-headers", wanted)
+            if self.getHeader("access-control-request-private-network"):
+                self.setHeader("access-control-allow-private-network", "true")
+            self.setHeader("access-control-max-age", "600")
+
+    def _require_json(self) -> None:
+        """A page can send other types to any server without asking first."""
+        sent = self.getHeader("content-type") or "nothing"
+        if sent.partition(";")[0].strip().lower() != "application/json":
+            raise APIError(
+                415,
+                f"The request's Content-Type must be application/json, but it is {sent}. With "
+                "curl: -H 'Content-Type: application/json'.",
+            )
+
+
+def guarded_request(body_limit: int, access: Callable[[], Access]) -> type[GuardedRequest]:
+    """The request class of a site that reads bodies of up to `body_limit` bytes.
+
+    access: asked anew for each request, as keys can change.
+    """
+    attributes: dict[str, Any] = {"body_limit": body_limit, "access": staticmethod(access)}
+    return type("Request", (GuardedRequest,), attributes)

@@ -48,7 +48,15 @@ def test_each_status_of_the_api_has_one_here(
 
 @pytest.mark.parametrize(
     ("cli_status", "should_retry"),
-    [(400, None), (401, False), (429, None), (500, False), (529, None), (None, False)],
+    [
+        (400, None),
+        (401, False),
+        (403, False),
+        (429, False),
+        (500, False),
+        (529, False),
+        (None, False),
+    ],
 )
 def test_what_the_cli_has_tried_often_enough_is_not_to_be_tried_again(
     cli_status: int | None, should_retry: bool | None

@@ -174,6 +174,7 @@ SERVER_SIDE = (
                 message="API Error: Request rejected (429) · fake 429",
                 type="rate_limit_error",
                 code="rate_limit_exceeded",
+                should_retry=False,
             ),
         ),
         (
@@ -188,7 +189,10 @@ SERVER_SIDE = (
         (
             "api-error-529",
             failed(
-                status=503, message=f"API Error: 529 fake 529. {SERVER_SIDE}", type="server_error"
+                status=503,
+                message=f"API Error: 529 fake 529. {SERVER_SIDE}",
+                type="server_error",
+                should_retry=False,
             ),
         ),
     ],

@@ -76,11 +76,6 @@ def test_the_models_name_is_left_as_the_client_gave_it() -> None:
     assert limits(model="openai/Any Thing").model == "openai/Any Thing"
 
 
-def test_the_last_of_two_fields_with_one_name_counts() -> None:
-    both = b'{"model": "opus", "model": "haiku", "messages": [{"role": "user", "content": "x"}]}'
-    assert read(both).conversation.limits.model == "haiku"
-
-
 @pytest.mark.parametrize("name", ["model", "messages"])
 @pytest.mark.parametrize("value", [None, ...], ids=["null", "absent"])
 def test_a_required_parameter_that_is_missing_is_told(name: str, value: Any) -> None:

@@ -95,8 +95,10 @@ def test_what_is_not_an_object_is_told_by_its_kind(body: bytes, what: str) -> No
     )
 
 
-def test_the_last_of_two_fields_with_one_name_counts() -> None:
-    assert parse_object(b'{"a": 1, "a": 2}').value == {"a": 2}
+@pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b'{"a": [{"b": 1, "\\u0062": 1}]}'])
+def test_two_fields_of_one_name_are_refused(body: bytes) -> None:
+    with pytest.raises(APIError, match="twice"):
+        parse_object(body)
 
 
 @calm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -15,9 +16,11 @@ from claudeproxy.catalogue import Catalogue, Model
 from claudeproxy.conversation import Conversation
 from claudeproxy.errors import APIError, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
+from claudeproxy.web.access import Access
 from claudeproxy.web.app import App
+from claudeproxy.web.connections import Connections
 from claudeproxy.web.exchange import Patience
-from claudeproxy.web.guard import limited_request
+from claudeproxy.web.guard import guarded_request
 
 
 class FakeJob:
@@ -83,12 +86,13 @@ class ExchangeTests(SynchronousTestCase):
         site = Site(
             self.app.router.resource(),
             reactor=self.clock,
-            requestFactory=limited_request(1000, "127.0.0.1"),
+            requestFactory=guarded_request(1000, Access),
             parsePOSTFormSubmission=False,
         )
-        site.startFactory()
-        self.addCleanup(site.stopFactory)
-        self.channel: Any = site.buildProtocol(None)
+        connections = Connections(self.clock, site, request_timeout=20)
+        connections.doStart()
+        self.addCleanup(connections.doStop)
+        self.channel: Any = connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         self.transport = StringTransport()
         self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
         self.channel.makeConnection(self.transport)
@@ -100,6 +104,7 @@ class ExchangeTests(SynchronousTestCase):
     def send(self, content: bytes) -> None:
         self.channel.dataReceived(
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
         )
 
@@ -235,13 +240,22 @@ class ExchangeTests(SynchronousTestCase):
         self.gone()
         assert self.pool.jobs[0].did == ["cancel: the client went away"]
 
+    def test_a_reader_that_stops_is_left_after_a_while(self) -> None:
+        self.post(stream=True)
+        self.pool.say(Started("m"), TextDelta("x"))
+        self.clock.advance(0)
+        self.transport.producer.pauseProducing()  # type: ignore[union-attr]
+        self.clock.advance(31)
+        assert self.pool.jobs[0].did == ["pause", "cancel: the client does not read"]
+        assert self.transport.disconnecting
+
     def test_a_slow_reader_pauses_the_worker_and_is_not_a_stall(self) -> None:
         self.post(stream=True)
         self.pool.say(Started("m"), TextDelta("x"))
         self.clock.advance(0)
         producer: Any = self.transport.producer
         producer.pauseProducing()
-        self.clock.advance(100)
+        self.clock.advance(29)
         assert self.pool.jobs[0].did == ["pause"]
         producer.resumeProducing()
         assert self.pool.jobs[0].did == ["pause", "resume"]

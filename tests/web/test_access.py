@@ -1,0 +1,108 @@
+"""Who may ask: by Host, by Origin, by key."""
+
+from __future__ import annotations
+
+import pytest
+
+from claudeproxy.errors import APIError
+from claudeproxy.web.access import Access, is_loopback
+
+
+@pytest.mark.parametrize(
+    "host", [None, "localhost", "localhost:3456", "LocalHost:1", "127.0.0.1:3456", "[::1]:3456"]
+)
+@pytest.mark.parametrize(
+    "origin", [None, "http://localhost:8080", "https://127.0.0.1", "http://[::1]:1"]
+)
+@pytest.mark.parametrize("interface", ["127.0.0.1", "::1", "localhost"])
+def test_who_is_on_this_machine_may_ask(
+    host: str | None, origin: str | None, interface: str
+) -> None:
+    assert Access(interface).stranger(host, origin) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "localhost.evil.example:3456", "127.0.0.1.evil.example", "[", "", "a@b"],
+)
+def test_a_name_that_somebody_made_point_here_is_refused(host: str) -> None:
+    for interface in ("127.0.0.1", "0.0.0.0"):
+        assert f"not called {host} " in str(Access(interface).stranger(host, None))
+    assert Access("127.0.0.1").stranger("192.168.1.5:3456", None) is not None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "", "http://localhost.evil.example", "http://localhost@evil"],
+)
+@pytest.mark.parametrize("interface", ["127.0.0.1", "0.0.0.0"])
+def test_a_web_page_is_refused_wherever_the_server_listens(origin: str, interface: str) -> None:
+    assert Access(interface).stranger("localhost", origin) is not None
+
+
+def test_elsewhere_a_server_is_called_by_its_address_or_an_allowed_name() -> None:
+    access = Access("0.0.0.0", hosts=frozenset({"my-laptop.lan"}))
+    for host in ("192.168.1.5:3456", "[fe80::1]:1", "my-laptop.lan:3456", "localhost"):
+        assert access.stranger(host, None) is None
+    assert access.stranger("your-laptop.lan", None) is not None
+
+
+def test_allowed_origins_may_ask() -> None:
+    access = Access(origins=frozenset({"app://obsidian.md", "https://chat.example"}))
+    assert access.stranger("localhost", "app://obsidian.md") is None
+    assert access.stranger("localhost", "https://chat.example") is None
+    assert access.stranger("localhost", "https://chat.example:444") is not None
+    assert access.stranger("localhost", "null") is not None
+
+
+@pytest.mark.parametrize(
+    ("interface", "is_one"),
+    [
+        *((name, True) for name in ("127.0.0.1", "127.9.9.9", "::1", "localhost")),
+        *((name, False) for name in ("0.0.0.0", "::", "192.168.1.1", "laptop", "")),
+    ],
+)
+def test_what_only_this_machine_reaches(interface: str, is_one: bool) -> None:
+    assert is_loopback(interface) is is_one
+
+
+KEYS = Access(keys={"mine": "k-1", "hers": "k-é"})
+
+
+@pytest.mark.parametrize(
+    ("authorization", "api_key", "name"),
+    [
+        ("Bearer k-1", None, "mine"),
+        ("bearer  k-1 ", None, "mine"),
+        (None, "k-1", "mine"),
+        ("Bearer k-é", None, "hers"),
+        ("Basic abc", "k-1", "mine"),
+    ],
+)
+def test_a_key_says_whose_it_is(authorization: str, api_key: str, name: str) -> None:
+    assert KEYS.who(authorization, api_key) == name
+
+
+@pytest.mark.parametrize(
+    ("authorization", "api_key", "why"),
+    [
+        (None, None, "didn't provide"),
+        ("Bearer ", "", "didn't provide"),
+        ("Bearer k-2", None, "Incorrect"),
+        ("Bearer k-", None, "Incorrect"),
+        ("Bearer mine", None, "Incorrect"),
+        ("Bearer wrong", "k-1", "Incorrect"),
+    ],
+)
+def test_without_a_key_nobody_is_let_in(
+    authorization: str | None, api_key: str | None, why: str
+) -> None:
+    with pytest.raises(APIError) as caught:
+        KEYS.who(authorization, api_key)
+    assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
+    assert why in caught.value.message
+    assert "k-" not in caught.value.message
+
+
+def test_with_no_keys_none_is_asked_for() -> None:
+    assert Access().who(None, None) == Access().who("Bearer not-needed", None) == ""
