@@ -121,6 +121,41 @@ def replay(contender: Contender, turns: int = 40) -> tuple[float, float]:
     return fresh, again
 
 
+def agent_rounds(server: Server, rounds: int, *, lost: bool) -> float:
+    """Median seconds from a tool's result to the first text after it, in one conversation.
+
+    lost: another max_tokens each time, which no running turn can go on with.
+    """
+    taken = []
+    said: list[dict[str, Any]] = [*messages("hello")]
+    for number in range(rounds):
+        request = {
+            "messages": said,
+            "tools": [{"type": "function", "function": {"name": "look"}}],
+            "tool_choice": "required",
+            "max_tokens": 1000 + number * lost,
+        }
+        if lost:
+            time.sleep(2.5)  # a spare is made while it is quiet
+        began = time.perf_counter()
+        text, call_id, arrived = "", "", None
+        for at, delta in server.deltas(request):
+            if delta.get("content"):
+                arrived = arrived or at
+                text += delta["content"]
+            for call in delta.get("tool_calls", ()):
+                call_id = call.get("id") or call_id
+        if arrived is None or not call_id:
+            raise RuntimeError(f"no text or no call in round {number}: {text!r}")
+        if number:
+            taken.append(arrived - began)
+        function = {"name": "look", "arguments": "{}"}
+        calls = [{"id": call_id, "type": "function", "function": function}]
+        said.append({"role": "assistant", "content": text, "tool_calls": calls})
+        said.append({"role": "tool", "tool_call_id": call_id, "content": f"seen {number}"})
+    return statistics.median(taken)
+
+
 class Table:
     """Rows of figures, with ratios to the first contender's."""
 
@@ -255,6 +290,21 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
         "first token, 40 messages of history, replayed", fresh, None, theirs_replayed[0], seconds
     )
     table.add("first token, the turn after it", again, None, theirs_replayed[1], milliseconds)
+    time.sleep(3)
+    table.add(
+        "an agent's next round, first token: the turn goes on",
+        agent_rounds(ours, 10, lost=False),
+        None,
+        None,
+        milliseconds,
+    )
+    table.add(
+        "the same with its process lost: replayed",
+        agent_rounds(ours, 6, lost=True),
+        None,
+        None,
+        milliseconds,
+    )
     first_token(ours, messages("hi"))
     mine = demo.bytes_of_last_request()
     yours = None

@@ -147,7 +147,13 @@ class Server:
 
     def ask(self, messages: list[dict[str, str]]) -> Iterator[tuple[float, str]]:
         """Stream an answer: the time of arrival and the text of each delta."""
-        body = json.dumps({"model": self.model, "stream": True, "messages": messages})
+        for at, delta in self.deltas({"messages": messages}):
+            if text := delta.get("content"):
+                yield at, text
+
+    def deltas(self, request: dict[str, Any]) -> Iterator[tuple[float, dict[str, Any]]]:
+        """Stream the answer to a request: the time of arrival of each delta, and it itself."""
+        body = json.dumps({"model": self.model, "stream": True, **request})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             headers = {"Content-Type": "application/json"}
@@ -160,9 +166,8 @@ class Server:
                     event = json.loads(line[6:])
                     if "error" in event:
                         raise RuntimeError(f"{self.name}: {event}")
-                    text = event["choices"][0]["delta"].get("content") if event["choices"] else None
-                    if text:
-                        yield time.perf_counter(), text
+                    if event["choices"]:
+                        yield time.perf_counter(), event["choices"][0]["delta"]
         finally:
             connection.close()
 

@@ -151,9 +151,7 @@ class Exchange:
     def _write(self, data: bytes) -> None:
         if not self._started:
             self._started = True
-            rungs = [job.rung for job in self._jobs if job.rung]
-            if rungs:
-                self._request.setHeader("x-claudeproxy-worker", ", ".join(rungs))
+            self._name_workers()
             if self._streamed:
                 send_stream_head(self._request, self._answer.content_type)
                 self._request.registerProducer(self, True)
@@ -168,8 +166,13 @@ class Exchange:
         if self._started or before:
             self._write(before + self._answer.fail(error))
         else:
+            self._name_workers()
             send_error(self._request, self._dialect, error)
         self._end()
+
+    def _name_workers(self) -> None:
+        if rungs := [job.rung for job in self._jobs if job.rung]:
+            self._request.setHeader("x-claudeproxy-worker", ", ".join(rungs))
 
     def _give_up(self, reason: str, error: APIError) -> None:
         self._cancel(reason)
