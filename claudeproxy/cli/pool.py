@@ -188,6 +188,8 @@ class Pool:
         for job in list(self._queue):
             if job not in self._queue:
                 continue
+            if seat := self._roster.superseded(job.conversation):
+                self._workers.give_up(self._workers.at(seat))
             placement = self._roster.place(
                 job.conversation, now, may_spawn=self._worth_a_process(job, now)
             )

@@ -152,6 +152,16 @@ class Roster:
         """The answer calls the client's tools, and the process waits for their results."""
         seat.activity, seat.since, seat.holds = Activity.PARKED, now, holds
 
+    def superseded(self, conversation: Conversation) -> Seat | None:
+        """The parked seat of this very conversation, if its turn cannot be gone on with.
+
+        Nobody else will ever want it, and it can be emptied sooner than a process can be started.
+        """
+        if self._resumed(conversation) is not None:
+            return None
+        parked = (seat for seat in self.seats if seat.activity is Activity.PARKED)
+        return next((seat for seat in parked if seat.holds == conversation.prefix_key), None)
+
     def longest_parked(self) -> Seat | None:
         """The seat that has waited longest for tool results, if its place is all that is left."""
         full = len(self.seats) >= self.most and not self.count(Activity.IDLE)

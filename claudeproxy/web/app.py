@@ -18,12 +18,13 @@ from ..cli.pool import Pool
 from ..dialects import Dialect, chat
 from ..errors import APIError, bad_request, internal_error, unavailable, unsupported
 from .exchange import Exchange, Patience
+from .openapi import document
 from .respond import send_error, send_json
 
 
 SERVED = (
     "This is claudeproxy, an OpenAI-compatible API: GET /v1/models, POST /v1/chat/completions, "
-    "GET /health."
+    "GET /health, GET /openapi.json."
 )
 
 
@@ -74,6 +75,11 @@ class App:
         """What the server counts, in Prometheus' text format."""
         request.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
         return self.metrics()
+
+    @router.route("/openapi.json", methods=["GET"])
+    def openapi(self, request: Any) -> None:
+        """All of this, for tools."""
+        send_json(request, document())
 
     @router.route("/v1/models", methods=["GET"])
     @router.route("/models", methods=["GET"])

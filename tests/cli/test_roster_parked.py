@@ -179,3 +179,10 @@ def test_nobody_is_given_up_while_an_idle_process_could_make_room() -> None:
     roster, _ = parked(most=2)
     roster.fresh(roster.add_blank(0), Profile("T"), 0)
     assert roster.longest_parked() is None
+
+
+def test_a_turn_that_its_own_conversation_cannot_go_on_with_is_superseded() -> None:
+    roster, seat = parked()
+    assert roster.superseded(after(calls(1, 2), BESIDE)) is seat
+    assert roster.superseded(after(calls(1, 2), results(1, 2))) is None
+    assert roster.superseded(after(calls(1), results(1))) is None

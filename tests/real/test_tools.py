@@ -166,7 +166,8 @@ class Calls(ToolCase):
             answer, headers = await self.told(
                 *said, result(calls[0], "x"), **{"tools": TOOLS, **changed}
             )
-            assert headers["x-claudeproxy-worker"] != "resumed"
+            assert headers["x-claudeproxy-worker"] == "recycled"
+            assert not self.parked()
             assert len(blocks_of(self.seen(), "tool_result")) == 1
             if "max_tokens" in changed:
                 assert answer.usage.completion_tokens <= 3
