@@ -31,7 +31,7 @@ PURE = (
     *("dialects", "dialects.fields", "dialects.schemas", "dialects.media"),
     *("dialects.chat", "dialects.chat_messages", "dialects.chat_tools", "dialects.chat_answer"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
-    *("cli.mcp", "cli.calls", "cli.stops", "cli.roster", "cli.pace"),
+    *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.roster", "cli.pace"),
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

@@ -18,6 +18,17 @@ from ..errors import (
 )
 
 
+BROKE_OFF = upstream_failed("The connection to Anthropic's API broke mid-answer.")
+DOES_NOT_FIT = upstream_failed("The model's answer does not fit the schema.")
+# It offers no tool for the answer then.
+UNUSABLE_SCHEMA = bad_request(
+    "Invalid schema: Claude Code cannot use it, and does not say why. An empty enum and keywords "
+    "that contradict each other are among what it does not take.",
+    "response_format",
+    "invalid_schema",
+)
+
+
 def from_result(result: Mapping[str, Any], limit: Mapping[str, Any] | None, now: float) -> APIError:
     """The error that a `result` line with is_error stands for.
 

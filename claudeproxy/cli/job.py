@@ -48,12 +48,15 @@ class Job:
         self._text: list[str] = []
         self._called: list[ToolCallStarted] = []
         self._arguments: list[list[str]] = []
+        self._over = False
         self._finish: FinishReason | None = None
 
     # What the worker tells
 
     def received(self, events: Sequence[Event]) -> None:
-        """More of the answer."""
+        """More of the answer; after its end nothing counts, not even the end of the process."""
+        if self._over:
+            return
         last = events[-1]
         if isinstance(last, Failed) and last.worker_lost and not self.began and not self.retried:
             self._pool.retry(self)
@@ -63,6 +66,7 @@ class Job:
             self._pool.answer_began(self)
         for event in events:
             self._keep(event)
+        self._over = isinstance(last, (Finished, Failed))
         if isinstance(last, Finished):
             self._finish = last.reason
             self._pool.answer_ended(self)

@@ -192,7 +192,10 @@ def in_own_session(argv: list[str]) -> list[str]:
     So a Ctrl-C in the terminal reaches the proxy alone, which then ends its children in order,
     and a child can be killed with all that it started. macOS has no setsid(1).
     """
-    setsid = shutil.which("setsid")
+    setsid, setpriv = shutil.which("setsid"), shutil.which("setpriv")
+    if setsid and setpriv:
+        # In the middle of a turn the CLI would outlive a proxy that was killed hard.
+        return [setpriv, "--pdeathsig", "TERM", setsid, *argv]
     if setsid:
         return [setsid, *argv]
     shim = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"

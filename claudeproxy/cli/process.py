@@ -94,13 +94,12 @@ class Worker(ProcessProtocol):
             os.makedirs(place, mode=0o700, exist_ok=True)
         self._tmp = tempfile.mkdtemp(dir=self._launch.scratch)
         argv = self._launch.argv()
-        self._reactor.spawnProcess(
-            self,
-            argv[0],
-            argv,
-            env=self._launch.env_for(self._model, self._tmp),
-            path=self._launch.directory,
-        )
+        env = self._launch.env_for(self._model, self._tmp)
+        try:
+            self._reactor.spawnProcess(self, argv[0], argv, env=env, path=self._launch.directory)
+        except OSError:
+            shutil.rmtree(self._tmp, ignore_errors=True)
+            raise
         self.alive = True
 
     def initialize(self, profile: Profile, within: float) -> None:

@@ -21,7 +21,7 @@ import attrs
 from ..conversation import Limits, Profile, Turn, has_results
 from ..errors import APIError, upstream_failed
 from ..events import Event, Failed, Finished, ReasoningDelta, TextDelta
-from . import failures, mcp, outgoing
+from . import failures, mcp, outgoing, output_schema
 from .answer import MessageReader
 from .calls import Calls
 from .lines import LineSplitter, LineTooLong
@@ -50,9 +50,6 @@ class State(Enum):
     SPENT = auto()
     BROKEN = auto()
 
-
-_BROKE_OFF = upstream_failed("The connection to Anthropic's API broke mid-answer.")
-_DOES_NOT_FIT = upstream_failed("The model's answer does not fit the schema.")
 
 # A client waits for an answer.
 _ASKED = (State.CLEARING, State.REPLAYING, State.ANSWERING)
@@ -104,7 +101,7 @@ class Session:
         if profile.tools:
             wanted["sdkMcpServers"] = [mcp.SERVER]
         if profile.output_schema is not None:
-            wanted["jsonSchema"] = profile.output_schema
+            wanted["jsonSchema"] = output_schema.usable(profile.output_schema)
         self._control("initialize", **wanted)
         if self._reasoning:
             self._control("apply_flag_settings", settings={"showThinkingSummaries": True})
@@ -232,13 +229,11 @@ class Session:
         if begins and self._message.has_content:
             # The CLI has begun anew: the connection to the API broke in the middle, or what the
             # model gave it does not fit the schema.
-            self._fail(_DOES_NOT_FIT if self._held else _BROKE_OFF)
-            self._control("interrupt")
+            self._give_up(failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF)
             return
         for told in self._message.feed(event):
-            self._tell(told)
-            if self.state is not State.ANSWERING:
-                return
+            if self.state is State.ANSWERING:
+                self._tell(told)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, TextDelta):
@@ -278,13 +273,14 @@ class Session:
                 self._control("interrupt")
 
     def _system(self, message: Mapping[str, Any]) -> None:
-        if (
-            message.get("subtype") == "api_retry"
-            and self.state is State.ANSWERING
-            and message.get("retry_delay_ms", 0) > self._longest_retry * 1000
-        ):
-            self._fail(failures.from_retry(message))
-            self._control("interrupt")
+        if self.state is not State.ANSWERING:
+            return
+        match message.get("subtype"):
+            case "api_retry" if message.get("retry_delay_ms", 0) > self._longest_retry * 1000:
+                self._give_up(failures.from_retry(message))
+            case "init" if self._profile.output_schema is not None:
+                if outgoing.STRUCTURED_OUTPUT not in message.get("tools", ()):
+                    self._give_up(failures.UNUSABLE_SCHEMA)
 
     def _rate_limit_event(self, message: Mapping[str, Any]) -> None:
         self._plan_limit = message["rate_limit_info"]
@@ -371,6 +367,10 @@ class Session:
         self._to_send.append(line)
 
     # How a turn ends
+
+    def _give_up(self, error: APIError) -> None:
+        self._fail(error)
+        self._control("interrupt")
 
     def _fail(self, error: APIError) -> None:
         self._out.append(Failed(error))

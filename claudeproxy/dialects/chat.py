@@ -39,6 +39,9 @@ def read(body: bytes) -> Asked:
     _refuse_unsupported(fields)
     schema = read_format(fields)
     toolbox = read_tools(fields).and_those_of(turns)
+    if toolbox.choice.forced:
+        # The answer is a call then, and a schema would be another way out.
+        schema = None
     ignored = list(_ignored(fields))
     if toolbox.strict:
         ignored.append("tools.function.strict")

@@ -56,14 +56,25 @@ def _user_at_both_ends(turns: list[Turn]) -> Iterable[Turn]:
         yield Turn("user", (CONTINUATION,))
 
 
+@attrs.frozen
+class _Call:
+    """A call of the history, and its id as the API gets it."""
+
+    name: str
+    api_id: str
+
+
 @attrs.define
 class _Reader:
-    """What has been read so far. open_calls: ids and names of calls that have no result yet."""
+    """What has been read so far.
+
+    open_calls: calls that have no result yet, by their ids. called: how often an id was used.
+    """
 
     system: list[str] = attrs.field(factory=list)
     turns: list[Turn] = attrs.field(factory=list)
-    open_calls: dict[str, str] = attrs.field(factory=dict)
-    called: set[str] = attrs.field(factory=set)
+    open_calls: dict[str, _Call] = attrs.field(factory=dict)
+    called: dict[str, int] = attrs.field(factory=dict)
     caller: str = ""
 
     def read(self, message: Fields) -> None:
@@ -116,17 +127,19 @@ class _Reader:
         if not function.string("name"):
             raise function.missing("name")
         name = function.name("name")
-        if call_id in self.called:
+        if call_id in self.open_calls:
             raise bad_request(
                 f"Invalid '{where}': the tool call id '{call_id}' is there twice.",
                 where,
                 "invalid_value",
             )
-        self.called.add(call_id)
-        self.open_calls[call_id] = name
+        self.called[call_id] = times = self.called.get(call_id, 0) + 1
+        # Some clients count the calls of each message anew; to the API an id is unique.
+        api_id = _api_id(call_id if times == 1 else f"{call_id} #{times}")
+        self.open_calls[call_id] = _Call(name, api_id)
         return {
             "type": "tool_use",
-            "id": _api_id(call_id),
+            "id": api_id,
             "name": name,
             "input": _arguments(function),
         }
@@ -140,24 +153,27 @@ class _Reader:
             name = message.string("name")
             if not name:
                 raise message.missing("name")
-            call_id = next((key for key, its in self.open_calls.items() if its == name), "")
+            named = (key for key, its in self.open_calls.items() if its.name == name)
+            call_id = next(named, "")
         if call_id not in self.open_calls:
             if call_id in self.called:
                 why = f"The tool call '{call_id}' has its response already."
-            elif self.called and role == "tool":
+            elif not self.called:
+                why = "There is no call before it."
+            elif role == "tool":
                 why = f"There is no tool call '{call_id}' for it in the message before."
             else:
-                why = "There is no call before it."
+                why = f"There is no call of '{name}' for it in the message before."
             raise bad_request(
                 f"Invalid parameter: messages with role '{role}' must be a response to a "
                 f"preceding message with 'tool_calls'. {why}",
                 message.where("tool_call_id" if role == "tool" else "name"),
             )
-        del self.open_calls[call_id]
+        call = self.open_calls.pop(call_id)
         content = _blocks(message, {"text": _text, "image_url": _image, "file": _file})
         return {
             "type": "tool_result",
-            "tool_use_id": _api_id(call_id),
+            "tool_use_id": call.api_id,
             **({"content": list(content)} if content else {}),
         }
 

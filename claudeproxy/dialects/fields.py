@@ -124,7 +124,8 @@ class Fields:
 
     def number(self, name: str, low: float, high: float) -> float | None:
         """A number from `low` to `high`."""
-        return self._between(name, self._typed(name, "a number", float, int), low, high)
+        value = self._typed(name, "a number", float, int)
+        return self._between(name, value, low, high, decimal=True)
 
     def integer(self, name: str, low: float, high: float = float("inf")) -> int | None:
         """A whole number from `low` to `high`."""
@@ -197,14 +198,16 @@ class Fields:
             return value
         raise wrong_type(self.where(name), expected, value)
 
-    def _between(self, name: str, value: N | None, low: float, high: float) -> N | None:
+    def _between(
+        self, name: str, value: N | None, low: float, high: float, *, decimal: bool = False
+    ) -> N | None:
         if value is None or low <= value <= high:
             return value
         if value < low:
             side, sign, bound, code = "below minimum", ">=", low, "below_min_value"
         else:
             side, sign, bound, code = "above maximum", "<=", high, "above_max_value"
-        kind_of_number = "integer" if isinstance(value, int) else "decimal"
+        kind_of_number = "decimal" if decimal else "integer"
         raise bad_request(
             f"Invalid '{self.where(name)}': {kind_of_number} {side} value. Expected a value "
             f"{sign} {bound}, but got {value} instead.",

@@ -51,8 +51,10 @@ def file_block(data_url: str, name: str | None, where: str) -> Block:
             text = data.raw.decode("utf-8")
         except UnicodeDecodeError:
             text = ""
-        if not text.strip() or "\0" in text:
+        if not text or "\0" in text:
             raise _invalid(where, "unsupported file; supported are PDF and UTF-8 text")
+        if not text.strip():
+            raise _invalid(where, "the file is blank")
         source = {"type": "text", "media_type": "text/plain", "data": text}
     return {"type": "document", "source": source, **({"title": name} if name else {})}
 
@@ -76,6 +78,8 @@ def _read(url: str, where: str, largest: int) -> _Data:
         head, data = "", url
     elif not head.startswith("data:") or not head.endswith(";base64"):
         raise _invalid(where, "expected a data URL like 'data:image/png;base64,...'")
+    if not data:
+        raise _invalid(where, "it holds no data")
     if len(data) > largest:
         raise _invalid(
             where, f"too large: {len(data):,} bytes of base64, where at most {largest:,} are taken"

@@ -7,7 +7,7 @@ rewrite, is told here, at no cost.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -34,9 +34,12 @@ def object_schema(schema: Mapping[str, Any], what: str, where: str) -> Mapping[s
         raise _invalid(what, where, f"{error.message}{place and f', at {place}'}") from None
     except RecursionError:
         raise _invalid(what, where, "it is nested too deeply") from None
+    for reference in _references(schema):
+        if _referred(schema, reference) is None:
+            raise _invalid(what, where, f"it refers to {reference!r}, which is not in it")
     schema = _without_root_reference(schema)
     if "$ref" in schema:
-        raise _invalid(what, where, f"its root refers to {schema['$ref']!r}, which is not in it")
+        raise _invalid(what, where, "its root refers to itself")
     for word in COMBINATIONS:
         if word in schema:
             raise _invalid(what, where, f"schema must not have '{word}' at the top level")
@@ -60,17 +63,39 @@ def _without_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     target: Any = schema
     seen = set()
     while isinstance(target, Mapping) and isinstance(path := target.get("$ref"), str):
-        if path in seen or not path.startswith("#/"):
+        if path in seen:
             return schema
         seen.add(path)
-        target = schema
-        for part in path.removeprefix("#/").split("/"):
-            step = unquote(part).replace("~1", "/").replace("~0", "~")
-            target = target.get(step) if isinstance(target, Mapping) else None
+        target = _referred(schema, path)
     if target is schema or not isinstance(target, Mapping):
         return schema
     rest = {name: value for name, value in schema.items() if name != "$ref"}
     return {**rest, **target}
+
+
+def _referred(schema: Mapping[str, Any], path: str) -> Any:
+    """What a reference refers to, None if that is not in the schema (JSON Pointer, RFC 6901)."""
+    target: Any = schema
+    for part in path.split("/")[1:]:
+        step = unquote(part).replace("~1", "/").replace("~0", "~")
+        if isinstance(target, list):
+            target = dict(enumerate(target)).get(int(step) if step.isdecimal() else -1)
+        else:
+            target = target.get(step) if isinstance(target, Mapping) else None
+    return target if path.partition("/")[0] == "#" else None
+
+
+def _references(part: object) -> Iterator[str]:
+    if isinstance(part, Mapping):
+        if isinstance(path := part.get("$ref"), str):
+            yield path
+        for name, value in part.items():
+            # What stands there are values, not schemas.
+            if name not in ("const", "enum", "default", "examples", "example"):
+                yield from _references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _references(value)
 
 
 def _invalid(what: str, where: str, why: str) -> APIError:

@@ -160,9 +160,14 @@ def test_a_call_that_cannot_be_is_told_by_its_place(broken: Any, where: str, cod
     assert refused(lambda: ask(*messages))[1:] == (f"messages[1].tool_calls[1]{where}", code)
 
 
-def test_an_id_is_not_used_again_later() -> None:
-    again = [HELLO, calling(call("a")), result("a"), calling(call("a")), result("a")]
-    assert refused(lambda: ask(*again))[1:] == ("messages[3].tool_calls[0].id", "invalid_value")
+def test_an_id_that_is_used_again_later_is_another_one_to_the_api() -> None:
+    again = [HELLO, calling(call("a")), result("a"), calling(call("a")), result("a"), HELLO]
+    said = turns(*again)
+    uses = [turn.blocks[0]["id"] for turn in said if turn.role == "assistant"]
+    results = [turn.blocks[0]["tool_use_id"] for turn in said[2:] if turn.role == "user"]
+    assert uses == results
+    assert len(set(uses)) == 2
+    assert turns(*again) == said
 
 
 # Results
@@ -264,11 +269,11 @@ def test_every_call_has_its_result_before_anything_else(after: list[Any], missin
             "has its response already",
         ),
         ([HELLO, function_result()], "messages[1].name", "no call before"),
-        ([function_call("g"), function_result("f")], "messages[1].name", "no call before"),
+        ([function_call("g"), function_result("f")], "messages[1].name", "no call of"),
         (
             [function_call(), function_result(), function_result()],
             "messages[2].name",
-            "no call before",
+            "no call of",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from claudeproxy.dialects.chat import read
 from .asking import ask, body, function, refused
 
 
+LEAF = {"type": "object", "properties": {"value": {"type": "integer"}}}
 NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
 
 
@@ -40,8 +41,8 @@ def test_a_tool_without_parameters_takes_an_object(absent: dict[str, Any]) -> No
         ),
         ({"$defs": {"Node": NODE}, "$ref": "#/$defs/Node"}, {"$defs": {"Node": NODE}, **NODE}),
         (
-            {"definitions": {"Node": NODE}, "$ref": "#/definitions/Node", "title": "A node"},
-            {"definitions": {"Node": NODE}, "title": "A node", **NODE},
+            {"definitions": {"Node": LEAF}, "$ref": "#/definitions/Node", "title": "A node"},
+            {"definitions": {"Node": LEAF}, "title": "A node", **LEAF},
         ),
         (
             {"$defs": {"A": {"$ref": "#/$defs/Node"}, "Node": NODE}, "$ref": "#/$defs/A"},

@@ -176,7 +176,7 @@ class RealCLI(TestCase):
         pool = HTTPConnectionPool(reactor, persistent=False)
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         url = options.pop("url", self.proxy.url)
-        headers = {"content-type": "application/json"} if data is not None else {}
+        headers: Any = {"content-type": "application/json"} if data is not None else {}
         headers.update(options.pop("headers", {}))
         response = await treq.request(
             method, f"{url}{path}", data=data, headers=headers, pool=pool, **options

@@ -16,7 +16,7 @@ from .harness import RealCLI, conversation, on_every_cli
 IMAGES = {
     kind: base64.b64decode(text)
     for kind, text in {
-        "png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAA"
+        "png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAA"
         "BJRU5ErkJggg==",
         "jpeg": "/9j/4AAQSkZJRgABAQEASABIAAD/2wBD"
         "AP//////////////////////////////////////////////////"
@@ -130,6 +130,30 @@ class Structured(RealCLI):
         assert "schema" in error.message
         answer = await self.ask("hi ECHO:the process is fine")
         assert answer.choices[0].message.content == "the process is fine"
+
+    async def test_words_that_the_cli_does_not_know_do_no_harm(self) -> None:
+        schema = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {
+                "pair": {"type": "array", "prefixItems": [{"type": "string"}], "items": False},
+                "cat": {"discriminator": {"propertyName": "kind"}, "oneOf": [{"type": "null"}]},
+                "word": {"type": "string", "pattern": "(?P<y>x)|(", "example": "x", "x-mine": 1},
+                "kind": {"enum": ["a", "b", "a"]},
+            },
+            "required": ["pair", "word", "kind"],
+            "unevaluatedProperties": False,
+        }
+        for more in ({}, {"reasoning_effort": "low"}):
+            answer = await self.ask("plan", response_format=schema_of(schema), **more)
+            assert set(json.loads(answer.choices[0].message.content)) >= {"pair", "word", "kind"}
+
+    async def test_a_schema_that_the_cli_cannot_use_is_told(self) -> None:
+        schema = {"type": "object", "properties": {"a": {"type": "number", "items": {"type": 1}}}}
+        schema["properties"]["a"] = {"type": "string", "enum": []}  # type: ignore[index]
+        for more in ({}, {"reasoning_effort": "low"}):
+            error = await self.error_of("plan", response_format=schema_of(schema), **more)
+            assert (error.status_code, error.code) == (400, "invalid_schema")
 
     async def test_a_schema_that_cannot_be_is_told(self) -> None:
         for schema, why in (

@@ -61,6 +61,11 @@ class Limits(RealCLI):
         single = await self.ask("ECHO:same")
         assert answer.usage.completion_tokens == 3 * single.usage.completion_tokens
 
+    async def test_several_choices_may_all_reach_their_limit(self) -> None:
+        answer = await self.ask("LONG:50", n=3, max_tokens=2)
+        assert [choice.message.content for choice in answer.choices] == ["tok0 tok1 "] * 3
+        assert {choice.finish_reason for choice in answer.choices} == {"length"}
+
     async def test_several_choices_stream_side_by_side(self) -> None:
         chunks = await self.stream("ECHO:a b c", n=2, stream_options={"include_usage": True})
         *said, usage = chunks

@@ -1,0 +1,93 @@
+"""A JSON Schema as the CLI can use it for structured output.
+
+The CLI compiles it with Ajv, draft 7, in strict mode; where that fails it offers no tool for the
+answer, without a word (seen on 2.1.197 and 2.1.330). So what Ajv does not know is left out, and
+what can be said in other words is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+KEPT = frozenset(
+    {
+        *("$ref", "$defs", "definitions", "$comment", "title", "description", "default"),
+        *("examples", "deprecated", "readOnly", "writeOnly", "nullable", "type", "enum", "const"),
+        *("multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"),
+        *("maxLength", "minLength", "pattern", "format", "items", "maxItems", "minItems"),
+        *("uniqueItems", "contains", "maxProperties", "minProperties", "required", "properties"),
+        *("patternProperties", "additionalProperties", "propertyNames", "if", "then", "else"),
+        *("allOf", "anyOf", "oneOf", "not", "contentMediaType", "contentEncoding"),
+    }
+)
+SCHEMAS_BY_NAME = frozenset({"$defs", "definitions", "properties", "patternProperties"})
+LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf"})
+SCHEMAS = frozenset(
+    {"items", "contains", "additionalProperties", "propertyNames", "if", "then", "else", "not"}
+)
+
+# Patterns that mean the same to everyone, also with JavaScript's `u` flag.
+_PLAIN_PATTERN = re.compile(
+    r"(?:[\w^$.*+?|/,:;@#%&=~<>!\"' -]|\((?!\?)|\(\?:|\)|\[\^?|\]|\\[dDwWsSbB.\\/()\[\]{}+*?^$|]"
+    r"|\{\d{1,4}(?:,\d{0,4})?\})*",
+    re.ASCII,
+)
+
+
+def usable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema without what the CLI could not compile; what it says of a value stays true."""
+    kept = {name: _part(name, value) for name, value in schema.items() if name in KEPT}
+    if isinstance(tuple_of := schema.get("prefixItems"), list):
+        kept.update(_tuple(tuple_of, schema))
+    if isinstance(enum := kept.get("enum"), list):
+        kept["enum"] = [value for index, value in enumerate(enum) if value not in enum[:index]]
+    if "type" not in kept:
+        kept.pop("nullable", None)
+    if "if" not in kept or not {"then", "else"} & set(kept):
+        for name in ("if", "then", "else"):
+            kept.pop(name, None)
+    if "properties" in kept or not all(map(_is_plain, kept.get("patternProperties", ()))):
+        kept.pop("patternProperties", None)
+    if "pattern" in kept and not _is_plain(kept["pattern"]):
+        told = f"Must match the pattern {kept.pop('pattern')}"
+        kept["description"] = "\n".join(filter(None, (kept.get("description"), told)))
+    return kept
+
+
+def _part(name: str, value: Any) -> Any:
+    if name in SCHEMAS_BY_NAME and isinstance(value, Mapping):
+        return {key: _schema(schema) for key, schema in value.items()}
+    if name in LISTS_OF_SCHEMAS and isinstance(value, list):
+        return [_schema(schema) for schema in value]
+    return _schema(value) if name in SCHEMAS else value
+
+
+def _schema(value: Any) -> Any:
+    return usable(value) if isinstance(value, Mapping) else value
+
+
+def _tuple(tuple_of: list[Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A tuple in the words of draft 7, which the Messages API takes as well: not its order."""
+    kinds: list[Any] = []
+    for kind in map(_schema, tuple_of):
+        if kind not in kinds:
+            kinds.append(kind)
+    told: dict[str, Any] = {"minItems": schema.get("minItems", 0)}
+    rest = schema.get("items", True)
+    if rest is False:
+        told["maxItems"] = min(len(tuple_of), schema.get("maxItems", len(tuple_of)))
+        told["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    elif isinstance(rest, Mapping):
+        told["items"] = {"anyOf": [*kinds, _schema(rest)]}
+    return told
+
+
+def _is_plain(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return _PLAIN_PATTERN.fullmatch(pattern) is not None

@@ -1,0 +1,79 @@
+"""Schemas as the CLI can compile them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from claudeproxy.cli.output_schema import KEPT, usable
+
+
+STRING = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": STRING, "pattern": STRING, "x-y": STRING}},
+        {"$defs": {"A": {"properties": {"a": {"$ref": "#/$defs/A"}}}}, "$ref": "#/$defs/A"},
+        {"anyOf": [STRING, {"type": "null"}], "default": {"x-mine": 1}, "examples": [{"e": 1}]},
+        {"type": "array", "items": STRING, "minItems": 1, "uniqueItems": True},
+        {"type": "string", "pattern": r"^[A-Za-z0-9_]{1,4}(?:\\.\\d+)?$", "format": "date"},
+        {"patternProperties": {"^a": STRING}, "additionalProperties": False},
+        {"if": {"required": ["a"]}, "then": {"required": ["b"]}, "not": {"const": {"x-": 1}}},
+        {"type": ["string", "null"], "nullable": True, "enum": ["a", None]},
+    ],
+)
+def test_what_it_knows_stays(schema: Any) -> None:
+    assert usable(schema) == schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "used"),
+    [
+        ({"$schema": "https://json-schema.org/draft/2020-12/schema", **STRING}, STRING),
+        ({"example": 1, "x-mine": 2, "$anchor": "a", "$id": "b", **STRING}, STRING),
+        ({"oneOf": [{"discriminator": {}, **STRING}]}, {"oneOf": [STRING]}),
+        ({"properties": {"a": {"minContains": 1, **STRING}}}, {"properties": {"a": STRING}}),
+        ({"enum": [1, 2, 1]}, {"enum": [1, 2]}),
+        ({"nullable": True, "enum": [1]}, {"enum": [1]}),
+        ({"if": {"required": ["a"]}}, {}),
+        ({"then": {"required": ["a"]}}, {}),
+        (
+            {"properties": {"a": STRING}, "patternProperties": {"^b": STRING}},
+            {"properties": {"a": STRING}},
+        ),
+        (
+            {"type": "array", "prefixItems": [STRING, {"type": "integer"}], "items": False},
+            {
+                "type": "array",
+                "items": {"anyOf": [STRING, {"type": "integer"}]},
+                "minItems": 0,
+                "maxItems": 2,
+            },
+        ),
+        (
+            {"prefixItems": [STRING, STRING], "items": False, "minItems": 2},
+            {"items": STRING, "minItems": 2, "maxItems": 2},
+        ),
+        ({"prefixItems": [STRING]}, {"minItems": 0}),
+    ],
+)
+def test_what_it_does_not_know_is_left_out_or_said_otherwise(schema: Any, used: Any) -> None:
+    assert usable(schema) == used
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(", "(?P<y>x)", r"^\p{L}$", "a{99999999999}", r"\A", "{", "[é]"]
+)
+def test_a_pattern_that_may_mean_something_else_is_told_in_words(pattern: str) -> None:
+    used = usable({**STRING, "pattern": pattern, "description": "A word."})
+    assert used == {**STRING, "description": f"A word.\nMust match the pattern {pattern}"}
+
+
+def test_words_for_names_are_not_taken_for_keywords() -> None:
+    named = dict.fromkeys(sorted(KEPT | {"example", "x-", "discriminator"}), STRING)
+    schema = {"type": "object", "properties": named, "required": list(named)}
+    assert json.dumps(usable(schema)) == json.dumps(schema)
