@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import RequestRedirect
 
 from ..catalogue import Catalogue
 from ..cli.pool import Pool
@@ -110,6 +111,7 @@ class App:
         """OpenAI Chat Completions."""
         await self._answer(request, chat)
 
+    @router.handle_errors(RequestRedirect)
     @router.handle_errors(NotFound)
     def not_found(self, request: Any, failure: Failure) -> None:
         """A path that is not served."""

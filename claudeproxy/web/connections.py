@@ -34,7 +34,11 @@ class Connection(ProtocolWrapper):
         """Something of a request; the first of it starts the clock."""
         if not self.serving and self._deadline is None:
             self._deadline = self.factory.deadline(self._too_slow)
-        super().dataReceived(data)
+        try:
+            super().dataReceived(data)
+        except ValueError:
+            # Twisted lets pass what it cannot read, as a Content-Length of 5,000 digits.
+            self._refuse(APIError(400, "The request cannot be read."), "Bad Request")
 
     def arrived(self) -> None:
         """A request is read."""
@@ -57,10 +61,13 @@ class Connection(ProtocolWrapper):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        body = chat.error_body(APIError(408, "The request did not arrive in time."))
+        self._refuse(APIError(408, "The request did not arrive in time."), "Request Timeout")
+
+    def _refuse(self, error: APIError, words: str) -> None:
+        body = chat.error_body(error)
         head = (
-            "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: application/json"
-            f"\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"HTTP/1.1 {error.status} {words}\r\nconnection: close\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         self.write(head.encode("ascii") + body)
         self.loseConnection()

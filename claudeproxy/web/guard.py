@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from twisted.web.server import Request
 
@@ -18,6 +19,12 @@ from .respond import send_error
 # So much more than the limit is still read, and thrown away, before the connection is broken
 # off: a client that is answered while it still sends often does not see the answer.
 PATIENCE = 4
+
+# The headers that anyone here reads.
+READ = (
+    *("host", "origin", "authorization", "x-api-key", "content-type"),
+    *("access-control-request-method", "access-control-request-headers"),
+)
 
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 # What anyone may know: that there is a server, not whose.
@@ -63,6 +70,7 @@ class GuardedRequest(Request):
         connection.arrived()
         self.notifyFinish().addBoth(lambda _: connection.served())
         try:
+            self._require_text()
             if self._let_in():
                 super().process()
             else:
@@ -70,6 +78,15 @@ class GuardedRequest(Request):
         except APIError as error:
             send_error(self, chat, error)
             self.finish()
+
+    def _require_text(self) -> None:
+        """What a router or a log could not read is refused before they see it."""
+        try:
+            unquote_to_bytes(self.path).decode("utf-8")
+            for name in READ:
+                self.getHeader(name)
+        except UnicodeDecodeError:
+            raise APIError(400, "The request's path or a header of it is not UTF-8.") from None
 
     def _let_in(self) -> bool:
         """Whether the request is to be served; raises APIError. A preflight is answered here."""

@@ -1,7 +1,6 @@
 """What is served, as an OpenAPI 3.1 document, for tools that make clients, pages or tests of it.
 
-The bounds are the dialect's own. What a JSON Schema cannot say (a call and its result belong
-together, a user message is not blank) is in doc/chat-completions.md only.
+The bounds are the dialect's own; what no JSON Schema can say is in doc/chat-completions.md only.
 """
 
 from __future__ import annotations
@@ -45,7 +44,13 @@ AT_THE_DOOR = (401, 403, 405, 408, 500)
 OF_THE_CLI = (502, 503, 504)
 OF_AN_ANSWER = (400, 404, 413, 415, 429)
 
+TOLD = ("x-request-id", "x-claudeproxy-worker", "x-claudeproxy-ignored")
 IGNORED = "Checked, then ignored; named in the header `x-claudeproxy-ignored`."
+IGNORED_TEXTS = (
+    *("user", "safety_identifier", "service_tier"),
+    *("prompt_cache_key", "prompt_cache_retention"),
+)
+IGNORED_OBJECTS = ("logit_bias", "metadata", "moderation", "prediction", "prompt_cache_options")
 FUNCTION_NAME: Schema = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 
 
@@ -78,10 +83,8 @@ def document() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     return {
         "/health": _get(
-            "health",
-            "Whether the server runs, and with which CLI.",
-            _json("Health"),
-            errors=(403, 405, 408, 500),
+            *("health", "Whether the server runs, and with which CLI.", _json("Health")),
+            (403, 405, 408, 500),
             security=[],
         ),
         "/metrics": _get(
@@ -117,14 +120,7 @@ def _paths() -> dict[str, Any]:
                     "200": {
                         "description": "The answer; with `stream`, server-sent events, each a "
                         "ChatChunk or an Error, the last one `[DONE]` unless it is an Error.",
-                        "headers": {
-                            name: {"schema": {"type": "string"}}
-                            for name in (
-                                "x-request-id",
-                                "x-claudeproxy-worker",
-                                "x-claudeproxy-ignored",
-                            )
-                        },
+                        "headers": {name: {"schema": {"type": "string"}} for name in TOLD},
                         "content": {
                             **_json("ChatCompletion"),
                             "text/event-stream": {"schema": {"type": "string"}},
@@ -174,7 +170,7 @@ def _name_of(status: int) -> str:
 
 
 def _error(status: int) -> dict[str, Any]:
-    headers = {"Allow": {"schema": {"type": "string"}}} if status == 405 else {}
+    headers: Schema = {"Allow": {"schema": TEXT}} if status == 405 else {}
     if status in (429, 502, 503):
         headers = {"Retry-After": {"schema": {"type": "integer", "minimum": 0}}}
     described = {"description": ERRORS[status], "content": _json("Error")}
@@ -192,8 +188,11 @@ def _errors(*statuses: int) -> dict[str, Any]:
 
 
 def _object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    listed = {"required": list(required)} if required else {}
-    return {"type": "object", "properties": properties, **listed}
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def _all(**properties: Schema) -> Schema:
+    return _object(tuple(properties), **properties)
 
 
 def _opt(kind: str, description: str = "", **more: Any) -> Schema:
@@ -235,6 +234,7 @@ def _request() -> dict[str, Schema]:
     allowed = _object(
         ("mode", "tools"), mode={"enum": ["auto", "required"]}, tools=_array(chosen, minItems=1)
     )
+    options = dict.fromkeys(("include_usage", "include_obfuscation"), _opt("boolean"))
     modes: Schema = {"enum": ["none", "auto", "required"]}
     choice = _or_null(
         modes,
@@ -242,21 +242,13 @@ def _request() -> dict[str, Schema]:
         _object(("type", "allowed_tools"), type={"const": "allowed_tools"}, allowed_tools=allowed),
     )
     penalty = _opt("number", IGNORED, minimum=-2, maximum=2)
-    ignored_text, ignored_object = _opt("string", IGNORED), _opt("object", IGNORED)
     return {
         "ChatRequest": _object(
             ("model", "messages"),
             model=NOT_EMPTY,
             messages=_array(_ref("Message"), minItems=1),
             stream=_opt("boolean"),
-            stream_options=_opt(
-                "object",
-                "Only with `stream`.",
-                properties={
-                    "include_usage": _opt("boolean"),
-                    "include_obfuscation": _opt("boolean", "Ignored."),
-                },
-            ),
+            stream_options=_opt("object", "Only with `stream`.", properties=options),
             max_tokens=_opt("integer", "0 is no limit.", minimum=0),
             max_completion_tokens=_opt("integer", "0 is no limit.", minimum=0),
             stop=_or_null(NOT_EMPTY, _array(NOT_EMPTY, maxItems=MOST_STOPS)),
@@ -270,21 +262,12 @@ def _request() -> dict[str, Schema]:
             reasoning_effort=_one_of(*EFFORTS),
             temperature=_opt("number", minimum=0, maximum=2),
             top_p=_opt("number", minimum=0, maximum=1),
-            presence_penalty=penalty,
-            frequency_penalty=penalty,
+            **dict.fromkeys(("presence_penalty", "frequency_penalty"), penalty),
             seed=_opt("integer", IGNORED),
-            logit_bias=ignored_object,
             verbosity={**_one_of("low", "medium", "high"), "description": IGNORED},
-            prediction=ignored_object,
-            moderation=ignored_object,
-            user=ignored_text,
-            safety_identifier=ignored_text,
-            metadata=ignored_object,
             store=_opt("boolean", IGNORED),
-            service_tier=ignored_text,
-            prompt_cache_key=ignored_text,
-            prompt_cache_retention=ignored_text,
-            prompt_cache_options=ignored_object,
+            **dict.fromkeys(IGNORED_TEXTS, _opt("string", IGNORED)),
+            **dict.fromkeys(IGNORED_OBJECTS, _opt("object", IGNORED)),
             logprobs=_refused(False),
             top_logprobs=_refused(0),
             audio=_refused(),
@@ -328,10 +311,8 @@ def _messages() -> list[Schema]:
     )
     refusal = _part("refusal", refusal=TEXT)
     shown = {"anyOf": [text, picture, file]}
-    called = _object(("name", "arguments"), name=FUNCTION_NAME, arguments=TEXT)
-    call = _object(
-        ("id", "type", "function"), id=NOT_EMPTY, type={"const": "function"}, function=called
-    )
+    called = _all(name=FUNCTION_NAME, arguments=TEXT)
+    call = _all(id=NOT_EMPTY, type={"const": "function"}, function=called)
     any_result = _or_null(TEXT, _array(shown))
     return [
         _object(
@@ -340,10 +321,7 @@ def _messages() -> list[Schema]:
         _object(
             ("role", "content"),
             role={"const": "user"},
-            content={
-                "anyOf": [NOT_EMPTY, _array(shown, minItems=1)],
-                "description": "Not of white space only.",
-            },
+            content={"anyOf": [NOT_EMPTY, _array(shown, minItems=1)]},
         ),
         _object(
             ("role",),
@@ -369,107 +347,54 @@ def _part(kind: str, **properties: Schema) -> Schema:
 
 def _answer() -> dict[str, Schema]:
     count: Schema = {"type": "integer", "minimum": 0}
-    function = _object(("name", "arguments"), name=TEXT, arguments=TEXT)
-    call = _object(
-        ("id", "type", "function"), id=NOT_EMPTY, type={"const": "function"}, function=function
-    )
-    piece = _object(
-        ("index", "function"),
-        index=count,
-        id=TEXT,
-        type={"const": "function"},
-        function=_object(name=TEXT, arguments=TEXT),
-    )
-    message = _object(
-        ("role", "content", "refusal"),
-        role={"const": "assistant"},
-        content=_opt("string"),
-        refusal=_opt("string"),
-        annotations=_array({}),
-        reasoning_content=TEXT,
-        tool_calls=_array(call, minItems=1),
-        function_call=function,
-    )
-    delta = _object(
-        role={"const": "assistant"},
-        content=TEXT,
-        refusal=_opt("string"),
-        reasoning_content=TEXT,
-        tool_calls=_array(piece, minItems=1),
-        function_call=_object(name=TEXT, arguments=TEXT),
-    )
+    counts: Schema = {"type": "object", "additionalProperties": count}
+    role, kind, null = {"const": "assistant"}, {"const": "function"}, {"type": "null"}
     reasons = ["stop", "length", "tool_calls", "function_call", "content_filter"]
-    usage = _object(
-        ("prompt_tokens", "completion_tokens", "total_tokens"),
-        prompt_tokens=count,
-        completion_tokens=count,
-        total_tokens=count,
-        prompt_tokens_details={"type": "object", "additionalProperties": count},
-        completion_tokens_details={"type": "object", "additionalProperties": count},
-    )
-    whole = _object(
-        ("index", "message", "finish_reason", "logprobs"),
-        index=count,
-        message=message,
-        finish_reason={"enum": reasons},
-        logprobs={"type": "null"},
-    )
-    part = _object(
-        ("index", "delta", "finish_reason", "logprobs"),
-        index=count,
-        delta=delta,
-        finish_reason={"enum": [*reasons, None]},
-        logprobs={"type": "null"},
-    )
+    function, piece = _all(name=TEXT, arguments=TEXT), _object(name=TEXT, arguments=TEXT)
+    call = _all(id=NOT_EMPTY, type=kind, function=function)
+    of_call = _object(("index", "function"), index=count, id=TEXT, type=kind, function=piece)
+    optional = {"annotations": _array({}), "reasoning_content": TEXT, "function_call": function}
+    message = _all(role=role, content=_opt("string"), refusal=_opt("string"))
+    message["properties"].update(optional, tool_calls=_array(call, minItems=1))
+    changed = {"tool_calls": _array(of_call, minItems=1), "function_call": piece}
+    delta = {"type": "object", "properties": {**message["properties"], **changed}}
+    ends: Schema = {"enum": reasons}
+    whole = _all(index=count, message=message, finish_reason=ends, logprobs=null)
+    part = _all(index=count, delta=delta, finish_reason={"enum": [*reasons, None]}, logprobs=null)
     common = {"id": NOT_EMPTY, "created": count, "model": TEXT, "service_tier": TEXT}
     return {
-        "ChatCompletion": _object(
-            ("id", "object", "created", "model", "choices", "usage"),
+        "ChatCompletion": _all(
             object={"const": "chat.completion"},
             choices=_array(whole, minItems=1),
             usage=_ref("Usage"),
             **common,
         ),
         "ChatChunk": _object(
-            ("id", "object", "created", "model", "choices"),
+            ("id", "object", "created", "model", "service_tier", "choices"),
             object={"const": "chat.completion.chunk"},
             choices=_array(part),
             usage=_or_null(_ref("Usage")),
             **common,
         ),
-        "Usage": usage,
+        "Usage": _all(
+            **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), count),
+            **dict.fromkeys(("prompt_tokens_details", "completion_tokens_details"), counts),
+        ),
     }
 
 
 def _others() -> dict[str, Schema]:
-    model = _object(
-        ("id", "object", "created", "owned_by"),
-        id=NOT_EMPTY,
-        object={"const": "model"},
-        created={"type": "integer"},
-        owned_by=TEXT,
-    )
-    cli = _object(("version", "logged_in"), version=TEXT, logged_in=_opt("boolean"))
-    error = _object(
-        ("message", "type", "param", "code"),
-        message=NOT_EMPTY,
-        type=TEXT,
-        param=_opt("string"),
-        code=_opt("string"),
-    )
+    whole: Schema = {"type": "integer"}
+    model = _all(id=NOT_EMPTY, object={"const": "model"}, created=whole, owned_by=TEXT)
+    cli = _all(version=TEXT, logged_in=_opt("boolean"))
+    error = _all(message=NOT_EMPTY, type=TEXT, param=_opt("string"), code=_opt("string"))
+    date: Schema = {"type": "string", "format": "date-time"}
     return {
         "Model": model,
-        "ModelList": _object(
-            ("object", "data"), object={"const": "list"}, data=_array(_ref("Model"))
+        "ModelList": _all(object={"const": "list"}, data=_array(_ref("Model"))),
+        "Health": _all(
+            status={"const": "ok"}, provider=TEXT, timestamp=date, version=TEXT, cli=_or_null(cli)
         ),
-        "Health": _object(
-            ("status", "provider", "timestamp", "version", "cli"),
-            status={"const": "ok"},
-            provider=TEXT,
-            timestamp={"type": "string", "format": "date-time"},
-            version=TEXT,
-            cli=_or_null(cli),
-        ),
-        "OpenAPI": _object(("openapi", "info", "paths"), openapi=TEXT, info={"type": "object"}),
-        "Error": _object(("error",), error=error),
+        "OpenAPI": _all(openapi=TEXT, info={"type": "object"}, paths={"type": "object"}),
+        "Error": _all(error=error),
     }
