@@ -35,7 +35,7 @@ from .demo.service import DemoService
 from .errors import APIError
 from .metrics import Metrics
 from .settings import Settings, SettingsError
-from .web.access import Access, is_loopback
+from .web.access import Access
 from .web.app import App
 from .web.connections import Connections
 from .web.exchange import Patience
@@ -144,7 +144,7 @@ class ProxyService(Service):
         except SettingsError as error:
             self.log.error("Not reloaded: {error}", error=error)
             return
-        if self._access.keys and not settings.keys and not is_loopback(settings.interface):
+        if self._access.keys and not settings.keys:
             self.log.error("Not reloaded: there would be no keys left.")
             return
         self._settings = attrs.evolve(self._settings, keys=settings.keys, aliases=settings.aliases)

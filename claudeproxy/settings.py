@@ -213,12 +213,19 @@ def _read_keys(path: str) -> dict[str, str]:
     if not path:
         return {}
     try:
-        lines = [line.strip() for line in Path(path).read_text("utf-8").splitlines()]
-        return _aliases(",".join(line for line in lines if line and not line.startswith("#")))
+        text = Path(path).read_text("utf-8")
     except (OSError, ValueError) as error:
-        # The error of a line that cannot be read would tell the key in it.
-        why = error.strerror if isinstance(error, OSError) else "each line must be like name=key"
-        raise SettingsError(f"{path}: {why}") from None
+        raise SettingsError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}") from None
+    lines = [line.strip() for line in text.splitlines()]
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    keys = {name.strip(): key.strip() for name, _, key in pairs}
+    # The line itself would tell the key in it.
+    if not all(name and key for name, key in keys.items()) or len(keys) < len(pairs):
+        raise SettingsError(f"{path}: each line must be like name=key, each name there once")
+    if not keys:
+        # A file that is being written anew must not open the server to everyone.
+        raise SettingsError(f"{path}: there is no key in it")
+    return keys
 
 
 def _read(name: str, value: Any, where: str) -> Any:

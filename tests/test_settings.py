@@ -9,6 +9,7 @@ import platformdirs
 import pytest
 
 from claudeproxy.settings import FIELDS, Settings, SettingsError, load
+from claudeproxy.tap import Options
 
 
 # A value of each kind that is not the default: as text, as TOML, and what it becomes.
@@ -191,3 +192,35 @@ def test_empty_names_in_a_list_are_dropped() -> None:
 
 def test_an_alias_may_hold_an_equals_sign() -> None:
     assert load({"aliases": "a=b=c"}, {}).aliases == {"a": "b=c"}
+
+
+def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# mine\nlaptop = sk-a,b=c\n\nphone=sk-2\n")
+    environ = {"CLAUDEPROXY_KEYS": "desk=sk-3", "CLAUDEPROXY_KEYS_FILE": str(file)}
+    settings = load({}, environ)
+    assert settings.keys == {"desk": "sk-3", "laptop": "sk-a,b=c", "phone": "sk-2"}
+    assert "sk-" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# none\n", "sk-secret", "a=sk-secret\na=2", "=sk-secret", "a="]
+)
+def test_a_bad_file_of_keys_is_told_without_what_is_in_it(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load({"keys_file": str(file)}, {})
+    assert str(file) in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_of_keys_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load({"keys_file": str(tmp_path / "keys")}, {})
+
+
+def test_keys_are_no_option_of_the_command_line() -> None:
+    options = [parameter[0] for parameter in Options.optParameters]
+    assert "keys-file" in options
+    assert "keys" not in options

@@ -1,0 +1,184 @@
+"""How long requests may take to arrive: with a clock, over an in-memory connection."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+
+from claudeproxy.web.access import Access
+from claudeproxy.web.connections import Connections
+from claudeproxy.web.guard import guarded_request
+
+
+ASKED = b"GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LATER = ASKED.replace(b"now", b"later")
+POST = (
+    b"POST /now HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 100\r\n\r\n"
+)
+CHUNKED = POST.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked")
+
+
+class Served(Resource):
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Any] = []
+
+    def render(self, request: Any) -> Any:
+        if request.path == b"/now":
+            return b"here"
+        self.waiting.append(request)
+        return NOT_DONE_YET
+
+
+class Deadlines(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.served = Served()
+        site = Site(
+            self.served, reactor=self.clock, requestFactory=guarded_request(1000, lambda: Access())
+        )
+        self.connections = Connections(self.clock, site, 60)
+        self.transport = StringTransport()
+        self.protocol: Any = self.connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> None:
+        self.protocol.dataReceived(data)
+
+    def drip(self, seconds: int, data: bytes = b"x") -> None:
+        """Send something every ten seconds."""
+        for _ in range(seconds // 10):
+            self.clock.advance(10)
+            if self.transport.disconnecting:
+                return
+            self.send(data)
+
+    def lose(self) -> None:
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+    def answers(self) -> int:
+        sent: bytes = self.transport.value()
+        return sent.count(b"HTTP/1.1 200 ")
+
+    def assert_too_slow(self) -> None:
+        head, _, body = self.transport.value().rpartition(b"\r\n\r\n")
+        _, _, head = head.rpartition(b"HTTP/1.1 408 ")
+        assert b"connection: close" in head
+        assert b"content-length: %d" % len(body) in head
+        assert "did not arrive in time" in json.loads(body)["error"]["message"]
+        assert self.transport.disconnecting
+        self.lose()
+        assert self.clock.getDelayedCalls() == []
+
+    def assert_fine(self) -> None:
+        assert b" 408 " not in self.transport.value()
+        assert not self.transport.disconnecting
+
+    def test_headers_that_come_byte_by_byte(self) -> None:
+        self.send(b"GET / HTTP/1.1\r\nX: ")
+        self.drip(50)
+        self.assert_fine()
+        self.drip(20)
+        self.assert_too_slow()
+
+    def test_a_body_that_comes_byte_by_byte(self) -> None:
+        for start in (POST, CHUNKED):
+            with self.subTest(start=start):
+                self.setUp()
+                self.send(start)
+                self.drip(70, b"1" if start == POST else b"1\r\nx\r\n")
+                self.assert_too_slow()
+
+    def test_empty_lines_before_a_request_start_the_clock_too(self) -> None:
+        self.send(b"\r\n")
+        self.drip(70, b"\r\n")
+        assert self.transport.disconnecting
+
+    def test_a_request_that_arrives_in_time_is_served(self) -> None:
+        self.send(POST)
+        self.drip(50, b"x" * 20)
+        assert self.answers() == 1
+        self.clock.advance(11)
+        self.assert_fine()
+
+    def test_an_answer_may_take_longer(self) -> None:
+        self.send(LATER)
+        self.clock.advance(3000)
+        self.assert_fine()
+        self.served.waiting[0].write(b"a")
+        self.clock.advance(3000)
+        self.served.waiting[0].finish()
+        assert self.answers() == 1
+        self.assert_fine()
+
+    def test_each_request_of_a_connection_has_its_own_time(self) -> None:
+        for _ in range(5):
+            self.send(ASKED[:20])
+            self.clock.advance(40)
+            self.send(ASKED[20:])
+            self.clock.advance(15)
+        assert self.answers() == 5
+        self.assert_fine()
+        self.send(ASKED[:20])
+        self.drip(70)
+        self.assert_too_slow()
+
+    def test_pipelined_requests_are_served_in_turn(self) -> None:
+        self.send(LATER + ASKED + ASKED)
+        self.clock.advance(3000)
+        assert self.answers() == 0
+        self.served.waiting[0].finish()
+        assert self.answers() == 3
+        self.assert_fine()
+        self.clock.advance(30)
+        self.send(ASKED)
+        assert self.answers() == 4
+
+    def test_half_a_request_behind_a_whole_one_is_not_waited_for_for_ever(self) -> None:
+        self.send(ASKED + POST)
+        self.drip(80)
+        assert self.answers() == 1
+        self.assert_too_slow()
+
+    def test_half_a_request_sent_during_an_answer_is_not_waited_for_for_ever(self) -> None:
+        self.send(LATER)
+        self.send(POST)
+        self.drip(200)
+        self.assert_fine()
+        # Of its hundred bytes there are twenty.
+        self.served.waiting[0].finish()
+        self.drip(80, b"x")
+        self.assert_too_slow()
+
+    def test_a_connection_on_which_nothing_comes_is_ended(self) -> None:
+        self.clock.advance(61)
+        assert self.transport.disconnecting
+        self.lose()
+
+    def test_a_client_that_goes_away_leaves_no_timer(self) -> None:
+        for sent in (b"", b"GET", POST, LATER, ASKED, ASKED + POST, LATER + ASKED):
+            with self.subTest(sent=sent):
+                self.setUp()
+                if sent:
+                    self.send(sent)
+                self.lose()
+                assert self.clock.getDelayedCalls() == []
+                assert not self.connections.protocols
+
+    def test_without_a_limit_there_is_none(self) -> None:
+        self.connections._request_timeout = None
+        self.send(b"GET / HTTP/1.1\r\nX: ")
+        self.drip(600)
+        self.assert_fine()

@@ -1,0 +1,259 @@
+"""What is refused before anyone serves it, over an in-memory connection."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from claudeproxy.web.access import Access
+from claudeproxy.web.connections import Connections
+from claudeproxy.web.guard import guarded_request
+
+
+LIMIT = 1000
+JSON = "Content-Type: application/json"
+ALLOWED = "Origin: https://chat.example"
+FOREIGN = "Origin: https://evil.example"
+PREFLIGHT = (
+    "Access-Control-Request-Method: POST",
+    "Access-Control-Request-Headers: authorization, content-type",
+    "Access-Control-Request-Private-Network: true",
+)
+
+
+class Served(Resource):
+    """Keeps what was let in."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
+
+    def render(self, request: Any) -> bytes:
+        self.bodies.append(request.content.read())
+        return b"served"
+
+
+class Door:
+    """A guarded server, and a new connection to it for each request."""
+
+    def __init__(self, access: Access) -> None:
+        self.served = Served()
+        self.access = access
+        clock = Clock()
+        request = guarded_request(LIMIT, lambda: self.access)
+        site = Site(
+            self.served, reactor=clock, requestFactory=request, parsePOSTFormSubmission=False
+        )
+        self.connections = Connections(clock, site, 60)
+        self.transport = StringTransport()
+
+    def raw(self, data: bytes) -> bytes:
+        protocol: Any = self.connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        self.transport = StringTransport()
+        protocol.makeConnection(self.transport)
+        protocol.dataReceived(data)
+        answer: bytes = self.transport.value()
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return answer
+
+    def ask(
+        self, method: str, path: str, *headers: str, body: bytes = b""
+    ) -> tuple[int, dict[str, str], bytes]:
+        """The answer's status, headers and body."""
+        if not any(header.lower().startswith("host:") for header in headers):
+            headers = ("Host: localhost:3456", *headers)
+        lines = [f"{method} {path} HTTP/1.1", *headers, f"Content-Length: {len(body)}", "", ""]
+        head, _, content = self.raw("\r\n".join(lines).encode() + body).partition(b"\r\n\r\n")
+        status, *rest = head.decode().split("\r\n")
+        named = [line.partition(": ")[::2] for line in rest]
+        return int(status.split()[1]), {name.lower(): value for name, value in named}, content
+
+
+@pytest.fixture
+def door() -> Door:
+    origins = frozenset({"https://chat.example", "app://obsidian.md"})
+    return Door(Access(hosts=frozenset({"my-laptop.lan"}), origins=origins))
+
+
+@pytest.fixture
+def keyed() -> Door:
+    return Door(Access(keys={"mine": "k-1", "hers": "k-2"}))
+
+
+METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Host: evil.example", "Host: evil.example:3456", "Host: 192.168.1.5", "Host:"),
+        *("Host: localhost.evil.example", FOREIGN, "Origin: null", "Origin:"),
+        "Origin: https://chat.example.evil.example",
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/health"])
+def test_strangers_are_refused_whatever_they_ask(
+    door: Door, method: str, header: str, path: str
+) -> None:
+    status, headers, content = door.ask(method, path, header, JSON, *PREFLIGHT)
+    assert status == 403
+    assert [name for name in headers if name.startswith("access-control")] == []
+    assert headers["x-should-retry"] == "false"
+    assert headers["x-request-id"].startswith("req_")
+    if method == "HEAD":
+        assert content == b""
+    else:
+        error = json.loads(content)["error"]
+        allowed = "allowed_hosts" if header.startswith("Host") else "allowed_origins"
+        assert allowed in error["message"]
+    assert door.served.bodies == []
+
+
+@pytest.mark.parametrize("host", ["my-laptop.lan", "my-laptop.lan:3456", "[::1]:1", "127.0.0.1"])
+def test_allowed_and_own_names_are_served(door: Door, host: str) -> None:
+    assert door.ask("GET", "/", f"Host: {host}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://chat.example", "app://obsidian.md", "http://localhost:5173"]
+)
+def test_a_preflight_of_an_allowed_page_says_what_it_may(door: Door, origin: str) -> None:
+    path = "/v1/chat/completions"
+    status, headers, content = door.ask("OPTIONS", path, f"Origin: {origin}", *PREFLIGHT)
+    assert (status, content) == (204, b"")
+    assert headers["access-control-allow-origin"] == origin
+    assert {"GET", "POST", "DELETE"} <= set(headers["access-control-allow-methods"].split(", "))
+    assert headers["access-control-allow-headers"] == "authorization, content-type"
+    assert headers["access-control-allow-private-network"] == "true"
+    assert headers["access-control-max-age"] == "600"
+    assert headers["vary"] == "origin"
+    assert door.served.bodies == []
+
+
+def test_a_preflight_is_only_told_what_it_asks_for(door: Door) -> None:
+    _, headers, _ = door.ask("OPTIONS", "/", ALLOWED, PREFLIGHT[0])
+    assert "access-control-allow-headers" not in headers
+    assert "access-control-allow-private-network" not in headers
+
+
+def test_options_of_no_page_is_no_preflight(door: Door) -> None:
+    status, headers, _ = door.ask("OPTIONS", "/", *PREFLIGHT)
+    assert (status, headers["allow"]) == (204, "GET, HEAD, POST, DELETE, OPTIONS")
+    assert [name for name in headers if name.startswith("access-control")] == []
+
+
+def test_a_preflight_needs_no_key(keyed: Door) -> None:
+    # A browser sends none with it.
+    keyed.access = Access(keys={"mine": "k-1"}, origins=frozenset({"https://chat.example"}))
+    assert keyed.ask("OPTIONS", "/v1/models", ALLOWED, *PREFLIGHT)[0] == 204
+
+
+def test_an_allowed_page_may_read_answers_and_errors(door: Door) -> None:
+    def shared(*asked: str, body: bytes = b"") -> int:
+        status, headers, _ = door.ask(*asked, body=body)
+        assert headers["access-control-allow-origin"] == "https://chat.example"
+        exposed = headers["access-control-expose-headers"].split(", ")
+        assert {"x-request-id", "retry-after", "x-should-retry"} <= set(exposed)
+        assert headers["vary"] == "origin"
+        assert "access-control-allow-credentials" not in headers
+        return status
+
+    assert shared("GET", "/", ALLOWED) == 200
+    assert shared("POST", "/", ALLOWED, JSON, body=b"{}") == 200
+    assert shared("POST", "/", ALLOWED, body=b"{}") == 415
+    door.access = Access(keys={"mine": "k-1"}, origins=door.access.origins)
+    assert shared("GET", "/", ALLOWED) == 401
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        None,
+        "text/plain",
+        "text/plain; charset=application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonp",
+        "",
+    ],
+)
+def test_what_any_page_can_send_is_not_read(door: Door, sent: str | None) -> None:
+    headers = [] if sent is None else [f"Content-Type: {sent}"]
+    status, _, content = door.ask("POST", "/v1/chat/completions", *headers, body=b"{}")
+    assert status == 415
+    assert "-H 'Content-Type: application/json'" in json.loads(content)["error"]["message"]
+    assert door.served.bodies == []
+
+
+@pytest.mark.parametrize(
+    "sent", ["application/json", "application/json; charset=utf-8", "Application/JSON ;x=y"]
+)
+def test_json_is_read(door: Door, sent: str) -> None:
+    assert door.ask("POST", "/", f"Content-Type: {sent}", body=b"{}")[0] == 200
+    assert door.served.bodies == [b"{}"]
+
+
+@pytest.mark.parametrize(
+    "header", ["Authorization: Bearer k-1", "Authorization: Bearer k-2", "x-api-key: k-2"]
+)
+def test_each_key_opens(keyed: Door, header: str) -> None:
+    assert keyed.ask("GET", "/v1/models", header)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [(), ("Authorization: Bearer k-3",), ("x-api-key: ",), ("Authorization: Basic k-1",)]
+)
+@pytest.mark.parametrize("path", ["/v1/models", "/metrics", "/health/", "/health/x", "//health"])
+def test_without_a_key_only_health_is_open(
+    keyed: Door, headers: tuple[str, ...], path: str
+) -> None:
+    status, answered, content = keyed.ask("GET", path, *headers)
+    assert (status, answered["www-authenticate"]) == (401, "Bearer")
+    error = json.loads(content)["error"]
+    assert (error["code"], error["type"]) == ("invalid_api_key", "invalid_request_error")
+    assert b"k-" not in content
+    assert keyed.served.bodies == []
+    for open_path in ("/health", "/v1/health", "/health?full"):
+        assert keyed.ask("GET", open_path, *headers)[0] == 200
+
+
+def test_a_key_in_the_path_or_query_is_none(keyed: Door) -> None:
+    assert keyed.ask("GET", "/v1/models?api_key=k-1&key=k-1")[0] == 401
+
+
+def test_the_key_is_asked_for_before_the_body_is_looked_at(keyed: Door) -> None:
+    assert keyed.ask("POST", "/v1/chat/completions", body=b"{}")[0] == 401
+
+
+def test_keys_are_those_of_the_moment(keyed: Door) -> None:
+    keyed.access = Access(keys={"new": "k-3"})
+    assert keyed.ask("GET", "/", "x-api-key: k-1")[0] == 401
+    assert keyed.ask("GET", "/", "x-api-key: k-3")[0] == 200
+
+
+@pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "x-api-key", "Content-Type"])
+def test_headers_that_are_no_text_are_answered(keyed: Door, name: str) -> None:
+    keyed.access = Access(keys={"mine": "k-1"}) if name[0] in "Ax" else Access()
+    head = f"POST / HTTP/1.1\r\n{name}: ".encode() + b"\xff\xfe\r\nContent-Length: 0\r\n\r\n"
+    status = int(keyed.raw(head).split()[1])
+    assert status in (400, 401, 403, 415)
+    assert keyed.served.bodies == []
+
+
+def test_a_body_far_over_the_limit_is_broken_off(door: Door) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: {9 * LIMIT}\r\n\r\n"
+    assert door.raw(head.encode() + b"x" * (4 * LIMIT + 1)) == b""
+    assert door.transport.disconnected or door.transport.disconnecting
+    assert door.served.bodies == []
