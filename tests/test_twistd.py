@@ -324,13 +324,15 @@ def test_without_a_command_it_tells_the_usage(place: Place) -> None:
 # With the CLI, against the demo API
 
 
-def ask(connection: http.client.HTTPConnection, text: str) -> http.client.HTTPResponse:
+def ask(
+    connection: http.client.HTTPConnection, text: str, status: int = 200
+) -> http.client.HTTPResponse:
     """Have the demo answer, as a stream."""
     body = {"model": "sonnet", "stream": True, "messages": [{"role": "user", "content": text}]}
     headers = {"Content-Type": "application/json"}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
     answer = connection.getresponse()
-    assert answer.status == 200
+    assert answer.status == status
     return answer
 
 
@@ -384,3 +386,83 @@ def test_ctrl_c_in_a_running_stream_leaves_nothing_behind(
     assert demo.wait(BOUND) == -signal.SIGINT
     assert place.left_over() == []
     assert "Traceback" not in place.said()
+
+
+# Signals and exposure
+
+
+def test_a_second_signal_waits_for_no_one(place: Place, bundled: str) -> None:
+    options = place.options("--demo", "--drain", "600", "--cli", bundled)
+    server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
+    place.healthy(server)
+    with place.connect() as connection:
+        events = data_of(iter(ask(connection, "LONG:5000 SLOW:0.05")))
+        next(data for data in events if text_of(data))
+        server.terminate()
+        wait_for("the drain", lambda: "running requests may end" in place.said())
+        server.terminate()
+        *_, last = events
+    assert "error" in json.loads(last)
+    assert server.wait(BOUND) == -signal.SIGTERM
+    assert place.left_over() == []
+    assert "Traceback" not in place.said()
+
+
+def test_while_it_drains_new_requests_are_told_to_come_back(place: Place, bundled: str) -> None:
+    options = place.options("--demo", "--drain", "20", "--cli", bundled)
+    server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
+    place.healthy(server)
+    with place.connect() as running, place.connect() as kept:
+        kept.request("GET", "/health")
+        kept.getresponse().read()
+        events = data_of(iter(ask(running, "LONG:60 SLOW:0.05")))
+        next(data for data in events if text_of(data))
+        server.terminate()
+        wait_for("the drain", lambda: "running requests may end" in place.said())
+        answer = ask(kept, "hello", status=503)
+        assert int(answer.headers["retry-after"]) > 0
+        *_, last = events
+    assert last == "[DONE]"
+    assert server.wait(BOUND) == -signal.SIGTERM
+
+
+def test_sighup_reads_keys_anew(place: Place) -> None:
+    keys = place.root / "keys"
+    keys.write_text("mine=sk-one\n")
+    options = place.options("--keys-file", str(keys), *NO_CLI)
+    server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
+    place.healthy(server)
+
+    def status(key: str) -> int:
+        with place.connect() as connection:
+            connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {key}"})
+            return connection.getresponse().status
+
+    def reload(text: str, said: str) -> None:
+        before = place.said().count(said)
+        keys.write_text(text)
+        server.send_signal(signal.SIGHUP)
+        wait_for(said, lambda: place.said().count(said) > before)
+
+    assert (status("sk-one"), status("sk-two")) == (200, 401)
+    reload("hers=sk-two\n", "Reloaded keys")
+    assert (status("sk-one"), status("sk-two")) == (401, 200)
+    for broken in ("", "sk-three"):
+        reload(broken, "Not reloaded")
+        assert (status("sk-two"), status("")) == (200, 401)
+    assert "sk-" not in place.said()
+    server.terminate()
+    assert server.wait(BOUND) == -signal.SIGTERM
+
+
+def test_other_machines_are_not_listened_to_without_keys(place: Place) -> None:
+    options = place.options("--interface", "0.0.0.0", *NO_CLI)
+    done = place.run(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if line.strip()]
+    assert "Set keys" in line
+    assert "Traceback" not in done.stdout
+    server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options, "--insecure")
+    place.healthy(server)
+    server.terminate()
+    assert server.wait(BOUND) == -signal.SIGTERM
