@@ -94,14 +94,51 @@ class Limits(RealCLI):
             assert "top_p" not in self.seen()
 
     async def test_what_is_ignored_is_told_or_refused(self) -> None:
-        ignored: dict[str, Any] = {"seed": 1, "presence_penalty": 1, "user": "me"}
-        _, headers = await self.told("hi", **ignored)
+        ignored: dict[str, Any] = {
+            "seed": 1,
+            "presence_penalty": 1,
+            "frequency_penalty": -1,
+            "logit_bias": {"50256": -100},
+            "verbosity": "low",
+            "prediction": {"type": "content", "content": "hi"},
+            "moderation": {"model": "any"},
+            "user": "me",
+            "safety_identifier": "me",
+            "metadata": {"a": "b"},
+            "store": True,
+            "service_tier": "auto",
+            "prompt_cache_key": "k",
+            "prompt_cache_retention": "24h",
+            "prompt_cache_options": {},
+        }
+        answer, headers = await self.told("ECHO:all the same", extra_body=ignored)
         assert set(headers["x-claudeproxy-ignored"].split(", ")) == set(ignored)
+        assert answer.choices[0].message.content == "all the same"
+        assert not set(ignored) - {"metadata"} & set(self.seen())
         self.proxy = await self.start_proxy(strict_parameters=True)
         before = len(self.api.requests)
         error = await self.error_of("hi", seed=1)
         assert (error.status_code, error.param) == (400, "seed")
         assert len(self.api.requests) == before
+
+    async def test_what_cannot_be_had_is_refused(self) -> None:
+        for name, value in (
+            ("logprobs", True),
+            ("top_logprobs", 2),
+            ("n", 9),
+            ("audio", {"voice": "alloy", "format": "wav"}),
+            ("modalities", ["text", "audio"]),
+            ("web_search_options", {}),
+            ("reasoning_effort", "enormous"),
+            ("temperature", 2.5),
+            ("max_tokens", -1),
+            ("stop", ["a", "b", "c", "d", "e"]),
+        ):
+            error = await self.error_of("hi", extra_body={name: value})
+            assert (error.status_code, error.param) == (400, name)
+        answer = await self.ask("ECHO:ok", extra_body={"modalities": ["text"], "logprobs": False})
+        assert answer.choices[0].message.content == "ok"
+        assert len(self.api.requests) == 1
 
     def ended(self, reason: str) -> bool:
         """Whether as many processes ended for the reason as requests reached the API."""
