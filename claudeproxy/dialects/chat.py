@@ -39,12 +39,13 @@ def read(body: bytes) -> Asked:
     _refuse_unsupported(fields)
     schema = read_format(fields)
     toolbox = read_tools(fields).and_those_of(turns)
-    if toolbox.choice.forced:
-        # The answer is a call then, and a schema would be another way out.
-        schema = None
     ignored = list(_ignored(fields))
     if toolbox.strict:
         ignored.append("tools.function.strict")
+    if schema is not None and toolbox.choice.forced:
+        # The answer is a call then, and a schema would be another way out.
+        schema = None
+        ignored.append("response_format")
     choices = fields.integer("n", 1, 128) or 1
     if choices > MOST_CHOICES:
         raise _unsupported("n", f"At most {MOST_CHOICES} choices per request are supported.")

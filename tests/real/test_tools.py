@@ -240,13 +240,14 @@ class Choices(ToolCase):
 
     async def test_a_call_that_is_required_is_no_structured_answer(self) -> None:
         schema = {"name": "x", "schema": {"type": "object", "properties": {}}}
-        answer = await self.ask(
+        answer, headers = await self.told(
             "CALL:StructuredOutput",
             tools=TOOLS,
             tool_choice="required",
             response_format={"type": "json_schema", "json_schema": schema},
         )
         assert answer.choices[0].message.tool_calls
+        assert headers["x-claudeproxy-ignored"] == "response_format"
 
     async def test_one_call_at_a_time(self) -> None:
         _, calls = await self.call(parallel_tool_calls=False)
