@@ -157,10 +157,8 @@ class Roster:
 
         Nobody else will ever want it, and it can be emptied sooner than a process can be started.
         """
-        if self._resumed(conversation) is not None:
-            return None
-        parked = (seat for seat in self.seats if seat.activity is Activity.PARKED)
-        return next((seat for seat in parked if seat.holds == conversation.prefix_key), None)
+        seat = self._parked_for(conversation)
+        return None if seat is None or _can_go_on(seat, conversation) else seat
 
     def longest_parked(self) -> Seat | None:
         """The seat that has waited longest for tool results, if its place is all that is left."""
@@ -226,19 +224,15 @@ class Roster:
         """How many seats are blank, busy, idle or parked."""
         return sum(seat.activity is activity for seat in self.seats)
 
+    def _parked_for(self, conversation: Conversation) -> Seat | None:
+        parked = (seat for seat in self.seats if seat.activity is Activity.PARKED)
+        return next((seat for seat in parked if seat.holds == conversation.prefix_key), None)
+
     def _resumed(self, conversation: Conversation) -> Placement | None:
-        newest = conversation.turns[-1]
-        if not is_results(newest) or not can_carry(newest):
+        seat = self._parked_for(conversation)
+        if seat is None or not _can_go_on(seat, conversation):
             return None
-        set_to = _set_to(conversation)
-        for seat in self._ordered(self.seats):
-            if (
-                seat.activity is Activity.PARKED
-                and seat.holds == conversation.prefix_key
-                and seat.set_to == set_to
-            ):
-                return Placement(seat, "resumed", (newest,))
-        return None
+        return Placement(seat, "resumed", conversation.turns[-1:])
 
     def _continued(
         self, conversation: Conversation, idle: list[Seat], prefix: bytes
@@ -284,3 +278,9 @@ class Roster:
 def _set_to(conversation: Conversation) -> SetTo:
     limits = conversation.limits
     return limits.model, limits.effort, limits.max_tokens
+
+
+def _can_go_on(seat: Seat, conversation: Conversation) -> bool:
+    """Whether the turn that waits at a seat can take what its conversation brings."""
+    newest = conversation.turns[-1]
+    return seat.set_to == _set_to(conversation) and is_results(newest) and can_carry(newest)
