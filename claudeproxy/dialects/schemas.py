@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator, FormatChecker, SchemaError
 
-from ..errors import APIError, bad_request
+from ..errors import bad_request
 
 
 ANYTHING = {"type": "object", "properties": {}}
@@ -28,34 +28,41 @@ def object_schema(schema: Mapping[str, Any], what: str, where: str) -> Mapping[s
     what: whose it is, in words, as in "function 'get_weather'". where: its place in the request.
     """
     try:
-        _check(json.dumps(schema))
+        return _read(json.dumps(schema))
+    except RecursionError:
+        why = "it is nested too deeply"
+    except _Unusable as error:
+        why = str(error)
+    raise bad_request(f"Invalid schema for {what}: {why}.", where, "invalid_schema")
+
+
+class _Unusable(ValueError):
+    """A schema that cannot be; the message says why."""
+
+
+# An agent sends the same dozen schemas with every request, and this takes milliseconds.
+@lru_cache(maxsize=1024)
+def _read(text: str) -> Mapping[str, Any]:
+    schema = json.loads(text)
+    try:
+        # Without formats: patterns are JavaScript's here, and would be taken for Python's.
+        Draft202012Validator.check_schema(schema, format_checker=FormatChecker(()))
     except SchemaError as error:
         place = "".join(f"[{step!r}]" for step in error.absolute_path)
-        raise _invalid(what, where, f"{error.message}{place and f', at {place}'}") from None
-    except RecursionError:
-        raise _invalid(what, where, "it is nested too deeply") from None
+        raise _Unusable(f"{error.message}{place and f', at {place}'}") from None
     for reference in _references(schema):
         if _referred(schema, reference) is None:
-            raise _invalid(what, where, f"it refers to {reference!r}, which is not in it")
+            raise _Unusable(f"it refers to {reference!r}, which is not in it")
     schema = _without_root_reference(schema)
     if "$ref" in schema:
-        raise _invalid(what, where, "its root refers to itself")
+        raise _Unusable("its root refers to itself")
     for word in COMBINATIONS:
         if word in schema:
-            raise _invalid(what, where, f"schema must not have '{word}' at the top level")
+            raise _Unusable(f"schema must not have '{word}' at the top level")
     kind = schema.get("type", "object")
     if kind != "object":
-        raise _invalid(
-            what, where, f"schema must be a JSON Schema of 'type: \"object\"', got {kind!r}"
-        )
+        raise _Unusable(f"schema must be a JSON Schema of 'type: \"object\"', got {kind!r}")
     return {**ANYTHING, **schema}
-
-
-@lru_cache(maxsize=1024)
-def _check(schema: str) -> None:
-    # An agent sends the same dozen schemas with every request, and this takes milliseconds.
-    # Without formats: patterns are JavaScript's here, and would be taken for Python's.
-    Draft202012Validator.check_schema(json.loads(schema), format_checker=FormatChecker(()))
 
 
 def _without_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -96,7 +103,3 @@ def _references(part: object) -> Iterator[str]:
     elif isinstance(part, list):
         for value in part:
             yield from _references(value)
-
-
-def _invalid(what: str, where: str, why: str) -> APIError:
-    return bad_request(f"Invalid schema for {what}: {why}.", where, "invalid_schema")
