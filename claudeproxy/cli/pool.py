@@ -137,7 +137,8 @@ class Pool:
         if worker is None:
             return
         seat = self._workers.seat_of(worker)
-        holds = None if job.answer is None else job.conversation.key_with(job.answer)
+        answer = job.answer
+        holds = None if answer is None else job.conversation.key_with(answer)
         if not job.waits_for_results:
             self._roster.finishing(seat, holds)
             self._workers.expect_idle(worker)

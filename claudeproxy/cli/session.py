@@ -148,8 +148,7 @@ class Session:
         """End the running turn, if there is one; no more events of it come, only its TurnOver."""
         if self.state in _ASKED or self.state is State.PARKED:
             self._turns.clear()
-            self._end(clean=False)
-            self._control("interrupt")
+            self._cut_off()
 
     def data_to_send(self) -> bytes:
         """What is to be written to the CLI's stdin now."""
@@ -222,8 +221,7 @@ class Session:
         begins = event["type"] == "message_start"
         if begins and self.state in (State.ENDING, State.PARKED):
             # The CLI goes on by itself, or an interrupt came before what it was meant for.
-            self._end(clean=False)
-            self._control("interrupt")
+            self._cut_off()
         if self.state is not State.ANSWERING:
             return
         if begins and self._message.has_content:
@@ -241,8 +239,7 @@ class Session:
                 self._out.append(TextDelta(text))
             if self._stops.found:
                 self._out.append(Finished("stop", self._message.usage(), "stop_sequence"))
-                self._end(clean=False)
-                self._control("interrupt")
+                self._cut_off()
             return
         if isinstance(event, ReasoningDelta) and not self._reasoning:
             return
@@ -269,8 +266,7 @@ class Session:
                 self._end(clean=True)
             case _:
                 # After a refusal the CLI may try again.
-                self._end(clean=False)
-                self._control("interrupt")
+                self._cut_off()
 
     def _system(self, message: Mapping[str, Any]) -> None:
         if self.state is not State.ANSWERING:
@@ -369,7 +365,11 @@ class Session:
     # How a turn ends
 
     def _give_up(self, error: APIError) -> None:
-        self._fail(error)
+        self._out.append(Failed(error))
+        self._cut_off()
+
+    def _cut_off(self) -> None:
+        self._end(clean=False)
         self._control("interrupt")
 
     def _fail(self, error: APIError) -> None:
