@@ -102,3 +102,44 @@ class Failed:
 Event: TypeAlias = (
     Started | TextDelta | ReasoningDelta | ToolCallStarted | ToolArgumentsDelta | Finished | Failed
 )
+
+
+@attrs.define
+class Gathered:
+    """What the events of one answer add up to so far. `arguments` are the JSON texts of `calls`."""
+
+    _text: list[str] = attrs.field(init=False, factory=list)
+    _reasoning: list[str] = attrs.field(init=False, factory=list)
+    _arguments: list[list[str]] = attrs.field(init=False, factory=list)
+    calls: list[ToolCallStarted] = attrs.field(init=False, factory=list)
+    finished: Finished | None = attrs.field(init=False, default=None)
+
+    def feed(self, event: Event) -> None:
+        """Take one event more."""
+        match event:
+            case TextDelta(text):
+                self._text.append(text)
+            case ReasoningDelta(text):
+                self._reasoning.append(text)
+            case ToolCallStarted():
+                self.calls.append(event)
+                self._arguments.append([])
+            case ToolArgumentsDelta(index, json):
+                self._arguments[index].append(json)
+            case Finished():
+                self.finished = event
+
+    @property
+    def text(self) -> str:
+        """The answer's text."""
+        return "".join(self._text)
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought."""
+        return "".join(self._reasoning)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The JSON text of each call's arguments."""
+        return ["".join(pieces) for pieces in self._arguments]

@@ -10,15 +10,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from ..conversation import Conversation, Turn, text_block
-from ..events import (
-    Event,
-    Failed,
-    Finished,
-    FinishReason,
-    TextDelta,
-    ToolArgumentsDelta,
-    ToolCallStarted,
-)
+from ..events import Event, Failed, Finished, Gathered
 from .process import Listener, Worker
 
 
@@ -45,11 +37,8 @@ class Job:
         self.began = False
         self._pool = pool
         self._listener: Listener | None = listener
-        self._text: list[str] = []
-        self._called: list[ToolCallStarted] = []
-        self._arguments: list[list[str]] = []
+        self._gathered = Gathered()
         self._over = False
-        self._finish: FinishReason | None = None
 
     # What the worker tells
 
@@ -65,44 +54,33 @@ class Job:
             self.began = True
             self._pool.answer_began(self)
         for event in events:
-            self._keep(event)
+            self._gathered.feed(event)
         self._over = isinstance(last, (Finished, Failed))
         if isinstance(last, Finished):
-            self._finish = last.reason
             self._pool.answer_ended(self)
         if self._listener is not None:
             self._listener.received(events)
 
-    def _keep(self, event: Event) -> None:
-        match event:
-            case TextDelta(text):
-                self._text.append(text)
-            case ToolCallStarted():
-                self._called.append(event)
-                self._arguments.append([])
-            case ToolArgumentsDelta(index, piece):
-                self._arguments[index].append(piece)
-
     @property
     def waits_for_results(self) -> bool:
         """Whether the answer ended with calls of the client's tools."""
-        return self._finish == "tool_calls"
+        finished = self._gathered.finished
+        return finished is not None and finished.reason == "tool_calls"
 
     @property
     def answer(self) -> Turn | None:
         """The whole answer as a client will send it back, None if it is not whole or is empty."""
-        if self._finish not in ("stop", "tool_calls"):
+        gathered = self._gathered
+        if gathered.finished is None or gathered.finished.reason not in ("stop", "tool_calls"):
             return None
-        text = "".join(self._text)
+        text = gathered.text
         blocks = [text_block(text)] if text.strip() else []
-        for call, pieces in zip(self._called, self._arguments, strict=True):
+        for call, arguments in zip(gathered.calls, gathered.arguments, strict=True):
             try:
-                arguments = json.loads("".join(pieces))
+                value = json.loads(arguments)
             except ValueError:
                 return None
-            blocks.append(
-                {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
-            )
+            blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": value})
         return Turn("assistant", tuple(blocks)) if blocks else None
 
     # What the client's side asks

@@ -15,6 +15,7 @@ from ..errors import APIError
 from ..events import (
     Event,
     Finished,
+    Gathered,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -65,53 +66,29 @@ def finish_reason(finished: Finished, *, legacy: bool) -> str:
     return "function_call" if legacy and finished.reason == "tool_calls" else finished.reason
 
 
-@attrs.define
-class _Choice:
-    """What one choice of a whole answer holds so far."""
-
-    text: list[str] = attrs.field(factory=list)
-    reasoning: list[str] = attrs.field(factory=list)
-    calls: list[ToolCallStarted] = attrs.field(factory=list)
-    arguments: list[list[str]] = attrs.field(factory=list)
-    finished: Finished | None = None
-
-    def feed(self, event: Event) -> None:
-        match event:
-            case TextDelta(text):
-                self.text.append(text)
-            case ReasoningDelta(text):
-                self.reasoning.append(text)
-            case ToolCallStarted():
-                self.calls.append(event)
-                self.arguments.append([])
-            case ToolArgumentsDelta(index, json_text):
-                self.arguments[index].append(json_text)
-            case Finished():
-                self.finished = event
-
-    def message(self, *, legacy: bool) -> dict[str, Any]:
-        """ChatCompletionResponseMessage."""
-        refused = self.finished is not None and self.finished.reason == "content_filter"
-        message: dict[str, Any] = {
-            "role": "assistant",
-            "content": "".join(self.text) or (None if self.calls or refused else ""),
-            "refusal": REFUSAL if refused else None,
-            "annotations": [],
-        }
-        if self.reasoning:
-            message["reasoning_content"] = "".join(self.reasoning)
-        functions = [
-            {"name": call.name, "arguments": "".join(pieces)}
-            for call, pieces in zip(self.calls, self.arguments, strict=True)
+def _message(answer: Gathered, *, legacy: bool) -> dict[str, Any]:
+    """ChatCompletionResponseMessage."""
+    refused = answer.finished is not None and answer.finished.reason == "content_filter"
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": answer.text or (None if answer.calls or refused else ""),
+        "refusal": REFUSAL if refused else None,
+        "annotations": [],
+    }
+    if reasoning := answer.reasoning:
+        message["reasoning_content"] = reasoning
+    functions = [
+        {"name": call.name, "arguments": arguments}
+        for call, arguments in zip(answer.calls, answer.arguments, strict=True)
+    ]
+    if functions and legacy:
+        message["function_call"] = functions[0]
+    elif functions:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": function}
+            for call, function in zip(answer.calls, functions, strict=True)
         ]
-        if functions and legacy:
-            message["function_call"] = functions[0]
-        elif functions:
-            message["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": function}
-                for call, function in zip(self.calls, functions, strict=True)
-            ]
-        return message
+    return message
 
 
 @attrs.define
@@ -130,11 +107,11 @@ class WholeAnswer:
     keepalive = b""
 
     _model: str = attrs.field(init=False, default="")
-    _choices: list[_Choice] = attrs.field(init=False)
+    _choices: list[Gathered] = attrs.field(init=False)
 
     @_choices.default
-    def _empty(self) -> list[_Choice]:
-        return [_Choice() for _ in range(self.choices)]
+    def _empty(self) -> list[Gathered]:
+        return [Gathered() for _ in range(self.choices)]
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """Nothing until all choices are finished, then all of it."""
@@ -159,7 +136,7 @@ class WholeAnswer:
             "choices": [
                 {
                     "index": index,
-                    "message": choice.message(legacy=self.legacy),
+                    "message": _message(choice, legacy=self.legacy),
                     "logprobs": None,
                     "finish_reason": finish_reason(end, legacy=self.legacy),
                 }
