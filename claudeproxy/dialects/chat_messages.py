@@ -78,9 +78,7 @@ class _Reader:
     caller: str = ""
 
     def read(self, message: Fields) -> None:
-        role = message.choice("role", ROLES)
-        if role is None:
-            raise message.missing("role")
+        role = message.needed("role", message.choice("role", ROLES))
         if role not in ("tool", "function"):
             self.expect_no_results()
         match role:
@@ -110,14 +108,11 @@ class _Reader:
     def _calls(self, message: Fields) -> Iterable[Block]:
         self.caller = message.where("role")
         for call in message.objects("tool_calls"):
-            if call.choice("type", ("function",)) is None:
-                raise call.missing("type")
+            call.needed("type", call.choice("type", ("function",)))
             call_id, function = call.string("id"), call.object("function")
             if not call_id:
                 raise call.missing("id")
-            if function is None:
-                raise call.missing("function")
-            yield self._call(call_id, function, call.where("id"))
+            yield self._call(call_id, call.needed("function", function), call.where("id"))
         legacy = message.object("function_call")
         if legacy is not None:
             # It has no id, so its place makes one that is the same every time.
@@ -186,9 +181,7 @@ def _api_id(call_id: str) -> str:
 
 
 def _arguments(function: Fields) -> dict[str, Any]:
-    text = function.string("arguments")
-    if text is None:
-        raise function.missing("arguments")
+    text = function.needed("arguments", function.string("arguments"))
     try:
         value = parse_json(text) if text.strip() else {}
     except (ValueError, RecursionError):
@@ -233,9 +226,7 @@ def _blocks(message: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -
 
 
 def _part(part: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> Block:
-    kind = part.string("type")
-    if kind is None:
-        raise part.missing("type")
+    kind = part.needed("type", part.string("type"))
     if kind not in readers:
         raise bad_request(
             f"Content parts of type '{kind}' are not supported here; supported: "
@@ -247,25 +238,21 @@ def _part(part: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> Blo
 
 
 def _text(part: Fields) -> Block:
-    return text_block(_required(part, "text"))
+    return text_block(part.needed("text", part.string("text")))
 
 
 def _refusal(part: Fields) -> Block:
-    return text_block(_required(part, "refusal"))
+    return text_block(part.needed("refusal", part.string("refusal")))
 
 
 def _image(part: Fields) -> Block:
-    image = part.object("image_url")
-    if image is None:
-        raise part.missing("image_url")
+    image = part.needed("image_url", part.object("image_url"))
     image.string("detail")
-    return image_block(_required(image, "url"), image.where("url"))
+    return image_block(image.needed("url", image.string("url")), image.where("url"))
 
 
 def _file(part: Fields) -> Block:
-    file = part.object("file")
-    if file is None:
-        raise part.missing("file")
+    file = part.needed("file", part.object("file"))
     if file.has("file_id"):
         raise bad_request(
             "This server stores no files: send the file itself as 'file_data'.",
@@ -273,12 +260,7 @@ def _file(part: Fields) -> Block:
             "unsupported_parameter",
         )
     return file_block(
-        _required(file, "file_data"), file.string("filename"), file.where("file_data")
+        file.needed("file_data", file.string("file_data")),
+        file.string("filename"),
+        file.where("file_data"),
     )
-
-
-def _required(fields: Fields, name: str) -> str:
-    value = fields.string(name)
-    if value is None:
-        raise fields.missing(name)
-    return value

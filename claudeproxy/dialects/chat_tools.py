@@ -91,39 +91,28 @@ def read_format(fields: Fields) -> Mapping[str, Any] | None:
     wanted = fields.object("response_format")
     if wanted is None:
         return None
-    kind = wanted.choice("type", FORMATS)
-    if kind is None:
-        raise wanted.missing("type")
+    kind = wanted.needed("type", wanted.choice("type", FORMATS))
     if kind == "text":
         return None
     if kind == "json_object":
         return {"type": "object"}
-    described = wanted.object("json_schema")
-    if described is None:
-        raise wanted.missing("json_schema")
+    described = wanted.needed("json_schema", wanted.object("json_schema"))
     name = described.name("name")
     described.string("description")
     described.boolean("strict")
-    schema = described.object("schema")
-    if schema is None:
-        raise described.missing("schema")
+    schema = described.needed("schema", described.object("schema"))
     return object_schema(schema.value, f"response_format '{name}'", described.where("schema"))
 
 
 def _function_of(entry: Fields) -> Fields:
-    kind = entry.string("type")
-    if kind is None:
-        raise entry.missing("type")
+    kind = entry.needed("type", entry.string("type"))
     if kind != "function":
         raise bad_request(
             f"Tools of type '{kind}' are not supported; supported: 'function'.",
             entry.where("type"),
             "unsupported_value",
         )
-    function = entry.object("function")
-    if function is None:
-        raise entry.missing("function")
-    return function
+    return entry.needed("function", entry.object("function"))
 
 
 def _tool(function: Fields) -> Tool:
@@ -155,12 +144,8 @@ def _choice(
     chosen = Fields(value, wanted)
     if wanted == "function_call":
         return _named(chosen, names, wanted), None
-    kind = chosen.choice("type", ("function", "allowed_tools"))
-    if kind is None:
-        raise chosen.missing("type")
-    described = chosen.object(kind)
-    if described is None:
-        raise chosen.missing(kind)
+    kind = chosen.needed("type", chosen.choice("type", ("function", "allowed_tools")))
+    described = chosen.needed(kind, chosen.object(kind))
     if kind == "function":
         return _named(described, names, wanted), None
     return _allowed(described, names, wanted)
@@ -169,9 +154,7 @@ def _choice(
 def _allowed(
     described: Fields, names: list[str], wanted: str
 ) -> tuple[ToolChoice, frozenset[str] | None]:
-    mode = described.choice("mode", ("auto", "required"))
-    if mode is None:
-        raise described.missing("mode")
+    mode = described.needed("mode", described.choice("mode", ("auto", "required")))
     allowed = [
         _named(_function_of(entry), names, wanted).name for entry in described.objects("tools")
     ]
@@ -184,9 +167,7 @@ def _allowed(
 
 
 def _named(function: Fields, names: list[str], wanted: str) -> ToolChoice:
-    name = function.string("name")
-    if name is None:
-        raise function.missing("name")
+    name = function.needed("name", function.string("name"))
     if not names:
         raise _no_tools(wanted)
     if name not in names:

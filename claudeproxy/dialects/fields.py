@@ -170,9 +170,7 @@ class Fields:
 
     def name(self, name: str) -> str:
         """A required name of a function or a schema."""
-        value = self.string(name)
-        if value is None:
-            raise self.missing(name)
+        value = self.needed(name, self.string(name))
         if not NAME.fullmatch(value):
             raise bad_request(
                 f"Invalid '{self.where(name)}': string does not match pattern. Expected a string "
@@ -180,6 +178,12 @@ class Fields:
                 self.where(name),
                 "invalid_value",
             )
+        return value
+
+    def needed(self, name: str, value: T | None) -> T:
+        """What was read of a required field; raises the error for one that is not there."""
+        if value is None:
+            raise self.missing(name)
         return value
 
     def missing(self, name: str) -> APIError:
