@@ -37,24 +37,34 @@ from .metrics import Metrics
 from .settings import Settings, SettingsError
 from .web.access import Access
 from .web.app import App
-from .web.connections import Connections
+from .web.connections import Channel, Connections
 from .web.exchange import Patience
-from .web.guard import guarded_request
+from .web.guard import GuardedRequest, guarded_request
 
 
 class ProxySite(Site):
-    """A site that logs its requests without their queries and headers."""
+    """A site that logs its requests by their routes: a path can hold what a client sent."""
 
     noisy = False
+    protocol = Channel  # type: ignore[assignment]
 
     log_request = Logger()
+
+    def __init__(self, app: App, reactor: Any, request_class: type[GuardedRequest]) -> None:
+        """app: what is served."""
+        super().__init__(
+            app.router.resource(),
+            reactor=reactor,
+            requestFactory=request_class,
+            parsePOSTFormSubmission=False,
+        )
+        self._app = app
 
     def log(self, request: Any) -> None:
         """One line when a request has ended."""
         self.log_request.info(
-            "{method} {path} {status} req_{unique}",
-            method=request.method.decode("ascii", "replace"),
-            path=request.path.decode("utf-8", "replace"),
+            "{route} {status} req_{unique}",
+            route=self._app.route_of(request),
             status=request.code,
             unique=request.unique,
         )
@@ -101,12 +111,8 @@ class ProxyService(Service):
             ),
         )
         self._access = _access(settings)
-        site = ProxySite(
-            self._app.router.resource(),
-            reactor=reactor,
-            requestFactory=guarded_request(settings.body_limit, lambda: self._access),
-            parsePOSTFormSubmission=False,
-        )
+        requests = guarded_request(settings.body_limit, lambda: self._access)
+        site = ProxySite(self._app, reactor, requests)
         self._connections = Connections(reactor, site, settings.request_timeout)
         self._port: Any = None
         self.url = ""

@@ -252,7 +252,7 @@ def test_a_daemon_has_its_pid_file_and_log_until_it_is_killed(place: Place) -> N
 
     os.kill(pid, signal.SIGUSR1)
     wait_for("a rotated log", (place.root / "run.log.1").exists)
-    assert "GET /health 200" in (place.root / "run.log.1").read_text()
+    assert "GET /health 200 req_" in (place.root / "run.log.1").read_text()
 
     os.kill(pid, signal.SIGTERM)
     wait_for("its end", lambda: not place.processes(), BOUND)

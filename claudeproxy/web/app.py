@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import attrs
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
 from ..catalogue import Catalogue
@@ -130,9 +131,20 @@ class App:
     @router.handle_errors(Exception)
     def unexpected(self, request: Any, failure: Failure) -> None:
         """A fault of the proxy's own; the client learns no more than that."""
-        self.log.failure("serving {path}", failure, path=request.path)
+        self.log.failure("serving {route}", failure, route=self.route_of(request))
         if not request.startedWriting:
             send_error(request, chat, internal_error())
+
+    def route_of(self, request: Any) -> str:
+        """The method and route of a request, as a log may name them; what has none is `(none)`."""
+        routes = self.router.url_map.bind("")
+        try:
+            path = unquote_to_bytes(request.path).decode("utf-8")
+            method = request.method.decode("ascii")
+            rule, _ = routes.match(path, method, return_rule=True)
+        except (HTTPException, UnicodeDecodeError):
+            return "(none)"
+        return f"{method} {rule.rule}"
 
     def drain(self) -> Deferred[None]:
         """Take no more conversations; fires when the running ones have ended."""

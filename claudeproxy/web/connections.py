@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 
 from ..dialects import chat
 from ..errors import APIError
@@ -34,11 +35,7 @@ class Connection(ProtocolWrapper):
         """Something of a request; the first of it starts the clock."""
         if not self.serving and self._deadline is None:
             self._deadline = self.factory.deadline(self._too_slow)
-        try:
-            super().dataReceived(data)
-        except ValueError:
-            # Twisted lets pass what it cannot read, as a Content-Length of 5,000 digits.
-            self._refuse(APIError(400, "The request cannot be read."), "Bad Request")
+        super().dataReceived(data)
 
     def arrived(self) -> None:
         """A request is read."""
@@ -61,9 +58,10 @@ class Connection(ProtocolWrapper):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        self._refuse(APIError(408, "The request did not arrive in time."), "Request Timeout")
+        self.refuse(APIError(408, "The request did not arrive in time."), "Request Timeout")
 
-    def _refuse(self, error: APIError, words: str) -> None:
+    def refuse(self, error: APIError, words: str) -> None:
+        """Answer what is no request, and end the connection."""
         body = chat.error_body(error)
         head = (
             f"HTTP/1.1 {error.status} {words}\r\nconnection: close\r\n"
@@ -71,6 +69,21 @@ class Connection(ProtocolWrapper):
         )
         self.write(head.encode("ascii") + body)
         self.loseConnection()
+
+
+class Channel(HTTPChannel):
+    """Reads the requests of a connection."""
+
+    transport: Any
+
+    def headerReceived(self, line: bytes) -> bool:
+        """One header; whether it can be read."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            # Twisted lets pass what it cannot read, as a Content-Length of 5,000 digits.
+            self.transport.refuse(APIError(400, "The request cannot be read."), "Bad Request")
+            return False
 
 
 class Connections(WrappingFactory):

@@ -15,7 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from claudeproxy.web.access import Access
-from claudeproxy.web.connections import Connections
+from claudeproxy.web.connections import Channel, Connections
 from claudeproxy.web.guard import guarded_request
 
 
@@ -49,6 +49,7 @@ class Deadlines(SynchronousTestCase):
         site = Site(
             self.served, reactor=self.clock, requestFactory=guarded_request(1000, lambda: Access())
         )
+        site.protocol = Channel  # type: ignore[assignment]
         self.connections = Connections(self.clock, site, 60)
         self.transport = StringTransport()
         self.protocol: Any = self.connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
@@ -145,6 +146,14 @@ class Deadlines(SynchronousTestCase):
         self.clock.advance(30)
         self.send(ASKED)
         assert self.answers() == 4
+
+    def test_a_length_that_cannot_be_read_is_refused_behind_a_running_answer_too(self) -> None:
+        self.send(LATER)
+        self.send(POST.replace(b"100", b"9" * 5000) + ASKED)
+        self.served.waiting[0].finish()
+        assert self.answers() == 1
+        assert self.transport.value().count(b"HTTP/1.1 400 ") == 1
+        assert self.transport.disconnecting
 
     def test_half_a_request_behind_a_whole_one_is_not_waited_for_for_ever(self) -> None:
         self.send(ASKED + POST)
