@@ -1,6 +1,7 @@
 """The neutral answer: what a worker reports of one request, in the order in which it happens.
 
-    Started, (TextDelta | ReasoningDelta | ToolCallStarted | ToolArgumentsDelta)*, Finished | Failed
+    Started, (TextDelta | ReasoningDelta | ReasoningSigned | ToolCallStarted | ToolArgumentsDelta)*,
+    Finished | Failed
 
 Text is text as the client shall see it: whole code points, in pieces as they came.
 """
@@ -43,9 +44,13 @@ class Usage:
 
 @attrs.frozen
 class Started:
-    """The model began to answer; `model` is the one that really does."""
+    """The model began to answer; `model` is the one that really does.
+
+    usage: what is known by then, which is what the prompt costs.
+    """
 
     model: str
+    usage: Usage = attrs.field(factory=Usage, eq=False)
 
 
 @attrs.frozen
@@ -60,6 +65,13 @@ class ReasoningDelta:
     """More of what the model thinks before it answers."""
 
     text: str
+
+
+@attrs.frozen
+class ReasoningSigned:
+    """What was thought is complete, and this is the API's signature of it."""
+
+    signature: str
 
 
 @attrs.frozen
@@ -81,11 +93,15 @@ class ToolArgumentsDelta:
 
 @attrs.frozen
 class Finished:
-    """The answer is complete; nothing follows. `stop_reason` is the API's own word."""
+    """The answer is complete; nothing follows.
+
+    stop_reason: the API's own word. stop_sequence: the one that the answer ended before.
+    """
 
     reason: FinishReason
     usage: Usage
     stop_reason: str = ""
+    stop_sequence: str | None = None
 
 
 @attrs.frozen
@@ -100,46 +116,79 @@ class Failed:
 
 
 Event: TypeAlias = (
-    Started | TextDelta | ReasoningDelta | ToolCallStarted | ToolArgumentsDelta | Finished | Failed
+    Started
+    | TextDelta
+    | ReasoningDelta
+    | ReasoningSigned
+    | ToolCallStarted
+    | ToolArgumentsDelta
+    | Finished
+    | Failed
 )
 
 
 @attrs.define
-class Gathered:
-    """What the events of one answer add up to so far. `arguments` are the JSON texts of `calls`."""
+class Part:
+    """A stretch of an answer that is all text, all thought, or one tool call.
 
-    _text: list[str] = attrs.field(init=False, factory=list)
-    _reasoning: list[str] = attrs.field(init=False, factory=list)
-    _arguments: list[list[str]] = attrs.field(init=False, factory=list)
-    calls: list[ToolCallStarted] = attrs.field(init=False, factory=list)
+    call: the call, None for the others. signature: of a thought.
+    """
+
+    kind: Literal["text", "reasoning", "call"]
+    call: ToolCallStarted | None = None
+    signature: str = ""
+    _pieces: list[str] = attrs.field(init=False, factory=list)
+
+    def add(self, piece: str) -> None:
+        """Make it longer."""
+        self._pieces.append(piece)
+
+    @property
+    def text(self) -> str:
+        """What was said or thought, or the JSON text of the call's arguments."""
+        return "".join(self._pieces)
+
+
+@attrs.define
+class Gathered:
+    """What the events of one answer add up to so far: its parts in their order."""
+
+    parts: list[Part] = attrs.field(init=False, factory=list)
     finished: Finished | None = attrs.field(init=False, default=None)
 
     def feed(self, event: Event) -> None:
         """Take one event more."""
         match event:
             case TextDelta(text):
-                self._text.append(text)
+                self._last("text").add(text)
             case ReasoningDelta(text):
-                self._reasoning.append(text)
+                self._last("reasoning").add(text)
+            case ReasoningSigned(signature):
+                self._last("reasoning").signature = signature
             case ToolCallStarted():
-                self.calls.append(event)
-                self._arguments.append([])
+                self.parts.append(Part("call", event))
             case ToolArgumentsDelta(index, json):
-                self._arguments[index].append(json)
+                [part for part in self.parts if part.call is not None][index].add(json)
             case Finished():
                 self.finished = event
 
     @property
+    def calls(self) -> list[tuple[ToolCallStarted, str]]:
+        """The tool calls, each with the JSON text of its arguments."""
+        return [(part.call, part.text) for part in self.parts if part.call is not None]
+
+    @property
     def text(self) -> str:
         """The answer's text."""
-        return "".join(self._text)
+        return "".join(part.text for part in self.parts if part.kind == "text")
 
     @property
     def reasoning(self) -> str:
         """What the model thought."""
-        return "".join(self._reasoning)
+        return "".join(part.text for part in self.parts if part.kind == "reasoning")
 
-    @property
-    def arguments(self) -> list[str]:
-        """The JSON text of each call's arguments."""
-        return ["".join(pieces) for pieces in self._arguments]
+    def _last(self, kind: Literal["text", "reasoning"]) -> Part:
+        # What was thought after its signature is another thought.
+        if not self.parts or self.parts[-1].kind != kind or self.parts[-1].signature:
+            self.parts.append(Part(kind))
+        return self.parts[-1]

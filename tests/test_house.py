@@ -28,7 +28,7 @@ SHARED = (FLOORS[0], FLOORS[-1])
 # What must work without a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue"),
-    *("dialects", "dialects.fields", "dialects.schemas", "dialects.media"),
+    *("dialects", "dialects.fields", "dialects.schemas", "dialects.media", "dialects.calls"),
     *("dialects.chat", "dialects.chat_messages", "dialects.chat_tools", "dialects.chat_answer"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
     *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.roster", "cli.pace"),

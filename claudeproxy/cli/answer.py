@@ -15,6 +15,7 @@ from ..events import (
     Finished,
     FinishReason,
     ReasoningDelta,
+    ReasoningSigned,
     Started,
     TextDelta,
     ToolArgumentsDelta,
@@ -55,6 +56,7 @@ class MessageReader:
         self._characters = WholeCharacters()
         self._to_event: Callable[[str], Event | None] = TextDelta
         self._is_call = False
+        self._thought = False
         self._usage: dict[str, Any] = {}
         self._spent = Usage()
 
@@ -67,7 +69,7 @@ class MessageReader:
                 message = event["message"]
                 self._count(message.get("usage"))
                 if not self._started:
-                    yield Started(message["model"])
+                    yield Started(message["model"], self.usage())
                 self._started = True
             case "content_block_start":
                 yield from self._begin(event["content_block"])
@@ -79,7 +81,7 @@ class MessageReader:
                 self._count(event.get("usage"))
                 reason = event["delta"].get("stop_reason")
                 if reason is not None:
-                    yield from self._message_over(reason)
+                    yield from self._message_over(reason, event["delta"].get("stop_sequence"))
 
     def usage(self) -> Usage:
         """What the answer has cost so far."""
@@ -95,6 +97,7 @@ class MessageReader:
     def _begin(self, block: Mapping[str, Any]) -> Iterator[Event]:
         kind = block["type"]
         self._is_call = kind == "tool_use"
+        self._thought = False
         # A block of a kind that is not known here is not told.
         self._to_event = _nothing
         if kind == "thinking":
@@ -115,6 +118,9 @@ class MessageReader:
             yield ToolCallStarted(index, block["id"], block["name"].removeprefix(PREFIX))
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Event]:
+        if delta["type"] == "signature_delta" and self._thought:
+            yield from self._block_over()
+            yield ReasoningSigned(delta["signature"])
         name = _TEXTS.get(delta["type"])
         if name is None or not delta[name]:
             return
@@ -130,11 +136,12 @@ class MessageReader:
 
     def _told(self, text: str) -> Iterator[Event]:
         event = self._to_event(text)
+        self._thought = isinstance(event, ReasoningDelta)
         if event is not None:
             self.has_content = True
             yield event
 
-    def _message_over(self, reason: str) -> Iterator[Event]:
+    def _message_over(self, reason: str, stop_sequence: str | None) -> Iterator[Event]:
         finish = FINISH_REASONS.get(reason, "stop")
         if self._structured and finish == "stop" and not self.has_output:
             # The CLI asks again by itself.
@@ -143,7 +150,7 @@ class MessageReader:
             return
         if self.has_output and finish == "tool_calls" and not self._calls:
             finish = "stop"
-        yield Finished(finish, self.usage(), reason)
+        yield Finished(finish, self.usage(), reason, stop_sequence)
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         # message_start has the input side, message_delta the output side; either may repeat the

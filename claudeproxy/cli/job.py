@@ -75,7 +75,7 @@ class Job:
             return None
         text = gathered.text
         blocks = [text_block(text)] if text.strip() else []
-        for call, arguments in zip(gathered.calls, gathered.arguments, strict=True):
+        for call, arguments in gathered.calls:
             try:
                 value = json.loads(arguments)
             except ValueError:

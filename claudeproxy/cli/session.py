@@ -20,7 +20,7 @@ import attrs
 
 from ..conversation import Limits, Profile, Turn, has_results
 from ..errors import APIError, upstream_failed
-from ..events import Event, Failed, Finished, ReasoningDelta, TextDelta
+from ..events import Event, Failed, Finished, ReasoningDelta, ReasoningSigned, TextDelta
 from . import failures, mcp, outgoing, output_schema
 from .answer import MessageReader
 from .calls import Calls
@@ -237,11 +237,11 @@ class Session:
         if isinstance(event, TextDelta):
             if text := self._stops.feed(event.text):
                 self._out.append(TextDelta(text))
-            if self._stops.found:
-                self._out.append(Finished("stop", self._message.usage(), "stop_sequence"))
+            if stop := self._stops.found:
+                self._out.append(Finished("stop", self._message.usage(), "stop_sequence", stop))
                 self._cut_off()
             return
-        if isinstance(event, ReasoningDelta) and not self._reasoning:
+        if isinstance(event, ReasoningDelta | ReasoningSigned) and not self._reasoning:
             return
         if rest := self._stops.flush():
             self._out.append(TextDelta(rest))

@@ -12,7 +12,7 @@ class StopCutter:
         """Those with more than white space in them are the API's own business."""
         self._stops = tuple(stop for stop in stops if not stop.strip())
         self._held = ""
-        self.found = False
+        self.found: str | None = None
 
     def feed(self, text: str) -> str:
         """The text that is sure not to be part of a stop sequence, up to the first one."""
@@ -21,11 +21,14 @@ class StopCutter:
         text = self._held + text
         # The one that is complete first, however the text is cut into pieces.
         found = [
-            (place + len(stop), place) for stop in self._stops if (place := text.find(stop)) >= 0
+            (place + len(stop), place, stop)
+            for stop in self._stops
+            if (place := text.find(stop)) >= 0
         ]
         if found:
-            self.found, self._held = True, ""
-            return text[: min(found)[1]]
+            _, place, self.found = min(found)
+            self._held = ""
+            return text[:place]
         kept = max(self._begun(text, stop) for stop in self._stops)
         self._held = text[len(text) - kept :]
         return text[: len(text) - kept]

@@ -34,19 +34,23 @@ class Answer(Protocol):
 class Asked:
     """One request, read and checked.
 
-    conversation: its `limits.model` is still the client's name for the model.
+    conversations: one for each answer that is wanted; their limits are the same, and
+        `limits.model` is still the client's name for the model.
     ignored: parameters that were given and change nothing.
     optional: the limits that a model may not take, and what they are called here.
-    choices: how many answers are wanted.
     answer: makes the writer of the response from its id's unique part and its time of creation
         (seconds since the epoch).
     """
 
-    conversation: Conversation
+    conversations: tuple[Conversation, ...]
     ignored: tuple[str, ...]
     answer: Callable[[str, int], Answer]
     optional: Mapping[str, str] = attrs.field(factory=dict)
-    choices: int = 1
+
+    @property
+    def conversation(self) -> Conversation:
+        """The first of them, or the only one."""
+        return self.conversations[0]
 
     def ignored_with(self, limits: Limits) -> tuple[str, ...]:
         """What is ignored, with the limits that a model left of those that were asked for."""

@@ -50,16 +50,16 @@ def read(body: bytes) -> Asked:
     if choices > MOST_CHOICES:
         raise _unsupported("n", f"At most {MOST_CHOICES} choices per request are supported.")
     make = partial(StreamedAnswer, with_usage=with_usage) if stream else WholeAnswer
+    conversation = Conversation(
+        profile=Profile(system, toolbox.tools, schema),
+        turns=turns,
+        limits=_limits(fields, model, toolbox.choice),
+    )
     return Asked(
-        conversation=Conversation(
-            profile=Profile(system, toolbox.tools, schema),
-            turns=turns,
-            limits=_limits(fields, model, toolbox.choice),
-        ),
+        conversations=(conversation,) * choices,
         ignored=tuple(ignored),
         optional=OPTIONAL,
         answer=partial(make, choices=choices, legacy=toolbox.legacy),
-        choices=choices,
     )
 
 

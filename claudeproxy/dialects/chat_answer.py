@@ -77,16 +77,13 @@ def _message(answer: Gathered, *, legacy: bool) -> dict[str, Any]:
     }
     if reasoning := answer.reasoning:
         message["reasoning_content"] = reasoning
-    functions = [
-        {"name": call.name, "arguments": arguments}
-        for call, arguments in zip(answer.calls, answer.arguments, strict=True)
-    ]
+    functions = [{"name": call.name, "arguments": arguments} for call, arguments in answer.calls]
     if functions and legacy:
         message["function_call"] = functions[0]
     elif functions:
         message["tool_calls"] = [
             {"id": call.id, "type": "function", "function": function}
-            for call, function in zip(answer.calls, functions, strict=True)
+            for (call, _), function in zip(answer.calls, functions, strict=True)
         ]
     return message
 

@@ -5,16 +5,14 @@ Source: OpenAI's OpenAPI document 2.3.0 (ChatCompletionRequestMessage).
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import attrs
 
 from ..conversation import Block, Turn, alternate, text_block
 from ..errors import bad_request
-from .fields import Fields, parse_json, wrong_type
+from .calls import Calls, read_arguments
+from .fields import Fields, wrong_type
 from .media import file_block, image_block
 
 
@@ -24,11 +22,6 @@ ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 # no user turn stands there, these do.
 OPENING = text_block("Begin.")
 CONTINUATION = text_block("Continue.")
-
-# What stands for arguments that are not the JSON of an object.
-NOT_AN_OBJECT = "invalid_json"
-
-_API_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def read_messages(fields: Fields) -> tuple[str, tuple[Turn, ...]]:
@@ -56,25 +49,13 @@ def _user_at_both_ends(turns: list[Turn]) -> Iterable[Turn]:
         yield Turn("user", (CONTINUATION,))
 
 
-@attrs.frozen
-class _Call:
-    """A call of the history, and its id as the API gets it."""
-
-    name: str
-    api_id: str
-
-
 @attrs.define
 class _Reader:
-    """What has been read so far.
-
-    open_calls: calls that have no result yet, by their ids. called: how often an id was used.
-    """
+    """What has been read so far."""
 
     system: list[str] = attrs.field(factory=list)
     turns: list[Turn] = attrs.field(factory=list)
-    open_calls: dict[str, _Call] = attrs.field(factory=dict)
-    called: dict[str, int] = attrs.field(factory=dict)
+    calls: Calls = attrs.field(factory=Calls)
     caller: str = ""
 
     def read(self, message: Fields) -> None:
@@ -97,11 +78,11 @@ class _Reader:
 
     def expect_no_results(self) -> None:
         """Every call must have its result before anyone says something else."""
-        if self.open_calls:
+        if waiting := self.calls.waiting:
             raise bad_request(
                 "An assistant message with 'tool_calls' must be followed by tool messages "
                 "responding to each 'tool_call_id'. The following tool_call_ids did not have "
-                f"response messages: {', '.join(self.open_calls)}",
+                f"response messages: {', '.join(waiting)}",
                 self.caller,
             )
 
@@ -116,28 +97,14 @@ class _Reader:
         legacy = message.object("function_call")
         if legacy is not None:
             # It has no id, so its place makes one that is the same every time.
-            yield self._call(f"function-{len(self.called)}", legacy, legacy.path)
+            yield self._call(f"function-{len(self.calls)}", legacy, legacy.path)
 
     def _call(self, call_id: str, function: Fields, where: str) -> Block:
         if not function.string("name"):
             raise function.missing("name")
         name = function.name("name")
-        if call_id in self.open_calls:
-            raise bad_request(
-                f"Invalid '{where}': the tool call id '{call_id}' is there twice.",
-                where,
-                "invalid_value",
-            )
-        self.called[call_id] = times = self.called.get(call_id, 0) + 1
-        # Some clients count the calls of each message anew; to the API an id is unique.
-        api_id = _api_id(call_id if times == 1 else f"{call_id} #{times}")
-        self.open_calls[call_id] = _Call(name, api_id)
-        return {
-            "type": "tool_use",
-            "id": api_id,
-            "name": name,
-            "input": _arguments(function),
-        }
+        arguments = function.needed("arguments", function.string("arguments"))
+        return self.calls.use(call_id, name, read_arguments(arguments), where)
 
     def _result(self, message: Fields, role: str) -> Block:
         if role == "tool":
@@ -148,46 +115,18 @@ class _Reader:
             name = message.string("name")
             if not name:
                 raise message.missing("name")
-            named = (key for key, its in self.open_calls.items() if its.name == name)
-            call_id = next(named, "")
-        if call_id not in self.open_calls:
-            if call_id in self.called:
-                why = f"The tool call '{call_id}' has its response already."
-            elif not self.called:
-                why = "There is no call before it."
-            elif role == "tool":
-                why = f"There is no tool call '{call_id}' for it in the message before."
-            else:
+            call_id = self.calls.waiting_for(name)
+        why = self.calls.why_not(call_id)
+        if why is not None:
+            if role == "function" and self.calls:
                 why = f"There is no call of '{name}' for it in the message before."
             raise bad_request(
                 f"Invalid parameter: messages with role '{role}' must be a response to a "
                 f"preceding message with 'tool_calls'. {why}",
                 message.where("tool_call_id" if role == "tool" else "name"),
             )
-        call = self.open_calls.pop(call_id)
         content = _blocks(message, {"text": _text, "image_url": _image, "file": _file})
-        return {
-            "type": "tool_result",
-            "tool_use_id": call.api_id,
-            **({"content": list(content)} if content else {}),
-        }
-
-
-def _api_id(call_id: str) -> str:
-    """The id as the Messages API takes it; other servers make ids with other characters."""
-    if _API_ID.fullmatch(call_id):
-        return call_id
-    return "call_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def _arguments(function: Fields) -> dict[str, Any]:
-    text = function.needed("arguments", function.string("arguments"))
-    try:
-        value = parse_json(text) if text.strip() else {}
-    except (ValueError, RecursionError):
-        value = None
-    # A call that max_tokens cut off is sent back like this; the API takes nothing but an object.
-    return value if isinstance(value, dict) else {NOT_AN_OBJECT: text}
+        return self.calls.result(call_id, content)
 
 
 def _user_blocks(message: Fields) -> tuple[Block, ...]:

@@ -162,16 +162,17 @@ class App:
                 limit = f"{request.body_limit:,} bytes"
                 raise APIError(413, f"The request's body is larger than {limit}.")
             asked = dialect.read(request.content.read())
-            conversation = asked.conversation
-            model = (await self.catalogue()).resolve(conversation.limits.model)
-            conversation = attrs.evolve(conversation, limits=model.fit(conversation.limits))
-            if ignored := asked.ignored_with(conversation.limits):
+            wanted = asked.conversation.limits
+            limits = (await self.catalogue()).resolve(wanted.model).fit(wanted)
+            if ignored := asked.ignored_with(limits):
                 if self.strict_parameters:
                     raise unsupported(ignored)
                 request.setHeader("x-claudeproxy-ignored", ", ".join(ignored))
             answer = asked.answer(request.unique, int(self.clock.seconds()))
             exchange = Exchange(request, dialect, answer, self.clock, self.patience)
-            await exchange.run(self.pool, conversation, asked.choices)
+            await exchange.run(
+                self.pool, [attrs.evolve(one, limits=limits) for one in asked.conversations]
+            )
         except APIError as error:
             send_error(request, dialect, error)
         except RecursionError:

@@ -70,19 +70,19 @@ class Exchange:
         self._paused = False
         self._timers = Timers(clock)
 
-    async def run(self, pool: Pool, conversation: Conversation, choices: int = 1) -> None:
-        """Have the conversation answered; returns when the response's last byte was written.
+    async def run(self, pool: Pool, conversations: Sequence[Conversation]) -> None:
+        """Have the conversations answered; returns when the response's last byte was written.
 
-        choices: so many times, each by a worker of its own. Raises APIError if it could not even
-        begin. A client that goes away cancels this.
+        Each is a choice of the answer, and has a worker of its own. Raises APIError if it could not
+        even begin. A client that goes away cancels this.
         """
         self._timers.start("silence", self._patience.first_token, self._silent_too_long)
         self._timers.start("total", self._patience.total, self._took_too_long)
         if self._streamed:
             self._timers.start("keepalive", self._patience.hold_head, self._keep_alive)
-        self._unfinished = choices
+        self._unfinished = len(conversations)
         try:
-            for index in range(choices):
+            for index, conversation in enumerate(conversations):
                 if self._done.called:
                     break
                 self._jobs.append(pool.start(conversation, _Choice(self, index)))

@@ -17,6 +17,7 @@ from claudeproxy.events import (
     Finished,
     FinishReason,
     ReasoningDelta,
+    ReasoningSigned,
     Started,
     TextDelta,
     ToolArgumentsDelta,
@@ -92,6 +93,7 @@ def test_thinking_comes_as_reasoning(version: str) -> None:
     assert Player(version, "thinking").answer == [
         Started(model_of(version)),
         ReasoningDelta("hmm let me think"),
+        ReasoningSigned("c2ln"),
         *texts("done ", "thinking"),
         END_TURN,
         TurnOver(clean=True),

@@ -152,7 +152,7 @@ def test_a_blank_stop_sequence_ends_the_answer_and_the_turn() -> None:
     assert say(session, text("a\n")) == [TextDelta("a")]
     assert say(session, text("b\n")) == [TextDelta("\nb")]
     assert say(session, text("\nc"), text("d"), stop()) == [
-        Finished("stop", Usage(input_tokens=1), "stop_sequence")
+        Finished("stop", Usage(input_tokens=1), "stop_sequence", "\n\n")
     ]
     assert [in_short(message) for message in written(session)] == ["interrupt"]
     assert say(session, RESULT) == [TurnOver(clean=False)]

@@ -217,7 +217,7 @@ def test_the_answer_has_as_many_choices_as_asked_for(
     asked = ask(n=n, stream=stream)
     answer = asked.answer("abc", 0)
     assert isinstance(answer, (WholeAnswer, StreamedAnswer))
-    assert (asked.choices, answer.choices) == (choices, choices)
+    assert (len(asked.conversations), answer.choices) == (choices, choices)
 
 
 # What changes the answer and cannot be had

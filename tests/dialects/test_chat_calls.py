@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claudeproxy.conversation import Block, Turn, text_block
-from claudeproxy.dialects.chat_messages import NOT_AN_OBJECT
+from claudeproxy.dialects.calls import NOT_AN_OBJECT
 
 from .asking import (
     HELLO,

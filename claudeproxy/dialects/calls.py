@@ -1,0 +1,103 @@
+"""The tool calls of a history: each has one result, and an id that the Messages API takes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from ..conversation import Block
+from ..errors import bad_request
+from .fields import parse_json
+
+
+# What stands for arguments that are not the JSON of an object.
+NOT_AN_OBJECT = "invalid_json"
+
+_API_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@attrs.frozen
+class _Call:
+    """A call of the history, and its id as the API gets it."""
+
+    name: str
+    api_id: str
+
+
+@attrs.define
+class Calls:
+    """What has been called so far.
+
+    _open: calls that have no result yet, by their ids. _called: how often an id was used.
+    """
+
+    _open: dict[str, _Call] = attrs.field(init=False, factory=dict)
+    _called: dict[str, int] = attrs.field(init=False, factory=dict)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The ids of the calls that have no result yet."""
+        return list(self._open)
+
+    def __len__(self) -> int:
+        """How many ids there were."""
+        return len(self._called)
+
+    def waiting_for(self, name: str) -> str:
+        """The id of the first open call of a tool, "" if there is none."""
+        return next((key for key, call in self._open.items() if call.name == name), "")
+
+    def use(self, call_id: str, name: str, arguments: Mapping[str, Any], where: str) -> Block:
+        """A call, as a block; raises a 400 that names `where` if its id is open already."""
+        if call_id in self._open:
+            raise bad_request(
+                f"Invalid '{where}': the tool call id '{call_id}' is there twice.",
+                where,
+                "invalid_value",
+            )
+        self._called[call_id] = times = self._called.get(call_id, 0) + 1
+        # Some clients count the calls of each message anew; to the API an id is unique.
+        api_id = _api_id(call_id if times == 1 else f"{call_id} #{times}")
+        self._open[call_id] = _Call(name, api_id)
+        return {"type": "tool_use", "id": api_id, "name": name, "input": arguments}
+
+    def result(self, call_id: str, content: Iterable[Block], *, is_error: bool = False) -> Block:
+        """The result of an open call, as a block."""
+        listed = list(content)
+        return {
+            "type": "tool_result",
+            "tool_use_id": self._open.pop(call_id).api_id,
+            **({"content": listed} if listed else {}),
+            **({"is_error": True} if is_error else {}),
+        }
+
+    def why_not(self, call_id: str) -> str | None:
+        """Why there can be no result for a call, None if there can."""
+        if call_id in self._open:
+            return None
+        if call_id in self._called:
+            return f"The tool call '{call_id}' has its response already."
+        if not self._called:
+            return "There is no call before it."
+        return f"There is no tool call '{call_id}' for it in the message before."
+
+
+def read_arguments(text: str) -> dict[str, Any]:
+    """The arguments of a call that a client sends back as JSON text."""
+    try:
+        value = parse_json(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        value = None
+    # A call that max_tokens cut off is sent back like this; the API takes nothing but an object.
+    return value if isinstance(value, dict) else {NOT_AN_OBJECT: text}
+
+
+def _api_id(call_id: str) -> str:
+    """The id as the Messages API takes it; other servers make ids with other characters."""
+    if _API_ID.fullmatch(call_id):
+        return call_id
+    return "call_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
