@@ -32,6 +32,8 @@ from .cli.notices import Ready
 from .cli.pool import Pool
 from .cli.workers import PoolSettings
 from .demo.service import DemoService
+from .dialects.responses import Responses
+from .dialects.responses_store import ResponseStore
 from .errors import APIError
 from .metrics import Metrics
 from .settings import Settings, SettingsError
@@ -101,6 +103,9 @@ class ProxyService(Service):
             catalogue=self._catalogue,
             about=self._about,
             metrics=self.metrics.exposition,
+            responses=Responses(
+                ResponseStore(reactor.seconds, settings.responses, settings.responses_age)
+            ),
             strict_parameters=settings.strict_parameters,
             patience=Patience(
                 first_token=settings.first_token_timeout,

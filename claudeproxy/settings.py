@@ -137,6 +137,12 @@ class Settings:
         True, _flag, "use a process again by /clear, which leaves a short note in the prompt"
     )
     reasoning: bool = _setting(True, _flag, "tell what the model thinks, as reasoning_content")
+    responses: int = _setting(
+        200, _whole(0, 100_000), "how many responses are kept for previous_response_id"
+    )
+    responses_age: float = _setting(
+        86400.0, _number(1, 86400 * 30), "how long a response is kept; a restart forgets all"
+    )
     strict_parameters: bool = _setting(
         False, _flag, "refuse parameters that would be ignored, with a 400"
     )

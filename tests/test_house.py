@@ -29,7 +29,11 @@ SHARED = (FLOORS[0], FLOORS[-1])
 PURE = (
     *("conversation", "events", "errors", "catalogue"),
     *("dialects", "dialects.fields", "dialects.schemas", "dialects.media", "dialects.calls"),
-    *("dialects.chat", "dialects.chat_messages", "dialects.chat_tools", "dialects.chat_answer"),
+    *("dialects.toolbox", "dialects.messages", "dialects.messages_content"),
+    *("dialects.messages_answer", "dialects.content", "dialects.completions"),
+    *("dialects.responses", "dialects.responses_input", "dialects.responses_answer"),
+    "dialects.responses_store",
+    *("dialects.chat", "dialects.chat_messages", "dialects.openai_tools", "dialects.chat_answer"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
     *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.roster", "cli.pace"),
 )

@@ -16,8 +16,8 @@ from ..errors import APIError, bad_request
 from . import Asked
 from .chat_answer import StreamedAnswer, WholeAnswer, encode_error
 from .chat_messages import read_messages
-from .chat_tools import read_format, read_tools
 from .fields import Fields, parse_object
+from .openai_tools import read_format, read_tools
 
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -34,10 +34,10 @@ def read(body: bytes) -> Asked:
     if not model:
         raise fields.missing("model")
     stream = fields.boolean("stream") or False
-    with_usage = _wants_usage(fields, stream=stream)
+    with_usage = wants_usage(fields, stream=stream)
     system, turns = read_messages(fields)
     _refuse_unsupported(fields)
-    schema = read_format(fields)
+    schema = read_format(fields, "response_format")
     toolbox = read_tools(fields).and_those_of(turns)
     ignored = list(_ignored(fields))
     if toolbox.strict:
@@ -71,7 +71,8 @@ def error_body(error: APIError) -> bytes:
 # Parameters
 
 
-def _wants_usage(fields: Fields, *, stream: bool) -> bool:
+def wants_usage(fields: Fields, *, stream: bool) -> bool:
+    """Whether a stream is to end with what it cost; raises a 400."""
     options = fields.object("stream_options")
     if options is None:
         return False
@@ -91,7 +92,7 @@ def _limits(fields: Fields, model: str, choice: ToolChoice) -> Limits:
     return Limits(
         model=model,
         max_tokens=min((bound for bound in bounds if bound), default=None),
-        stop=_stop(fields),
+        stop=read_stops(fields),
         effort="low" if effort == "minimal" else None if effort == "none" else effort,
         thinking=effort != "none",
         tool_choice=choice,
@@ -100,7 +101,8 @@ def _limits(fields: Fields, model: str, choice: ToolChoice) -> Limits:
     )
 
 
-def _stop(fields: Fields) -> tuple[str, ...]:
+def read_stops(fields: Fields) -> tuple[str, ...]:
+    """The stop sequences; raises a 400."""
     value = fields.value.get("stop")
     stops = (value,) if isinstance(value, str) else fields.strings("stop")
     if len(stops) > MOST_STOPS:

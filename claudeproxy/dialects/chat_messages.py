@@ -5,15 +5,16 @@ Source: OpenAI's OpenAPI document 2.3.0 (ChatCompletionRequestMessage).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 import attrs
 
 from ..conversation import Block, Turn, alternate, text_block
 from ..errors import bad_request
 from .calls import Calls, read_arguments
-from .fields import Fields, wrong_type
-from .media import file_block, image_block
+from .content import read_content, read_file, read_refusal, read_text
+from .fields import Fields
+from .media import image_block
 
 
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
@@ -38,10 +39,11 @@ def read_messages(fields: Fields) -> tuple[str, tuple[Turn, ...]]:
     for message in fields.objects("messages"):
         reader.read(message)
     reader.expect_no_results()
-    return "\n\n".join(reader.system), alternate(_user_at_both_ends(reader.turns))
+    return "\n\n".join(reader.system), alternate(user_at_both_ends(reader.turns))
 
 
-def _user_at_both_ends(turns: list[Turn]) -> Iterable[Turn]:
+def user_at_both_ends(turns: list[Turn]) -> Iterable[Turn]:
+    """The turns, with the user's where the API wants them and a client need not have them."""
     if not turns or turns[0].role != "user":
         yield Turn("user", (OPENING,))
     yield from turns
@@ -64,7 +66,7 @@ class _Reader:
             self.expect_no_results()
         match role:
             case "system" | "developer":
-                blocks = _blocks(message, {"text": _text})
+                blocks = read_content(message, "content", {"text": read_text})
                 self.system.extend(block["text"] for block in blocks)
             case "user":
                 self.turns.append(Turn("user", _user_blocks(message)))
@@ -125,14 +127,14 @@ class _Reader:
                 f"preceding message with 'tool_calls'. {why}",
                 message.where("tool_call_id" if role == "tool" else "name"),
             )
-        content = _blocks(message, {"text": _text, "image_url": _image, "file": _file})
+        content = read_content(message, "content", _SHOWN)
         return self.calls.result(call_id, content)
 
 
 def _user_blocks(message: Fields) -> tuple[Block, ...]:
     if not message.has("content"):
         raise message.missing("content")
-    blocks = _blocks(message, {"text": _text, "image_url": _image, "file": _file})
+    blocks = read_content(message, "content", _SHOWN)
     if not blocks:
         # The CLI would not send it, the API would not take it.
         raise bad_request(
@@ -146,42 +148,8 @@ def _user_blocks(message: Fields) -> tuple[Block, ...]:
 
 def _assistant_text(message: Fields) -> tuple[Block, ...]:
     refusal = message.string("refusal")
-    blocks = _blocks(message, {"text": _text, "refusal": _refusal})
+    blocks = read_content(message, "content", {"text": read_text, "refusal": read_refusal})
     return blocks or ((text_block(refusal),) if refusal and refusal.strip() else ())
-
-
-def _blocks(message: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> tuple[Block, ...]:
-    """A message's content, without blocks of text that are blank (the API refuses those)."""
-    content = message.value.get("content")
-    if content is None:
-        return ()
-    if isinstance(content, str):
-        blocks = [text_block(content)]
-    elif isinstance(content, list):
-        blocks = [_part(part, readers) for part in message.objects("content")]
-    else:
-        raise wrong_type(message.where("content"), "a string or an array of parts", content)
-    return tuple(block for block in blocks if block["type"] != "text" or block["text"].strip())
-
-
-def _part(part: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> Block:
-    kind = part.needed("type", part.string("type"))
-    if kind not in readers:
-        raise bad_request(
-            f"Content parts of type '{kind}' are not supported here; supported: "
-            f"{', '.join(readers)}.",
-            part.where("type"),
-            "unsupported_value",
-        )
-    return readers[kind](part)
-
-
-def _text(part: Fields) -> Block:
-    return text_block(part.needed("text", part.string("text")))
-
-
-def _refusal(part: Fields) -> Block:
-    return text_block(part.needed("refusal", part.string("refusal")))
 
 
 def _image(part: Fields) -> Block:
@@ -191,15 +159,7 @@ def _image(part: Fields) -> Block:
 
 
 def _file(part: Fields) -> Block:
-    file = part.needed("file", part.object("file"))
-    if file.has("file_id"):
-        raise bad_request(
-            "This server stores no files: send the file itself as 'file_data'.",
-            file.where("file_id"),
-            "unsupported_parameter",
-        )
-    return file_block(
-        file.needed("file_data", file.string("file_data")),
-        file.string("filename"),
-        file.where("file_data"),
-    )
+    return read_file(part.needed("file", part.object("file")))
+
+
+_SHOWN = {"text": read_text, "image_url": _image, "file": _file}

@@ -17,16 +17,18 @@ from werkzeug.routing import RequestRedirect
 
 from ..catalogue import Catalogue
 from ..cli.pool import Pool
-from ..dialects import Dialect, chat
+from ..dialects import Dialect, chat, completions, messages
+from ..dialects.responses import Responses
 from ..errors import APIError, bad_request, internal_error, unavailable, unsupported
 from .exchange import Exchange, Patience
 from .openapi import document
-from .respond import send_error, send_json
+from .respond import dialect_of, send_body, send_error, send_json
 
 
 SERVED = (
-    "This is claudeproxy, an OpenAI-compatible API: GET /v1/models, POST /v1/chat/completions, "
-    "GET /health, GET /openapi.json."
+    "This is claudeproxy, which answers with Claude in OpenAI's and Anthropic's formats: "
+    "POST /v1/chat/completions, /v1/responses, /v1/messages and /v1/completions; GET /v1/models, "
+    "/health and /openapi.json. It has no embeddings, images, audio, files, batches or assistants."
 )
 
 
@@ -35,8 +37,8 @@ class App:
     """The HTTP face of the proxy.
 
     catalogue: gives the models there are, or raises APIError. about: what GET /health tells
-    beside the status. metrics: what GET /metrics tells. strict_parameters: whether parameters that
-    would be ignored are refused.
+    beside the status. metrics: what GET /metrics tells. responses: those that are kept.
+    strict_parameters: whether parameters that would be ignored are refused.
     """
 
     clock: Any
@@ -45,6 +47,7 @@ class App:
     about: Callable[[], dict[str, Any]]
     metrics: Callable[[], bytes]
     patience: Patience
+    responses: Responses
     strict_parameters: bool = False
     _running: int = attrs.field(init=False, default=0)
     _drained: Deferred[None] | None = attrs.field(init=False, default=None)
@@ -112,12 +115,62 @@ class App:
         """OpenAI Chat Completions."""
         await self._answer(request, chat)
 
+    @router.route("/v1/messages", methods=["POST"])
+    async def messages(self, request: Any) -> None:
+        """Anthropic Messages."""
+        await self._answer(request, messages)
+
+    @router.route("/v1/messages/count_tokens", methods=["POST"])
+    async def count_tokens(self, request: Any) -> None:
+        """An estimate of what a request to Anthropic Messages would cost."""
+        try:
+            model, body = messages.count_tokens(self._body_of(request))
+            (await self.catalogue()).resolve(model)
+        except APIError as error:
+            send_error(request, messages, error)
+        else:
+            send_body(request, body)
+
+    @router.route("/v1/responses", methods=["POST"])
+    @router.route("/responses", methods=["POST"])
+    async def create_response(self, request: Any) -> None:
+        """OpenAI Responses."""
+        await self._answer(request, self.responses)
+
+    @router.route("/v1/responses/<name>", methods=["GET"])
+    @router.route("/responses/<name>", methods=["GET"])
+    def response(self, request: Any, name: str) -> None:
+        """A response that was kept."""
+        self._tell(request, lambda: self.responses.fetch(name))
+
+    @router.route("/v1/responses/<name>", methods=["DELETE"])
+    @router.route("/responses/<name>", methods=["DELETE"])
+    def delete_response(self, request: Any, name: str) -> None:
+        """Forget a response."""
+        self._tell(request, lambda: self.responses.delete(name))
+
+    @router.route("/v1/responses/<name>/input_items", methods=["GET"])
+    @router.route("/responses/<name>/input_items", methods=["GET"])
+    def input_items(self, request: Any, name: str) -> None:
+        """What a response that was kept answers."""
+        query = {
+            key.decode("utf-8", "replace"): values[0].decode("utf-8", "replace")
+            for key, values in request.args.items()
+        }
+        self._tell(request, lambda: self.responses.input_items(name, query))
+
+    @router.route("/v1/completions", methods=["POST"])
+    @router.route("/completions", methods=["POST"])
+    async def completions(self, request: Any) -> None:
+        """OpenAI Completions, which came before Chat Completions."""
+        await self._answer(request, completions)
+
     @router.handle_errors(RequestRedirect)
     @router.handle_errors(NotFound)
     def not_found(self, request: Any, failure: Failure) -> None:
         """A path that is not served."""
         message = f"Invalid URL ({_asked_for(request)}). {SERVED}"
-        send_error(request, chat, APIError(404, message))
+        send_error(request, dialect_of(request), APIError(404, message))
 
     @router.handle_errors(MethodNotAllowed)
     def method_not_allowed(self, request: Any, failure: Failure) -> None:
@@ -126,14 +179,14 @@ class App:
         allowed = sorted(failure.value.valid_methods or ())
         request.setHeader("allow", ", ".join(allowed))
         message = f"Not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."
-        send_error(request, chat, APIError(405, message))
+        send_error(request, dialect_of(request), APIError(405, message))
 
     @router.handle_errors(Exception)
     def unexpected(self, request: Any, failure: Failure) -> None:
         """A fault of the proxy's own; the client learns no more than that."""
         self.log.failure("serving {route}", failure, route=self.route_of(request))
         if not request.startedWriting:
-            send_error(request, chat, internal_error())
+            send_error(request, dialect_of(request), internal_error())
 
     def route_of(self, request: Any) -> str:
         """The method and route of a request, as a log may name them; what has none is `(none)`."""
@@ -158,10 +211,7 @@ class App:
         try:
             if self._drained is not None:
                 raise unavailable("The server is stopping.", retry_after=5)
-            if request.too_large:
-                limit = f"{request.body_limit:,} bytes"
-                raise APIError(413, f"The request's body is larger than {limit}.")
-            asked = dialect.read(request.content.read())
+            asked = dialect.read(self._body_of(request))
             wanted = asked.conversation.limits
             limits = (await self.catalogue()).resolve(wanted.model).fit(wanted)
             if ignored := asked.ignored_with(limits):
@@ -181,6 +231,20 @@ class App:
             self._running -= 1
             if not self._running and self._drained is not None and not self._drained.called:
                 self._drained.callback(None)
+
+    def _tell(self, request: Any, body: Callable[[], bytes]) -> None:
+        try:
+            send_body(request, body())
+        except APIError as error:
+            send_error(request, self.responses, error)
+
+    def _body_of(self, request: Any) -> bytes:
+        request.require_json()
+        if request.too_large:
+            limit = f"{request.body_limit:,} bytes"
+            raise APIError(413, f"The request's body is larger than {limit}.")
+        body: bytes = request.content.read()
+        return body
 
     def _model_object(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "anthropic"}

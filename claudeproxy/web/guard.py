@@ -10,10 +10,9 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.web.server import Request
 
-from ..dialects import chat
 from ..errors import APIError
 from .access import Access
-from .respond import send_error
+from .respond import dialect_of, send_error
 
 
 # So much more than the limit is still read, and thrown away, before the connection is broken
@@ -50,6 +49,19 @@ class GuardedRequest(Request):
         """Whether the body was larger than the limit; what there is of it is then useless."""
         return self._length > self.body_limit
 
+    def require_json(self) -> None:
+        """Raises a 415 for a body that is said to be anything else.
+
+        A page can send other types to any server without asking first.
+        """
+        sent = self.getHeader("content-type") or "nothing"
+        if sent.partition(";")[0].strip().lower() != "application/json":
+            raise APIError(
+                415,
+                f"The request's Content-Type must be application/json, but it is {sent}. With "
+                "curl: -H 'Content-Type: application/json'.",
+            )
+
     def gotLength(self, length: int | None) -> None:
         """The headers are read."""
         self.content = BytesIO()
@@ -65,7 +77,9 @@ class GuardedRequest(Request):
     def process(self) -> None:
         """The request is read; it gets a name of its own before anyone answers it."""
         self.unique = secrets.token_hex(16)
-        self.setHeader("x-request-id", f"req_{self.unique}")
+        for name in ("x-request-id", "request-id"):
+            # As OpenAI calls it, and as Anthropic does.
+            self.setHeader(name, f"req_{self.unique}")
         connection: Any = self.channel.transport
         connection.arrived()
         self.notifyFinish().addBoth(lambda _: connection.served())
@@ -76,7 +90,7 @@ class GuardedRequest(Request):
             else:
                 self.finish()
         except APIError as error:
-            send_error(self, chat, error)
+            send_error(self, dialect_of(self), error)
             self.finish()
 
     def _require_text(self) -> None:
@@ -105,8 +119,6 @@ class GuardedRequest(Request):
             except APIError:
                 self.setHeader("www-authenticate", "Bearer")
                 raise
-        if self.method == b"POST":
-            self._require_json()
         return True
 
     def _share_with(self, origin: str) -> None:
@@ -124,16 +136,6 @@ class GuardedRequest(Request):
             if self.getHeader("access-control-request-private-network"):
                 self.setHeader("access-control-allow-private-network", "true")
             self.setHeader("access-control-max-age", "600")
-
-    def _require_json(self) -> None:
-        """A page can send other types to any server without asking first."""
-        sent = self.getHeader("content-type") or "nothing"
-        if sent.partition(";")[0].strip().lower() != "application/json":
-            raise APIError(
-                415,
-                f"The request's Content-Type must be application/json, but it is {sent}. With "
-                "curl: -H 'Content-Type: application/json'.",
-            )
 
 
 def guarded_request(body_limit: int, access: Callable[[], Access]) -> type[GuardedRequest]:

@@ -6,8 +6,13 @@ import json
 from http.client import responses
 from typing import Any
 
-from ..dialects import Dialect
+from ..dialects import Dialect, chat, messages
 from ..errors import APIError
+
+
+def dialect_of(request: Any) -> Dialect:
+    """In whose words to speak of a request that its route has not taken."""
+    return messages if request.path.startswith(b"/v1/messages") else chat
 
 
 def send_stream_head(request: Any, content_type: str) -> None:
@@ -26,6 +31,11 @@ def send_whole_head(request: Any, content_type: str, length: int) -> None:
 def send_json(request: Any, value: object, status: int = 200) -> None:
     """Write a whole JSON response; the request is not finished by this."""
     _send(request, status, json.dumps(value).encode("ascii"))
+
+
+def send_body(request: Any, body: bytes) -> None:
+    """Write a whole JSON response that is encoded already."""
+    _send(request, 200, body)
 
 
 def send_error(request: Any, dialect: Dialect, error: APIError) -> None:

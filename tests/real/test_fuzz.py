@@ -26,6 +26,16 @@ SETTINGS: dict[str, Any] = {
     "phases": (Phase.generate,),
     "suppress_health_check": list(HealthCheck),
 }
+FRAMES = {
+    "/v1/chat/completions": "ChatChunk",
+    "/v1/completions": "Completion",
+    "/v1/messages": "AnthropicEvent",
+    "/v1/responses": "ResponseEvent",
+}
+LAST = {
+    *("response.completed", "response.incomplete", "response.failed"),
+    *("message_stop", "error"),
+}
 # What a schema cannot say is refused too.
 FINE = {200, 400, 404}
 
@@ -33,10 +43,16 @@ FINE = {200, 400, 404}
 def described() -> dict[str, Any]:
     """The document, with one model and few answers: those are what takes time."""
     told = document()
-    properties = told["components"]["schemas"]["ChatRequest"]["properties"]
-    properties["model"] = {"const": "sonnet"}
-    properties["n"] = {"type": ["integer", "null"], "minimum": 1, "maximum": 1}
-    properties["max_tokens"] = {"type": "integer", "minimum": 1, "maximum": 5}
+    few = {"type": "integer", "minimum": 1, "maximum": 5}
+    once = {"type": ["integer", "null"], "minimum": 1, "maximum": 1}
+    for schema in told["components"]["schemas"].values():
+        properties = schema.get("properties", {})
+        if "model" in properties and "id" not in properties:
+            narrow = {"model": {"const": "sonnet"}, "n": once, "best_of": once}
+            narrow |= {"max_tokens": few, "max_output_tokens": few}
+            # Ids that nobody has are all that it would think of.
+            narrow["previous_response_id"] = {"type": "null"}
+            properties.update({name: narrow[name] for name in narrow if name in properties})
     return told
 
 
@@ -65,7 +81,9 @@ class Fuzz(RealCLI):
         observer: Any = note
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        schema = schemathesis.openapi.from_dict(described())
+        positive = mode is GenerationMode.POSITIVE
+        schema = schemathesis.openapi.from_dict(described() if positive else document())
+        examples = max(10, examples // 4) if method == "POST" else examples
         schema.config.generation.update(modes=[mode])
         paths = [
             path
@@ -98,6 +116,7 @@ class Fuzz(RealCLI):
 
     def _check(self, case: Any, response: Any, mode: GenerationMode) -> None:
         status, content = response.status_code, response.content
+        anthropic = case.path.startswith("/v1/messages")
         allowed = FINE if mode is GenerationMode.POSITIVE else {400, 401, 404, 405, 415}
         told = (status, content[:500], repr(case.body)[:1000])
         assert status in allowed, told
@@ -105,16 +124,21 @@ class Fuzz(RealCLI):
         declared = document()["paths"][case.path][case.method.lower()]["responses"]
         if status >= 400:
             assert str(status) in declared, told
-            fits(json.loads(content), "Error")
+            fits(json.loads(content), "AnthropicError" if anthropic else "Error")
         elif kind == "text/event-stream":
             *frames, last = content.decode().removesuffix("\n\n").split("\n\n")
+            if last != "data: [DONE]":
+                assert data_of(last).get("type", "error") in LAST or "error" in data_of(last)
             for frame in frames:
                 if not frame.startswith(":"):
-                    fits(json.loads(frame.removeprefix("data: ")), "ChatChunk")
-            assert last == "data: [DONE]" or "error" in json.loads(last.removeprefix("data: "))
+                    fits(data_of(frame), FRAMES[case.path])
         elif kind == "application/json":
             name = declared["200"]["content"][kind]["schema"]["$ref"].rpartition("/")[2]
             fits(json.loads(content), name)
+
+
+def data_of(frame: str) -> Any:
+    return json.loads(frame.partition("data: ")[2])
 
 
 def fits(value: Any, name: str) -> None:

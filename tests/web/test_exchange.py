@@ -14,6 +14,8 @@ from twisted.web.server import Site
 
 from claudeproxy.catalogue import Catalogue, Model
 from claudeproxy.conversation import Conversation
+from claudeproxy.dialects.responses import Responses
+from claudeproxy.dialects.responses_store import ResponseStore
 from claudeproxy.errors import APIError, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 from claudeproxy.web.access import Access
@@ -82,6 +84,7 @@ class ExchangeTests(SynchronousTestCase):
             about=dict,
             metrics=bytes,
             patience=Patience(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
+            responses=Responses(ResponseStore(self.clock.seconds, 10, 60)),
         )
         site = Site(
             self.app.router.resource(),

@@ -14,9 +14,12 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from claudeproxy.dialects import chat
+from claudeproxy.errors import APIError
 from claudeproxy.web.access import Access
 from claudeproxy.web.connections import Connections
 from claudeproxy.web.guard import guarded_request
+from claudeproxy.web.respond import send_error
 
 
 LIMIT = 1000
@@ -40,6 +43,12 @@ class Served(Resource):
         self.bodies: list[bytes] = []
 
     def render(self, request: Any) -> bytes:
+        if request.method == b"POST":
+            try:
+                request.require_json()
+            except APIError as error:
+                send_error(request, chat, error)
+                return b""
         self.bodies.append(request.content.read())
         return b"served"
 

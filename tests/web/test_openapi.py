@@ -119,7 +119,7 @@ def test_every_reference_is_to_something_in_it() -> None:
 
 def test_it_is_of_every_route_and_of_no_other() -> None:
     served = {
-        (rule.rule.replace("<path:name>", "{name}"), method.lower())
+        (rule.rule.replace("<path:name>", "{name}").replace("<name>", "{name}"), method.lower())
         for rule in App.router.url_map.iter_rules()
         for method in rule.methods or ()
         if method != "HEAD"

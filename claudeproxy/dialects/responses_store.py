@@ -1,0 +1,95 @@
+"""Responses that were answered, for `previous_response_id` and for those who ask for them again.
+
+They are in memory only, so a restart forgets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+
+# An item of the Responses API: a message, a call, its output, a thought.
+Item: TypeAlias = Mapping[str, Any]
+# All requests whose responses are kept may have had so many bytes: images are in them.
+MOST_BYTES = 256 * 1024 * 1024
+
+
+@attrs.frozen
+class Stored:
+    """One response.
+
+    response: its object. input: the items that it answers, each with an id. before: the items
+    before those. size: the request's bytes.
+    """
+
+    response: Mapping[str, Any]
+    input: tuple[Item, ...]
+    before: tuple[Item, ...]
+    size: int
+
+    @property
+    def conversation(self) -> tuple[Item, ...]:
+        """All items up to the end of the response."""
+        return (*self.before, *self.input, *self.response["output"])
+
+
+@attrs.define
+class ResponseStore:
+    """Keeps `most` responses, each for `age` seconds; the oldest go first.
+
+    now: seconds since any moment.
+    """
+
+    now: Callable[[], float]
+    most: int
+    age: float
+    _kept: dict[str, tuple[float, Stored]] = attrs.field(init=False, factory=dict)
+    _items: dict[str, Item] = attrs.field(init=False, factory=dict)
+    _size: int = attrs.field(init=False, default=0)
+
+    def put(self, stored: Stored) -> None:
+        """Keep a response under its id."""
+        self._kept[stored.response["id"]] = (self.now(), stored)
+        self._items.update({item["id"]: item for item in _own(stored)})
+        self._size += stored.size
+        self._forget()
+
+    def get(self, response_id: str) -> Stored | None:
+        """The response of an id, None if there is none any more."""
+        self._forget()
+        _, stored = self._kept.get(response_id, (0.0, None))
+        return stored
+
+    def item(self, item_id: str) -> Item | None:
+        """One item of a response that is kept."""
+        self._forget()
+        return self._items.get(item_id)
+
+    def delete(self, response_id: str) -> bool:
+        """Forget a response; whether there was one."""
+        self._forget()
+        if response_id not in self._kept:
+            return False
+        self._drop(response_id)
+        return True
+
+    def _forget(self) -> None:
+        oldest = self.now() - self.age
+        while self._kept:
+            response_id, (kept, _) = next(iter(self._kept.items()))
+            if len(self._kept) <= self.most and kept >= oldest and self._size <= MOST_BYTES:
+                return
+            self._drop(response_id)
+
+    def _drop(self, response_id: str) -> None:
+        _, stored = self._kept.pop(response_id)
+        self._size -= stored.size
+        for item in _own(stored):
+            self._items.pop(item["id"], None)
+
+
+def _own(stored: Stored) -> tuple[Item, ...]:
+    return (*stored.input, *stored.response["output"])
