@@ -219,15 +219,16 @@ class Browsing(RealCLI):
         said: str,
         *,
         server: PageServer | None = None,
+        stream: bool = False,
         enough: str = "",
     ) -> None:
         """Open a page with this script at a host of this name."""
         server = server or self.pages
-        body = {"model": "sonnet", "stream": True, "messages": [{"role": "user", "content": said}]}
+        messages = [{"role": "user", "content": said}]
         given = {
             "proxy": self.proxy.url,
             "pages": f"http://127.0.0.1:{self.pages.port}/",
-            "body": json.dumps(body),
+            "body": json.dumps({"model": "sonnet", "stream": stream, "messages": messages}),
             "key": KEY,
             "enough": enough,
         }
@@ -307,8 +308,8 @@ class ForeignPages(Browsing):
         }
         # All came, and were not kept back by the browser. Nobody waits for the beacon.
         await when(lambda: self.answered.total() >= sum(expected.values()))
-        assert self.answered == expected
         assert not self.api.requests
+        assert self.answered == expected
 
     async def test_a_page_whose_name_leads_to_the_proxy_is_refused(self) -> None:
         server = self.serve()
@@ -347,7 +348,7 @@ class AllowedPages(Browsing):
         self.proxy = await self.start_proxy(allowed_origins=(origin,), keys={"page": KEY})
 
     async def test_an_allowed_page_reads_its_answer(self) -> None:
-        self.visit("good.example", ALLOWED, "SLOW:0.05 ECHO:one two three four")
+        self.visit("good.example", ALLOWED, "SLOW:0.05 ECHO:one two three four", stream=True)
         found = await self.pages.report()
         kind, status, refused = found["refused"]
         assert (kind, status) == ("cors", 401)
@@ -370,7 +371,7 @@ class AllowedPages(Browsing):
 
     async def test_it_reads_an_answer_that_has_no_end_and_goes_away(self) -> None:
         # What is read from it was read before its end, as it has none.
-        self.visit("good.example", ALLOWED, "STALL:2 ECHO:one two three", enough="two")
+        self.visit("good.example", ALLOWED, "STALL:2 ECHO:one two three", stream=True, enough="two")
         found = await self.pages.report()
         assert _text(_frames(found["pieces"])) == "one two "
         (received,) = self.api.requests
