@@ -29,7 +29,10 @@ METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 # What anyone may know: that there is a server, not whose.
 OPEN_PATHS = (b"/health", b"/v1/health")
 # What a page may read of an answer's head.
-EXPOSED = "x-request-id, x-claudeproxy-worker, x-claudeproxy-ignored, x-should-retry, retry-after"
+EXPOSED = (
+    "x-request-id, request-id, x-claudeproxy-worker, x-claudeproxy-ignored, x-should-retry, "
+    "retry-after"
+)
 
 
 class GuardedRequest(Request):

@@ -9,8 +9,8 @@ import pytest
 
 from claudeproxy.conversation import Profile, Tool, ToolChoice, Turn, text_block
 from claudeproxy.dialects import Asked
-from claudeproxy.dialects.messages import count_tokens, encode_error, read
-from claudeproxy.dialects.messages_answer import StreamedMessage, WholeMessage
+from claudeproxy.dialects.messages import count_tokens, read
+from claudeproxy.dialects.messages_answer import StreamedMessage, WholeMessage, encode_error
 from claudeproxy.errors import APIError
 from claudeproxy.events import (
     Event,
