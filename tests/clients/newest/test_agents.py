@@ -1,4 +1,4 @@
-"""OpenAI's agents SDK, on chat completions."""
+"""OpenAI's agents SDK, on Responses (its default) and on Chat Completions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import json
 from typing import Any
 
 import pytest
-from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, Runner, function_tool
+from agents import (
+    Agent,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+    function_tool,
+)
 from agents.items import ToolCallItem
 from agents.models.interface import Model
 from openai import AsyncOpenAI
@@ -34,9 +41,10 @@ def get_weather(city: str) -> str:
     return weather(city)
 
 
-@pytest.fixture
-def model(url: str) -> Model:
-    return OpenAIChatCompletionsModel(MODEL, AsyncOpenAI(base_url=url, max_retries=0))
+@pytest.fixture(params=[OpenAIResponsesModel, OpenAIChatCompletionsModel])
+def model(url: str, request: pytest.FixtureRequest) -> Model:
+    made: Model = request.param(MODEL, AsyncOpenAI(base_url=url, max_retries=0))
+    return made
 
 
 def run(agent: Agent[Any], text: str, *, stream: bool) -> tuple[Any, str]:

@@ -34,9 +34,15 @@ def get_weather(city: str) -> str:
     return weather(city)
 
 
-@pytest.fixture
-def model(url: str) -> ChatOpenAI:
-    return ChatOpenAI(base_url=url, model=MODEL, max_retries=0, stream_usage=True)
+@pytest.fixture(params=[False, True], ids=["chat", "responses"])
+def model(url: str, request: pytest.FixtureRequest) -> ChatOpenAI:
+    return ChatOpenAI(
+        base_url=url,
+        model=MODEL,
+        max_retries=0,
+        stream_usage=True,
+        use_responses_api=request.param,
+    )
 
 
 def test_an_answer_has_text_and_usage(model: ChatOpenAI) -> None:

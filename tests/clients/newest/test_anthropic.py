@@ -1,0 +1,82 @@
+"""Anthropic's own SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from anthropic import Anthropic, BadRequestError, NotFoundError
+
+from ..scripted import CALL, CITY, COUNT, COUNTED, MODEL, told_of, weather
+
+
+TOOL: Any = {
+    "name": "get_weather",
+    "description": "How warm it is.",
+    "input_schema": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
+}
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Anthropic]:
+    base = url.removesuffix("/v1")
+    with Anthropic(base_url=base, api_key="not-needed", max_retries=0) as made:
+        yield made
+
+
+def said(text: str) -> Any:
+    return {"role": "user", "content": text}
+
+
+def test_a_message(client: Anthropic) -> None:
+    message = client.messages.create(model=MODEL, max_tokens=100, messages=[said(COUNT)])
+    assert [block.text for block in message.content] == [COUNTED]
+    assert (message.stop_reason, message.usage.output_tokens) == ("end_turn", 12)
+
+
+def test_a_stream(client: Anthropic) -> None:
+    with client.messages.stream(model=MODEL, max_tokens=100, messages=[said(COUNT)]) as stream:
+        pieces = list(stream.text_stream)
+        message = stream.get_final_message()
+    assert len(pieces) > 1
+    assert "".join(pieces) == COUNTED
+    assert message.usage.output_tokens == 12
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_tool_is_called_and_its_result_answered(client: Anthropic, stream: bool) -> None:
+    def ask(messages: list[Any]) -> Any:
+        told: Any = {"model": MODEL, "max_tokens": 500, "messages": messages, "tools": [TOOL]}
+        if not stream:
+            return client.messages.create(**told)
+        with client.messages.stream(**told) as running:
+            return running.get_final_message()
+
+    first = ask([said(CALL)])
+    (call,) = [block for block in first.content if block.type == "tool_use"]
+    assert (call.name, call.input, first.stop_reason) == ("get_weather", {"city": CITY}, "tool_use")
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": weather(CITY)}
+    messages = [
+        said(CALL),
+        {"role": "assistant", "content": first.content},
+        {"role": "user", "content": [result]},
+    ]
+    last = ask(messages)
+    assert told_of(last.content[-1].text, CITY)
+
+
+def test_errors_are_its_own(client: Anthropic) -> None:
+    with pytest.raises(NotFoundError):
+        client.messages.create(model="nope", max_tokens=9, messages=[said("x")])
+    with pytest.raises(BadRequestError, match="max_tokens"):
+        client.messages.create(model=MODEL, max_tokens=0, messages=[said("x")])
+
+
+def test_counting(client: Anthropic) -> None:
+    counted = client.messages.count_tokens(model=MODEL, messages=[said("word " * 100)])
+    assert 50 < counted.input_tokens < 500
