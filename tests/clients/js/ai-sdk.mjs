@@ -1,15 +1,19 @@
-// Vercel's AI SDK.
+// Vercel's AI SDK, on Chat Completions and, by OpenAI's own provider, on Responses.
 
+import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { Output, generateObject, generateText, isStepCount, streamObject, streamText, tool } from "ai";
-import { Person, Place, collect, image, kind, model, print, stream, text, url, weather } from "./shared.mjs";
+import { Person, Place, api, collect, image, kind, model, print, stream, text, url, weather } from "./shared.mjs";
 
-const provider = createOpenAICompatible({
-  name: "claudeproxy",
-  baseURL: url,
-  includeUsage: true,
-  supportsStructuredOutputs: true,
-});
+const provider =
+  api === "responses"
+    ? createOpenAI({ baseURL: url, apiKey: "not-needed" })
+    : createOpenAICompatible({
+        name: "claudeproxy",
+        baseURL: url,
+        includeUsage: true,
+        supportsStructuredOutputs: true,
+      });
 const content = [{ type: "text", text }];
 if (image) content.push({ type: "file", mediaType: "image/png", data: image });
 const asked = { model: provider(model), messages: [{ role: "user", content }], maxRetries: 0 };

@@ -1,7 +1,7 @@
 // The official client.
 
 import OpenAI from "openai";
-import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
+import { zodFunction, zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { Person, Place, collect, image, kind, model, print, stream, text, url, weather } from "./shared.mjs";
 
 const client = new OpenAI({ baseURL: url, apiKey: "not-needed", maxRetries: 0 });
@@ -38,6 +38,27 @@ const kinds = {
     });
     const runner = completions.runTools({ ...asked, tools: [tool], stream });
     return { text: await runner.finalContent(), called };
+  },
+
+  async responses() {
+    const told = { model, input: text };
+    if (!stream) return { text: (await client.responses.create(told)).output_text };
+    const running = client.responses.stream(told);
+    const events = await collect(running);
+    return { text: (await running.finalResponse()).output_text, last: events.at(-1).type };
+  },
+
+  async follows() {
+    const first = await client.responses.create({ model, input: text });
+    const next = { model, input: "ECHO:next", previous_response_id: first.id };
+    return { text: (await client.responses.create(next)).output_text };
+  },
+
+  async parsedResponse() {
+    const format = zodTextFormat(Person, "person");
+    const told = { model, input: text, text: { format } };
+    if (!stream) return (await client.responses.parse(told)).output_parsed;
+    return (await client.responses.stream(told).finalResponse()).output_parsed;
   },
 
   // What the client says is wrong, by its own classes.

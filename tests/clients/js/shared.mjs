@@ -3,7 +3,7 @@
 
 import { z } from "zod";
 
-export const { url, model, text, image, stream, kind } = JSON.parse(process.argv[2]);
+export const { api, url, model, text, image, stream, kind } = JSON.parse(process.argv[2]);
 
 export const Person = z.object({ name: z.string(), age: z.number().int() });
 export const Place = z.object({ city: z.string() });

@@ -102,12 +102,50 @@ def test_openai_knows_the_error(run: Run) -> None:
     }
 
 
-# The AI SDK
+@both
+def test_openai_speaks_responses(run: Run, stream: bool) -> None:
+    answer = run("openai", "responses", COUNT, stream=stream)
+    assert answer["text"] == COUNTED
+    assert answer.get("last") == ("response.completed" if stream else None)
+
+
+def test_openais_responses_follow_each_other(run: Run) -> None:
+    assert run("openai", "follows", SAY)["text"] == "next"
 
 
 @both
-def test_the_ai_sdk_has_text_and_usage(run: Run, stream: bool) -> None:
-    answer = run("ai-sdk", "plain", COUNT, stream=stream)
+def test_openai_parses_a_response(run: Run, stream: bool) -> None:
+    assert run("openai", "parsedResponse", BE_PERSON, stream=stream) == PERSON
+
+
+# Anthropic's client
+
+
+@both
+def test_anthropic_has_text_and_usage(run: Run, stream: bool) -> None:
+    message = run("anthropic", "plain", COUNT, stream=stream)
+    assert message["content"][0]["text"] == COUNTED
+    assert (message["usage"]["output_tokens"], message["stop_reason"]) == (12, "end_turn")
+
+
+@both
+@calling
+def test_anthropic_runs_tools(run: Run, text: str, cities: list[str], stream: bool) -> None:
+    answer = run("anthropic", "tools", text, stream=stream)
+    assert answer["called"] == [{"city": city} for city in cities]
+    assert told_of(answer["text"], *cities)
+
+
+# The AI SDK
+
+
+apis = pytest.mark.parametrize("api", ["chat", "responses"])
+
+
+@apis
+@both
+def test_the_ai_sdk_has_text_and_usage(run: Run, stream: bool, api: str) -> None:
+    answer = run("ai-sdk", "plain", COUNT, stream=stream, api=api)
     assert answer["text"] == COUNTED
     assert answer["usage"]["outputTokens"] == 12
     if stream:
@@ -115,19 +153,23 @@ def test_the_ai_sdk_has_text_and_usage(run: Run, stream: bool) -> None:
         assert len(answer["pieces"]) > 1
 
 
+@apis
 @both
 @calling
-def test_the_ai_sdk_runs_tools(run: Run, text: str, cities: list[str], stream: bool) -> None:
-    answer = run("ai-sdk", "tools", text, stream=stream)
+def test_the_ai_sdk_runs_tools(
+    run: Run, text: str, cities: list[str], stream: bool, api: str
+) -> None:
+    answer = run("ai-sdk", "tools", text, stream=stream, api=api)
     assert answer["called"] == [{"city": city} for city in cities]
     assert answer["reasons"] == ["tool-calls", "stop"]
     assert told_of(answer["text"], *cities)
 
 
+@apis
 @both
 @pytest.mark.parametrize("kind", ["parsed", "object"])
-def test_the_ai_sdk_parses_an_answer(run: Run, kind: str, stream: bool) -> None:
-    assert run("ai-sdk", kind, BE_PERSON, stream=stream) == PERSON
+def test_the_ai_sdk_parses_an_answer(run: Run, kind: str, stream: bool, api: str) -> None:
+    assert run("ai-sdk", kind, BE_PERSON, stream=stream, api=api) == PERSON
 
 
 @both

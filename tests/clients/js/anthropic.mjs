@@ -1,0 +1,45 @@
+// Anthropic's official client.
+
+import Anthropic from "@anthropic-ai/sdk";
+import { kind, model, print, stream, text, url, weather } from "./shared.mjs";
+
+const client = new Anthropic({
+  baseURL: url.replace(/\/v1$/, ""),
+  apiKey: "not-needed",
+  maxRetries: 0,
+});
+const asked = { model, max_tokens: 500 };
+const tools = [
+  {
+    name: "get_weather",
+    description: "How warm it is.",
+    input_schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+  },
+];
+
+async function ask(messages, options = {}) {
+  const told = { ...asked, messages, ...options };
+  return stream ? client.messages.stream(told).finalMessage() : client.messages.create(told);
+}
+
+const kinds = {
+  async plain() {
+    return ask([{ role: "user", content: text }]);
+  },
+
+  async tools() {
+    const messages = [{ role: "user", content: text }];
+    const first = await ask(messages, { tools });
+    const calls = first.content.filter((block) => block.type === "tool_use");
+    const results = calls.map((call) => ({
+      type: "tool_result",
+      tool_use_id: call.id,
+      content: weather(call.input),
+    }));
+    messages.push({ role: "assistant", content: first.content }, { role: "user", content: results });
+    const last = await ask(messages, { tools });
+    return { text: last.content.at(-1).text, called: calls.map((call) => call.input) };
+  },
+};
+
+print(await kinds[kind]());
