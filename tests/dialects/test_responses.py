@@ -1,354 +1,343 @@
-"""OpenAI Responses: what a request says, what is kept of it, and how it is answered."""
+"""Responses requests: what is honoured, what is ignored, what is refused, what is said again."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
-from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import TypeAdapter
+from openai.types.responses import Response
 
-from claudeproxy.conversation import Profile, Tool, ToolChoice, Turn
+from claudeproxy.conversation import Conversation, Limits, Profile
 from claudeproxy.dialects import Asked
 from claudeproxy.dialects.responses import Responses
+from claudeproxy.dialects.responses_answer import StreamedResponse, WholeResponse
 from claudeproxy.dialects.responses_store import ResponseStore
-from claudeproxy.errors import APIError, bad_request, rate_limited
-from claudeproxy.events import (
-    Event,
-    Finished,
-    ReasoningDelta,
-    Started,
-    TextDelta,
-    ToolArgumentsDelta,
-    ToolCallStarted,
-    Usage,
-)
+from claudeproxy.errors import APIError, bad_request
+from claudeproxy.events import Event, Finished, Started, TextDelta, Usage
 
-from .asking import PDF, PNG_URL, assistant, refused, tool_result, tool_use, user
+from .asking import refused, user
 
 
-EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-SCHEMA = {"type": "object", "properties": {}}
-TOOL = {"type": "function", "name": "f", "description": "F", "parameters": SCHEMA}
-CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a": 1}'}
-OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "done"}
-HELLO = {"role": "user", "content": "Hello"}
-USAGE = Usage(5, 2, 3, 7, 1)
-END = Finished("stop", USAGE, "end_turn")
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+F = {"type": "function", "name": "f"}
+FORM = {"type": "json_schema", "name": "j", "schema": SCHEMA}
+HI: tuple[Event, ...] = (Started("claude"), TextDelta("Hi"), Finished("stop", Usage()))
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+def dialect(now: Callable[[], float] = lambda: 0.0, most: int = 10, age: float = 100) -> Responses:
+    return Responses(ResponseStore(now, most, age))
 
 
-def dialect(most: int = 10, age: float = 60) -> tuple[Responses, Clock]:
-    clock = Clock()
-    return Responses(ResponseStore(clock, most, age)), clock
+def ask(*items: Any, to: Responses | None = None, **changes: Any) -> Asked:
+    body = {"model": "sonnet", "input": list(items) or "Hello", **changes}
+    return (to or dialect()).read(json.dumps(body).encode())
 
 
-def ask(given: Any = "Hello", made: Responses | None = None, **more: Any) -> Asked:
-    body = {"model": "sonnet", "input": given, **more}
-    return (made or dialect()[0]).read(json.dumps(body).encode())
+def answered(
+    unique: str,
+    *items: Any,
+    to: Responses | None = None,
+    events: Iterable[Event] = HI,
+    **changes: Any,
+) -> dict[str, Any]:
+    """The response to a request without `stream`."""
+    writer = ask(*items, to=to, **changes).answer(unique, 1700000000)
+    told: dict[str, Any] = json.loads(b"".join(map(writer.feed, events)))
+    return told
 
 
-def turns(*items: Any) -> tuple[Turn, ...]:
-    return ask(list(items)).conversation.turns
+def limits(**changes: Any) -> Limits:
+    return ask(**changes).conversation.limits
 
 
-def answered(asked: Asked, *events: Event, unique: str = "u") -> Any:
-    answer = asked.answer(unique, 1)
-    *before, last = [answer.feed(event) for event in (Started("claude-x"), *events)]
-    assert not any(before)
-    return json.loads(last)
+# The whole request
 
 
-def streamed(*events: Event, **more: Any) -> list[Any]:
-    answer = ask(stream=True, **more).answer("u", 1)
-    frames = b"".join(answer.feed(event) for event in (Started("claude-x"), *events))
-    return read_events(frames)
-
-
-def read_events(frames: bytes) -> list[Any]:
-    events = []
-    for number, frame in enumerate(frames.decode().split("\n\n")[:-1]):
-        kind, data = frame.split("\n")
-        events.append(json.loads(data.removeprefix("data: ")))
-        assert kind == f"event: {events[-1]['type']}"
-        assert events[-1]["sequence_number"] == number
-        EVENT.validate_python(events[-1])
-    return events
-
-
-def test_a_string_is_what_the_user_says() -> None:
-    conversation = ask(instructions="I").conversation
-    assert (conversation.profile, conversation.turns) == (Profile("I"), (user("Hello"),))
-
-
-def test_items_are_turns() -> None:
-    shown = [
-        {"type": "input_image", "image_url": PNG_URL},
-        {"type": "input_file", "file_data": PDF},
-    ]
-    said = [{"type": "output_text", "text": "A", "annotations": []}]
-    conversation = ask(
-        [
-            {"role": "developer", "content": [{"type": "input_text", "text": "D"}]},
-            {"type": "message", "role": "user", "content": shown},
-            {"type": "reasoning", "id": "rs_1", "summary": []},
-            {"type": "message", "role": "assistant", "content": said},
-            CALL,
-            OUTPUT,
-            HELLO,
-        ],
-        instructions="I",
-    ).conversation
-    assert conversation.profile.system == "I\n\nD"
-    first, second, third = conversation.turns
-    assert [block["type"] for block in first.blocks] == ["image", "document"]
-    assert second.blocks == (*assistant("A").blocks, tool_use("c1", "f", a=1))
-    assert third.blocks == (tool_result("c1", *user("done").blocks), *user("Hello").blocks)
-
-
-def test_tools_are_flat() -> None:
-    conversation = ask(tools=[TOOL], tool_choice={"type": "function", "name": "f"}).conversation
-    assert conversation.profile.tools == (Tool("f", "F", SCHEMA),)
-    assert conversation.limits.tool_choice == ToolChoice("tool", "f", parallel=False)
-    allowed = {
-        "type": "allowed_tools",
-        "mode": "required",
-        "tools": [{"type": "function", "name": "f"}],
-    }
-    other = {**TOOL, "name": "g"}
-    conversation = ask(tools=[TOOL, other], tool_choice=allowed).conversation
-    assert [tool.name for tool in conversation.profile.tools] == ["f"]
-    assert conversation.limits.tool_choice == ToolChoice("any")
-
-
-def test_limits_and_the_form_of_the_answer() -> None:
-    form = {"type": "json_schema", "name": "n", "schema": SCHEMA}
-    asked = ask(text={"format": form}, reasoning={"effort": "minimal"}, max_output_tokens=9)
-    assert asked.conversation.profile.output_schema == SCHEMA
-    assert (asked.conversation.limits.effort, asked.conversation.limits.max_tokens) == ("low", 9)
-    assert ask(text={"format": {"type": "text"}}).conversation.profile.output_schema is None
-    assert not ask(reasoning={"effort": "none"}).conversation.limits.thinking
-
-
-def test_what_is_ignored_is_told() -> None:
-    asked = ask(
-        *([HELLO],),
-        tools=[{**TOOL, "strict": True}],
-        text={"verbosity": "low"},
-        truncation="auto",
-        include=["x"],
-        user="me",
-    )
-    assert asked.ignored == ("user", "include", "truncation", "text.verbosity", "tools.strict")
-    assert ask(include=[], truncation="disabled").ignored == ()
+def test_a_plain_request_is_one_turn_for_the_model() -> None:
+    asked = ask()
+    assert asked.conversations == (Conversation(Profile(), (user("Hello"),), Limits("sonnet")),)
+    assert asked.ignored == ()
 
 
 @pytest.mark.parametrize(
-    ("body", "param"),
+    ("stream", "kind"),
+    [(None, WholeResponse), (False, WholeResponse), (True, StreamedResponse)],
+)
+def test_the_answer_is_streamed_if_asked_for(stream: Any, kind: type) -> None:
+    answer = ask(stream=stream, stream_options={"include_obfuscation": False}).answer("abc", 5)
+    assert type(answer) is kind
+    assert isinstance(answer, (WholeResponse, StreamedResponse))
+    assert (answer.unique, answer.created) == ("abc", 5)
+
+
+@pytest.mark.parametrize("name", ["model", "input"])
+@pytest.mark.parametrize("value", [None, ...], ids=["null", "absent"])
+def test_a_required_parameter_that_is_missing_is_told(name: str, value: Any) -> None:
+    request = {"model": "sonnet", "input": "Hello", name: value}
+    if value is ...:
+        del request[name]
+    assert refused(lambda: dialect().read(json.dumps(request).encode())) == (
+        f"Missing required parameter: '{name}'.",
+        name,
+        "missing_required_parameter",
+    )
+
+
+def test_an_empty_model_is_a_missing_one() -> None:
+    assert refused(lambda: ask(model=""))[1:] == ("model", "missing_required_parameter")
+
+
+@pytest.mark.parametrize("bad", [b"", b"[]", b"{", b"\xff", b'{"model": NaN}'])
+def test_a_body_that_is_no_json_object_names_no_parameter(bad: bytes) -> None:
+    assert refused(lambda: dialect().read(bad))[1:] == (None, None)
+
+
+def test_a_parameter_that_nobody_knows_is_no_matter() -> None:
+    asked = ask(top_k=5, enable_thinking=True)
+    assert (asked.conversation, asked.ignored) == (ask().conversation, ())
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
     [
-        ({"model": None}, "model"),
-        ({"input": None}, "input"),
-        ({"input": []}, "input"),
-        ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role"),
-        ({"input": [{"role": "user"}]}, "input[0].content"),
-        ({"input": [{"role": "user", "content": " "}]}, "input[0].content"),
-        ({"input": [{"type": "computer_call"}]}, "input[0].type"),
-        ({"input": [OUTPUT]}, "input[0].call_id"),
-        ({"input": [CALL, CALL]}, "input[1].call_id"),
-        ({"input": [CALL, HELLO]}, "input"),
-        ({"input": [CALL, OUTPUT, OUTPUT]}, "input[2].call_id"),
-        ({"input": [CALL]}, "input"),
-        (
-            {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
-            "input[0].content[0].file_id",
-        ),
-        ({"previous_response_id": "resp_x"}, "previous_response_id"),
-        ({"background": True}, "background"),
-        ({"conversation": "c"}, "conversation"),
-        ({"prompt": {"id": "p"}}, "prompt"),
-        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
-        ({"top_logprobs": 1}, "top_logprobs"),
-        ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
-        ({"text": {"format": {"type": "json_schema", "schema": SCHEMA}}}, "text.format.name"),
-        ({"metadata": {"a": 1}}, "metadata.a"),
+        ({"max_output_tokens": 1}, Limits("sonnet", max_tokens=1)),
+        ({"max_output_tokens": None}, Limits("sonnet")),
+        ({"temperature": 0, "top_p": 0.5}, Limits("sonnet", temperature=0, top_p=0.5)),
+        ({"model": "openai/Any Thing"}, Limits("openai/Any Thing")),
     ],
 )
-def test_what_cannot_be_is_refused_by_its_name(body: dict[str, Any], param: str) -> None:
-    given = {"model": "sonnet", "input": "Hello", **body}
-    _, named, _ = refused(lambda: dialect()[0].read(json.dumps(given).encode()))
-    assert named == param
-
-
-def test_errors_of_the_core_are_called_by_their_names_here() -> None:
-    made, _ = dialect()
-    for param, name in (("messages", "input"), ("response_format", "text.format"), (None, None)):
-        body = json.loads(made.error_body(bad_request("why", param)))
-        assert body["error"]["param"] == name
-
-
-def test_a_response() -> None:
-    calls = (ToolCallStarted(0, "t0", "f"), ToolArgumentsDelta(0, '{"a":1}'))
-    end = Finished("tool_calls", USAGE, "tool_use")
-    response = answered(
-        ask(metadata={"a": "b"}, tools=[TOOL], reasoning={"summary": "auto"}),
-        *(ReasoningDelta("hm"), TextDelta("a"), TextDelta("b"), *calls, end),
-    )
-    Response.model_validate(response)
-    thought, message, call = response["output"]
-    assert thought["summary"] == [{"type": "summary_text", "text": "hm"}]
-    assert message["content"][0]["text"] == "ab"
-    assert (call["call_id"], call["name"], call["arguments"]) == ("t0", "f", '{"a":1}')
-    assert (response["id"], response["status"], response["model"]) == (
-        *("resp_u", "completed"),
-        "claude-x",
-    )
-    assert (response["metadata"], response["tools"]) == ({"a": "b"}, [TOOL])
-    assert response["usage"] == {
-        "input_tokens": 10,
-        "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 3},
-        "output_tokens": 7,
-        "output_tokens_details": {"reasoning_tokens": 1},
-        "total_tokens": 17,
-    }
-
-
-def test_what_was_thought_is_told_only_when_it_is_asked_for() -> None:
-    response = answered(ask(), ReasoningDelta("hm"), TextDelta("a"), END)
-    assert [item["type"] for item in response["output"]] == ["message"]
+def test_what_bounds_the_answer_is_a_limit(changes: dict[str, Any], expected: Limits) -> None:
+    assert limits(**changes) == expected
 
 
 @pytest.mark.parametrize(
-    ("reason", "why"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+    ("wanted", "effort", "thinking"),
+    [
+        (None, None, True),
+        ("none", None, False),
+        ("minimal", "low", True),
+        *((level, level, True) for level in ("low", "medium", "high", "xhigh", "max")),
+    ],
 )
-def test_what_is_not_all_of_it_is_incomplete(reason: Any, why: str) -> None:
-    end = Finished(reason, USAGE, "x")
-    response = answered(ask(), TextDelta("a"), end)
-    assert (response["status"], response["incomplete_details"]) == ("incomplete", {"reason": why})
-    events = streamed(TextDelta("a"), end)
-    assert events[-1]["type"] == "response.incomplete"
-    assert events[-1]["response"]["output"] == response["output"]
+def test_how_much_to_think_is_a_level_or_not_at_all(
+    wanted: str | None, effort: str | None, thinking: bool
+) -> None:
+    asked = limits(reasoning={"effort": wanted})
+    assert (asked.effort, asked.thinking) == (effort, thinking)
 
 
-def test_a_stream_adds_up_to_the_response() -> None:
-    parts = (
-        *(ReasoningDelta("h"), ReasoningDelta("m"), TextDelta("a"), TextDelta("b")),
-        *(
-            ToolCallStarted(0, "t0", "f"),
-            ToolArgumentsDelta(0, '{"a":'),
-            ToolArgumentsDelta(0, "1}"),
+@pytest.mark.parametrize("name", ["summary", "generate_summary"])
+@pytest.mark.parametrize("wanted", ["auto", "concise", "detailed", None])
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_are_told_if_asked_for(name: str, wanted: str | None, stream: bool) -> None:
+    answer = ask(reasoning={name: wanted}, stream=stream).answer("abc", 0)
+    assert isinstance(answer, (WholeResponse, StreamedResponse))
+    assert answer.frame.summary is (wanted is not None)
+
+
+def test_what_a_model_left_out_is_ignored_by_the_names_of_the_request() -> None:
+    asked = ask(reasoning={"effort": "max"}, temperature=1, top_p=1, user="me")
+    assert asked.ignored_with(Limits("x")) == ("user", "reasoning.effort", "temperature", "top_p")
+    assert asked.ignored_with(Limits("x", effort="high", temperature=1, top_p=1)) == ("user",)
+
+
+# What changes the answer and cannot be had
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("background", True),
+        ("top_logprobs", 1),
+        ("conversation", "conv_1"),
+        ("conversation", {"id": "conv_1"}),
+        ("prompt", {"id": "pmpt_1"}),
+        ("context_management", [{"type": "compaction"}]),
+    ],
+)
+def test_what_would_change_the_answer_is_refused_by_name(name: str, value: Any) -> None:
+    message, *told = refused(lambda: ask(**{name: value}))
+    assert message.startswith(f"Unsupported parameter: '{name}'. ")
+    assert told == [name, "unsupported_parameter"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("background", value) for value in (None, False)),
+        *(("top_logprobs", value) for value in (None, 0)),
+        *((name, None) for name in ("conversation", "prompt", "context_management")),
+        ("include", None),
+        ("include", []),
+        *(("truncation", value) for value in (None, "disabled")),
+        *(("text", value) for value in (None, {"verbosity": None})),
+        *(("store", value) for value in (None, True, False)),
+        *(("metadata", value) for value in (None, {"a": "b"})),
+        ("tools", None),
+        ("tools", []),
+        ("reasoning", {}),
+        ("previous_response_id", None),
+    ],
+)
+def test_what_asks_for_nothing_special_is_no_matter(name: str, value: Any) -> None:
+    asked = ask(**{name: value})
+    assert (asked.conversation, asked.ignored) == (ask().conversation, ())
+
+
+# What changes nothing
+
+IGNORED: dict[str, Any] = {
+    "max_tool_calls": 0,
+    "service_tier": "auto",
+    "user": "me",
+    "safety_identifier": "me",
+    "prompt_cache_key": "k",
+    "prompt_cache_retention": "24h",
+    "prompt_cache_options": {},
+    "moderation": {},
+    "presence_penalty": -2,
+    "frequency_penalty": 2,
+    "include": ["reasoning.encrypted_content"],
+    "truncation": "auto",
+}
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_each_ignored_parameter_is_told_and_changes_nothing(name: str) -> None:
+    asked = ask(**{name: IGNORED[name]})
+    assert (asked.conversation, asked.ignored) == (ask().conversation, (name,))
+    assert ask(**{name: None}).ignored == ()
+
+
+def test_all_that_is_ignored_is_told_in_one_order() -> None:
+    asked = ask(
+        **dict(reversed(IGNORED.items())),
+        text={"verbosity": "low", "format": FORM},
+        tools=[{**F, "strict": True}],
+        tool_choice="required",
+    )
+    assert asked.ignored == (*IGNORED, "text.verbosity", "tools.strict", "text.format")
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "code"),
+    [
+        ({"model": 5}, "model", "invalid_type"),
+        ({"input": 5}, "input", "invalid_type"),
+        ({"input": {}}, "input", "invalid_type"),
+        ({"input": []}, "input", "empty_array"),
+        ({"input": ["x"]}, "input[0]", "invalid_type"),
+        ({"stream": "yes"}, "stream", "invalid_type"),
+        ({"stream_options": 5}, "stream_options", "invalid_type"),
+        (
+            {"stream_options": {"include_obfuscation": 5}},
+            "stream_options.include_obfuscation",
+            "invalid_type",
         ),
-        Finished("tool_calls", USAGE, "tool_use"),
-    )
-    events = streamed(*parts, reasoning={"summary": "auto"})
-    assert [event["type"].removeprefix("response.") for event in events] == [
-        *("created", "in_progress"),
-        *("output_item.added", "reasoning_summary_part.added"),
-        *("reasoning_summary_text.delta", "reasoning_summary_text.delta"),
-        *("reasoning_summary_text.done", "reasoning_summary_part.done", "output_item.done"),
-        *("output_item.added", "content_part.added", "output_text.delta", "output_text.delta"),
-        *("output_text.done", "content_part.done", "output_item.done"),
-        *("output_item.added", "function_call_arguments.delta", "function_call_arguments.delta"),
-        *("function_call_arguments.done", "output_item.done", "completed"),
-    ]
-    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
-    assert events[-1]["response"]["output"] == done
-    whole = answered(ask(reasoning={"summary": "auto"}), *parts)
-    assert done == whole["output"]
+        ({"background": 1}, "background", "invalid_type"),
+        ({"top_logprobs": 21}, "top_logprobs", "integer_above_max_value"),
+        ({"instructions": []}, "instructions", "invalid_type"),
+        ({"store": "no"}, "store", "invalid_type"),
+        ({"previous_response_id": 5}, "previous_response_id", "invalid_type"),
+        ({"max_output_tokens": 0}, "max_output_tokens", "integer_below_min_value"),
+        ({"max_output_tokens": 1.5}, "max_output_tokens", "invalid_type"),
+        ({"temperature": 2.1}, "temperature", "decimal_above_max_value"),
+        ({"top_p": -0.1}, "top_p", "decimal_below_min_value"),
+        ({"reasoning": "low"}, "reasoning", "invalid_type"),
+        ({"reasoning": {"effort": "huge"}}, "reasoning.effort", "invalid_value"),
+        ({"reasoning": {"summary": "long"}}, "reasoning.summary", "invalid_value"),
+        ({"reasoning": {"generate_summary": 1}}, "reasoning.generate_summary", "invalid_type"),
+        ({"text": "json"}, "text", "invalid_type"),
+        ({"text": {"verbosity": "loud"}}, "text.verbosity", "invalid_value"),
+        ({"truncation": "always"}, "truncation", "invalid_value"),
+        ({"include": [1]}, "include[0]", "invalid_type"),
+        ({"metadata": []}, "metadata", "invalid_type"),
+        ({"metadata": {"a": 1}}, "metadata.a", "invalid_type"),
+        ({"parallel_tool_calls": "no"}, "parallel_tool_calls", "invalid_type"),
+        ({"max_tool_calls": -1}, "max_tool_calls", "integer_below_min_value"),
+        ({"service_tier": 1}, "service_tier", "invalid_type"),
+        ({"user": 5}, "user", "invalid_type"),
+        ({"safety_identifier": 5}, "safety_identifier", "invalid_type"),
+        ({"prompt_cache_key": 5}, "prompt_cache_key", "invalid_type"),
+        ({"prompt_cache_retention": 5}, "prompt_cache_retention", "invalid_type"),
+        ({"prompt_cache_options": []}, "prompt_cache_options", "invalid_type"),
+        ({"moderation": True}, "moderation", "invalid_type"),
+        ({"presence_penalty": -2.5}, "presence_penalty", "decimal_below_min_value"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty", "decimal_above_max_value"),
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_is_refused_even_where_it_would_be_ignored(
+    changes: dict[str, Any], param: str, code: str
+) -> None:
+    assert refused(lambda: ask(**changes))[1:] == (param, code)
 
 
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_stream_that_fails(begun: bool) -> None:
-    answer = ask(stream=True).answer("u", 1)
-    before = answer.feed(Started("m")) + answer.feed(TextDelta("a")) if begun else b""
-    events = read_events(before + answer.fail(rate_limited("why", None)))
-    assert events[0]["type"] == "response.created"
-    assert events[-1]["type"] == "response.failed"
-    error = {"code": "rate_limit_exceeded", "message": "why"}
-    assert (events[-1]["response"]["status"], events[-1]["response"]["error"]) == ("failed", error)
+# What is said again
+
+DEFAULTS: Mapping[str, Any] = {
+    "instructions": None,
+    "max_output_tokens": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "reasoning": {"effort": None, "summary": None},
+    "temperature": None,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": None,
+    "truncation": "disabled",
+    "user": None,
+    "store": True,
+}
+GIVEN: Mapping[str, Any] = {
+    "instructions": "Be brief.",
+    "max_output_tokens": 9,
+    "metadata": {"a": "b"},
+    "parallel_tool_calls": False,
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "temperature": 0.5,
+    "text": {"format": FORM, "verbosity": "low"},
+    "tool_choice": F,
+    "tools": [{**F, "parameters": SCHEMA, "strict": True}],
+    "top_p": 0.5,
+    "truncation": "auto",
+    "user": "me",
+    "store": False,
+}
 
 
-def keep(made: Responses, unique: str, *events: Event, **more: Any) -> Any:
-    return answered(ask(made=made, **more), *(events or (TextDelta("A"), END)), unique=unique)
+@pytest.mark.parametrize("given", [{}, dict.fromkeys(DEFAULTS)], ids=["absent", "null"])
+def test_a_response_says_what_it_went_by(given: dict[str, Any]) -> None:
+    told = answered("abc", **given)
+    assert {name: told[name] for name in DEFAULTS} == DEFAULTS
 
 
-def test_a_response_is_what_the_next_one_follows() -> None:
-    made, _ = dialect()
-    keep(made, "1", given="one", instructions="I")
-    keep(made, "2", given="two", previous_response_id="resp_1")
-    conversation = ask("three", made, previous_response_id="resp_2").conversation
-    assert conversation.profile == Profile()
-    assert conversation.turns == (
-        *(user("one"), assistant("A"), user("two"), assistant("A")),
-        user("three"),
-    )
+def test_a_response_says_its_request_again() -> None:
+    told = answered("abc", **GIVEN)
+    assert {name: told[name] for name in GIVEN} == GIVEN
+    Response.model_validate(told, strict=True)
 
 
-def test_a_call_and_its_output_in_the_next_request() -> None:
-    made, _ = dialect()
-    call = (ToolCallStarted(0, "c1", "f"), ToolArgumentsDelta(0, '{"a": 1}'))
-    keep(made, "1", *call, Finished("tool_calls", USAGE, "tool_use"), tools=[TOOL])
-    conversation = ask([OUTPUT], made, previous_response_id="resp_1").conversation
-    assert conversation.turns[1:] == (
-        Turn("assistant", (tool_use("c1", "f", a=1),)),
-        Turn("user", (tool_result("c1", *user("done").blocks),)),
-    )
+# Errors
 
 
-def test_an_item_can_be_named_while_it_is_kept() -> None:
-    made, clock = dialect()
-    response = keep(made, "1")
-    named = {"type": "item_reference", "id": response["output"][0]["id"]}
-    assert ask([HELLO, named, HELLO], made).conversation.turns[1] == assistant("A")
-    clock.now = 61
-    with pytest.raises(APIError) as caught:
-        ask([HELLO, named, HELLO], made)
-    assert (caught.value.status, caught.value.param) == (404, "input[1].id")
+@pytest.mark.parametrize(
+    ("param", "told"),
+    [("messages", "input"), ("response_format", "text.format"), ("model", "model"), (None, None)],
+)
+def test_an_error_of_the_core_has_this_dialects_names(param: str | None, told: Any) -> None:
+    assert json.loads(dialect().error_body(bad_request("No.", param, "c"))) == {
+        "error": {"message": "No.", "type": "invalid_request_error", "param": told, "code": "c"}
+    }
 
 
-def kept(made: Responses, *uniques: str) -> list[str]:
-    return [one for one in uniques if made.store.get(f"resp_{one}") is not None]
-
-
-def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, clock = dialect(most=2, age=60)
-    for unique in ("1", "2", "3"):
-        keep(made, unique)
-        clock.now += 25
-    assert kept(made, "1", "2", "3") == ["2", "3"]
-    clock.now = 86
-    assert kept(made, "2", "3") == ["3"]
-    monkeypatch.setattr("claudeproxy.dialects.responses_store.MOST_BYTES", 100)
-    keep(made, "4", given="x" * 200)
-    assert kept(made, "3", "4") == []
-    keep(made, "5", store=False)
-    assert kept(made, "5") == []
-
-
-def test_what_is_kept_can_be_looked_at_and_forgotten() -> None:
-    made, _ = dialect()
-    first = keep(made, "1", given="one")
-    keep(made, "2", given="two", previous_response_id="resp_1")
-    assert json.loads(made.fetch("resp_1")) == first
-    items = json.loads(made.input_items("resp_2", {"order": "asc"}))
-    texts = [item["content"][0]["text"] for item in items["data"]]
-    assert (texts, items["has_more"]) == (["one", "A", "two"], False)
-    page = json.loads(made.input_items("resp_2", {"limit": "1", "after": items["last_id"]}))
-    assert (page["data"], page["has_more"]) == ([items["data"][1]], True)
-    for query, param in (
-        ({"limit": "0"}, "limit"),
-        ({"after": "x"}, "after"),
-        ({"order": "x"}, "order"),
-    ):
-        assert refused(lambda query=query: made.input_items("resp_2", query))[1] == param  # type: ignore[misc]
-    assert json.loads(made.delete("resp_1"))["deleted"]
-    for look in (made.fetch, made.delete):
-        with pytest.raises(APIError) as caught:
-            look("resp_1")
-        assert caught.value.status == 404
+def test_an_error_of_another_status_is_worded_the_same() -> None:
+    body = json.loads(dialect().error_body(APIError(502, "Down.", "server_error")))
+    assert body["error"]["type"] == "server_error"

@@ -8,10 +8,11 @@ import pytest
 
 from claudeproxy.conversation import Block, Profile, Tool, ToolChoice, Turn, text_block
 from claudeproxy.dialects.chat_messages import CONTINUATION, OPENING
+from claudeproxy.dialects.schemas import ANYTHING
 from claudeproxy.errors import APIError
 
 from .asking import PDF, PNG, PNG_URL, assistant, refused, tool_result, tool_use, user
-from .test_responses import EMPTY, F, answered, ask, dialect
+from .test_responses import F, answered, ask, dialect
 
 
 BEGIN = Turn("user", (OPENING,))
@@ -347,7 +348,7 @@ def test_an_id_may_be_used_again_once_its_call_has_its_output() -> None:
 def test_calls_of_earlier_on_bring_their_tools_if_there_are_no_others(tools: Any) -> None:
     asked = ask(call("a", "g"), output("a"), tools=tools).conversation
     names = ["f"] if tools else ["g"]
-    assert asked.profile.tools == tuple(Tool(name, "", EMPTY) for name in names)
+    assert asked.profile.tools == tuple(Tool(name, "", ANYTHING) for name in names)
     assert asked.limits.tool_choice == (ToolChoice() if tools else ToolChoice("none"))
 
 
