@@ -201,7 +201,6 @@ class Messages(OverHTTP):
         assert len(self.api.requests) == 1
 
 
-@on_every_cli(globals())
 class Responses(OverHTTP):
     async def respond(self, asked: Any, **more: Any) -> Any:
         return await self.with_openai(
