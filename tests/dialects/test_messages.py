@@ -1,316 +1,500 @@
-"""Anthropic Messages: what a request says, and what it must not say."""
+"""Anthropic Messages requests: what is honoured, what is ignored, what is refused."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from claudeproxy.conversation import Profile, Tool, ToolChoice, Turn, text_block
+from claudeproxy.conversation import Conversation, Limits, Profile, Tool, ToolChoice
 from claudeproxy.dialects import Asked
-from claudeproxy.dialects.messages import count_tokens, read
+from claudeproxy.dialects.messages import EFFORTS, OPTIONAL, count_tokens, error_body, read
 from claudeproxy.dialects.messages_answer import StreamedMessage, WholeMessage, encode_error
+from claudeproxy.dialects.schemas import ANYTHING
 from claudeproxy.errors import APIError
-from claudeproxy.events import (
-    Event,
-    Finished,
-    ReasoningDelta,
-    ReasoningSigned,
-    Started,
-    TextDelta,
-    ToolArgumentsDelta,
-    ToolCallStarted,
-    Usage,
-)
 
-from .asking import PDF, PNG, assistant, refused, tool_result, tool_use, user
+from .asking import HELLO, PDF, PNG, calm, refused, tool_result, tool_use, user
 
 
-HELLO = {"role": "user", "content": "Hello"}
-SCHEMA = {"type": "object", "properties": {}}
-TOOL = {"name": "f", "description": "F", "input_schema": SCHEMA}
-CALL = tool_use("toolu_1", "f", a=1)
-USAGE = Usage(5, 2, 3, 7, 1)
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+F: dict[str, Any] = {"name": "f", "description": "F", "input_schema": SCHEMA}
+G: dict[str, Any] = {"name": "g", "input_schema": {"type": "object"}}
+FORM = {"type": "json_schema", "schema": SCHEMA}
+BASE = {"model": "sonnet", "max_tokens": 50, "messages": [HELLO]}
 
 
-def ask(*messages: Any, **more: Any) -> Asked:
-    body = {"model": "sonnet", "max_tokens": 50, "messages": list(messages) or [HELLO], **more}
-    return read(json.dumps(body).encode())
+def body(**changes: Any) -> bytes:
+    return json.dumps({**BASE, **changes}).encode()
 
 
-def turns(*messages: Any) -> tuple[Turn, ...]:
-    return ask(*messages).conversation.turns
+def ask(*messages: Any, **changes: Any) -> Asked:
+    return read(body(messages=list(messages) or [HELLO], **changes))
 
 
-def told(*content: Any, role: str = "user") -> dict[str, Any]:
-    return {"role": role, "content": list(content)}
+def limits(**changes: Any) -> Limits:
+    return ask(**changes).conversation.limits
 
 
-def result(call_id: str = "toolu_1", **more: Any) -> dict[str, Any]:
-    return {"type": "tool_result", "tool_use_id": call_id, **more}
+def profile(**changes: Any) -> Profile:
+    return ask(**changes).conversation.profile
+
+
+def faults(**changes: Any) -> tuple[str | None, str | None]:
+    """The parameter and the code of what is refused."""
+    _, param, code = refused(lambda: ask(**changes))
+    return param, code
+
+
+def without(*names: str, given: Mapping[str, Any]) -> bytes:
+    return json.dumps({name: value for name, value in given.items() if name not in names}).encode()
+
+
+# The whole request
 
 
 def test_the_least_there_can_be() -> None:
-    conversation = ask().conversation
-    assert (conversation.profile, conversation.turns) == (Profile(), (user("Hello"),))
-    limits = conversation.limits
-    assert (limits.model, limits.max_tokens, limits.thinking) == ("sonnet", 50, False)
+    asked = ask()
+    (conversation,) = asked.conversations
+    wanted = Limits("sonnet", max_tokens=50, thinking=False)
+    assert conversation == Conversation(Profile(), (user("Hello"),), wanted)
+    assert (asked.ignored, asked.optional) == ((), OPTIONAL)
 
 
 @pytest.mark.parametrize(
-    ("system", "text"),
+    ("stream", "kind"), [(None, WholeMessage), (False, WholeMessage), (True, StreamedMessage)]
+)
+def test_the_answer_is_streamed_if_asked_for(stream: Any, kind: type) -> None:
+    assert isinstance(ask(stream=stream).answer("u", 0), kind)
+
+
+NULLABLE = (
+    *("stream", "system", "tools", "tool_choice", "stop_sequences", "temperature", "top_p"),
+    *("top_k", "thinking", "output_config", "output_format", "metadata", "service_tier"),
+    *("inference_geo", "cache_control", "mcp_servers", "container", "context_management"),
+)
+
+
+@pytest.mark.parametrize("name", NULLABLE)
+def test_null_is_absent(name: str) -> None:
+    assert ask(**{name: None}) == ask()
+
+
+def test_what_is_unknown_is_ignored_without_mention() -> None:
+    assert ask(whatever=[1, {"a": None}]) == ask()
+
+
+@pytest.mark.parametrize("text", [b"", b"nothing", b"[]", b'"x"', b'{"model":', b"\xff", b"{"])
+def test_anything_but_an_object_is_refused(text: bytes) -> None:
+    refused(lambda: read(text))
+    refused(lambda: count_tokens(text))
+
+
+@calm
+@given(st.sampled_from([*BASE, *NULLABLE]), st.sampled_from([1, "x", [1], {"x": 1}, True, 1.5]))
+def test_a_field_of_any_type_is_read_or_refused(name: str, value: Any) -> None:
+    for reading in (read, count_tokens):
+        try:
+            reading(body(**{name: value}))
+        except APIError as error:
+            assert (error.status, (error.param or "").startswith(name)) == (400, True)
+
+
+# Fields that must be there
+
+
+@pytest.mark.parametrize("name", ["model", "max_tokens", "messages"])
+def test_what_must_be_there_is_named(name: str) -> None:
+    codes = ("missing_required_parameter", "empty_array")
+    for text in (without(name, given=BASE), body(**{name: None})):
+        _, param, code = refused(lambda text=text: read(text))  # type: ignore[misc]
+        assert param == name
+        assert code in codes
+
+
+def test_the_models_name_must_say_something() -> None:
+    assert faults(model="") == ("model", "missing_required_parameter")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
     [
-        (None, ""),
-        ("S", "S"),
-        (
-            [{"type": "text", "text": "S", "cache_control": {}}, {"type": "text", "text": "T"}],
-            "S\n\nT",
-        ),
+        ("model", 5, "invalid_type"),
+        ("max_tokens", 0, "integer_below_min_value"),
+        ("max_tokens", -1, "integer_below_min_value"),
+        ("max_tokens", 1.5, "invalid_type"),
+        ("max_tokens", "9", "invalid_type"),
+        ("max_tokens", True, "invalid_type"),
+        ("stream", "yes", "invalid_type"),
+        ("temperature", 1.1, "decimal_above_max_value"),
+        ("temperature", -0.1, "decimal_below_min_value"),
+        ("top_p", 1.1, "decimal_above_max_value"),
+        ("top_p", "x", "invalid_type"),
+        ("stop_sequences", "x", "invalid_type"),
+        ("stop_sequences", [""], "invalid_value"),
+        ("stop_sequences", ["x", ""], "invalid_value"),
+        ("tools", {}, "invalid_type"),
+        ("tool_choice", "auto", "invalid_type"),
+        ("thinking", True, "invalid_type"),
+        ("output_config", "low", "invalid_type"),
+        ("output_format", "json", "invalid_type"),
     ],
 )
-def test_the_system_prompt(system: Any, text: str) -> None:
-    assert ask(system=system).conversation.profile.system == text
+def test_a_field_that_cannot_be_is_named(name: str, value: Any, code: str) -> None:
+    assert faults(**{name: value}) == (name, code)
 
 
-def test_pictures_and_documents() -> None:
-    picture = {"type": "base64", "media_type": "image/png", "data": PNG}
-    document = {"type": "base64", "media_type": "application/pdf", "data": PDF}
-    link = {"type": "url", "url": "https://example.org/a"}
-    plain = {"type": "text", "media_type": "text/plain", "data": "T"}
-    content = (
-        {"type": "image", "source": picture},
-        {"type": "image", "source": link},
-        {"type": "document", "source": document, "title": "D"},
-        {"type": "document", "source": link},
-        {"type": "document", "source": plain},
-    )
-    assert turns(told(*content)) == (Turn("user", content),)
+def test_a_stop_sequence_that_is_no_text_is_named_by_its_place() -> None:
+    assert faults(stop_sequences=["x", 5]) == ("stop_sequences[1]", "invalid_type")
 
 
-def test_calls_and_results_and_no_thoughts() -> None:
-    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
-    hidden = {"type": "redacted_thinking", "data": "x"}
-    conversation = turns(
-        HELLO,
-        told(thought, hidden, text_block("I call"), CALL, role="assistant"),
-        told(result(content="done", is_error=True), text_block("well?")),
-    )
-    failed = {**tool_result("toolu_1", text_block("done")), "is_error": True}
-    assert conversation == (
-        user("Hello"),
-        Turn("assistant", (text_block("I call"), CALL)),
-        Turn("user", (failed, text_block("well?"))),
-    )
+# What bounds the answer
 
 
-def test_an_answer_that_was_all_thought_is_not_replayed() -> None:
-    hidden = told({"type": "redacted_thinking", "data": "x"}, role="assistant")
-    assert turns(HELLO, hidden, HELLO) == (user("Hello", "Hello"),)
-    assert turns(HELLO, told(text_block("A"), role="assistant"), HELLO)[1] == assistant("A")
-
-
-def test_tools() -> None:
-    conversation = ask(tools=[TOOL], tool_choice={"type": "tool", "name": "f"}).conversation
-    assert conversation.profile.tools == (Tool("f", "F", SCHEMA),)
-    assert conversation.limits.tool_choice == ToolChoice("tool", "f", parallel=False)
-    choice = {"type": "any", "disable_parallel_tool_use": True}
-    limits = ask(tools=[TOOL], tool_choice=choice).conversation.limits
-    assert limits.tool_choice == ToolChoice("any", parallel=False)
-
-
-def test_limits() -> None:
-    limits = ask(
-        stop_sequences=["A", "B", "C", "D", "E"],
+def test_limits_are_passed_on() -> None:
+    asked = limits(
+        max_tokens=5000,
+        stop_sequences=["A", "B", "C", "D", "E", " "],
         temperature=0.5,
-        top_p=0.5,
+        top_p=1,
         thinking={"type": "adaptive"},
         output_config={"effort": "high"},
-    ).conversation.limits
-    assert limits.stop == ("A", "B", "C", "D", "E")
-    assert (limits.temperature, limits.top_p) == (0.5, 0.5)
-    assert (limits.thinking, limits.effort) == (True, "high")
-
-
-def test_the_form_of_the_answer() -> None:
-    form = {"type": "json_schema", "schema": SCHEMA}
-    assert ask(output_config={"format": form}).conversation.profile.output_schema == SCHEMA
-    assert ask(output_format=form).conversation.profile.output_schema == SCHEMA
-    forced = ask(output_format=form, tools=[TOOL], tool_choice={"type": "any"})
-    assert forced.conversation.profile.output_schema is None
-    assert forced.ignored == ("output_config.format",)
-
-
-def test_what_is_ignored_is_told() -> None:
-    asked = ask(
-        max_tokens=5000, thinking={"type": "enabled", "budget_tokens": 2000}, top_k=3, metadata={}
     )
-    assert asked.ignored == ("metadata", "top_k", "thinking.budget_tokens")
-    assert asked.conversation.limits.thinking
+    assert asked == Limits(
+        "sonnet",
+        max_tokens=5000,
+        stop=("A", "B", "C", "D", "E", " "),
+        effort="high",
+        thinking=True,
+        temperature=0.5,
+        top_p=1,
+    )
 
 
-PREFILL = {"role": "assistant", "content": "I"}
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_every_effort_is_passed_on(effort: str) -> None:
+    assert limits(output_config={"effort": effort}).effort == effort
+
+
+@pytest.mark.parametrize("effort", ["minimal", "none", "", "High"])
+def test_no_other_effort_is_known(effort: str) -> None:
+    assert faults(output_config={"effort": effort}) == ("output_config.effort", "invalid_value")
+
+
+def test_what_a_model_leaves_out_has_the_clients_name() -> None:
+    asked = ask(temperature=0, top_p=0.5, output_config={"effort": "low"})
+    assert asked.ignored_with(Limits("haiku")) == ("output_config.effort", "temperature", "top_p")
+    assert asked.ignored_with(asked.conversation.limits) == ()
+
+
+# Thinking
 
 
 @pytest.mark.parametrize(
-    ("body", "param"),
+    ("thinking", "thinks", "ignored"),
     [
-        ({"model": None}, "model"),
-        ({"max_tokens": None}, "max_tokens"),
-        ({"max_tokens": 0}, "max_tokens"),
-        ({"messages": []}, "messages"),
-        ({"messages": [PREFILL, HELLO]}, "messages[0].role"),
-        ({"messages": [HELLO, PREFILL]}, "messages[1].role"),
-        ({"messages": [{"role": "system", "content": "S"}]}, "messages[0].role"),
-        ({"messages": [told({"type": "text", "text": " "})]}, "messages[0].content"),
-        ({"messages": [told({"type": "audio"})]}, "messages[0].content[0].type"),
-        ({"messages": [told(result())]}, "messages[0].content[0].tool_use_id"),
-        ({"messages": [HELLO, told(CALL, role="assistant"), HELLO]}, "messages[1]"),
-        (
-            {"messages": [HELLO, told(CALL, role="assistant"), told(text_block("x"), result())]},
-            "messages[2].content[1]",
-        ),
-        ({"messages": [HELLO, told(CALL, CALL, role="assistant")]}, "messages[1].content[1].id"),
-        ({"system": [{"type": "image"}]}, "system[0].type"),
-        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0].type"),
-        ({"tools": [{"name": "f"}]}, "tools[0].input_schema"),
-        ({"tools": [TOOL, TOOL]}, "tools[1].name"),
-        ({"tool_choice": {"type": "any"}}, "tool_choice"),
-        ({"tools": [TOOL], "tool_choice": {"type": "tool", "name": "g"}}, "tool_choice.name"),
-        ({"stop_sequences": [""]}, "stop_sequences"),
-        ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
-        (
-            {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 2000}},
-            "max_tokens",
-        ),
-        ({"temperature": 1.5}, "temperature"),
-        ({"mcp_servers": []}, "mcp_servers"),
-        ({"output_config": {"effort": "huge"}}, "output_config.effort"),
+        ({"type": "disabled"}, False, ()),
+        ({"type": "adaptive"}, True, ()),
+        ({"type": "adaptive", "display": "summarized"}, True, ()),
+        ({"type": "enabled", "budget_tokens": 1024}, True, ("thinking.budget_tokens",)),
+        ({"type": "enabled", "budget_tokens": 4999}, True, ("thinking.budget_tokens",)),
     ],
 )
-def test_what_cannot_be_is_refused_by_its_name(body: dict[str, Any], param: str) -> None:
-    messages = body.pop("messages", [HELLO])
-    _, named, _ = refused(lambda: ask(**{"messages": messages, **body}))
-    assert named == param
+def test_thinking(thinking: Any, thinks: bool, ignored: tuple[str, ...]) -> None:
+    asked = ask(max_tokens=5000, thinking=thinking)
+    assert (asked.conversation.limits.thinking, asked.ignored) == (thinks, ignored)
 
 
-def test_counting() -> None:
-    picture = {"type": "base64", "media_type": "image/png", "data": PNG}
-    body = {"model": "sonnet", "messages": [told({"type": "image", "source": picture})]}
-    model, counted = count_tokens(json.dumps(body).encode())
+@pytest.mark.parametrize(
+    ("thinking", "param"),
+    [
+        ({}, "thinking.type"),
+        ({"type": "on"}, "thinking.type"),
+        ({"type": "enabled"}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": "2000"}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": 1023}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": 5001}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": 5000}, "max_tokens"),
+    ],
+)
+def test_a_budget_must_leave_room_for_an_answer(thinking: Any, param: str) -> None:
+    assert faults(max_tokens=5000, thinking=thinking)[0] == param
+
+
+# The form of the answer
+
+
+@pytest.mark.parametrize("where", [{"output_config": {"format": FORM}}, {"output_format": FORM}])
+def test_the_answer_must_fit_a_schema(where: Any) -> None:
+    asked = ask(**where)
+    assert asked.conversation.profile.output_schema == SCHEMA
+    assert asked.ignored == ()
+
+
+def test_effort_and_form_go_together() -> None:
+    asked = ask(output_config={"effort": "low", "format": FORM}).conversation
+    assert (asked.profile.output_schema, asked.limits.effort) == (SCHEMA, "low")
+
+
+def test_beside_tools_the_answer_may_be_either() -> None:
+    asked = ask(tools=[F], output_format=FORM)
+    assert asked.conversation.profile.output_schema == SCHEMA
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "f"}])
+def test_a_forced_call_leaves_no_room_for_a_form(choice: Any) -> None:
+    asked = ask(tools=[F], tool_choice=choice, output_config={"format": FORM})
+    assert asked.conversation.profile.output_schema is None
+    assert asked.ignored == ("output_config.format",)
+
+
+@pytest.mark.parametrize(
+    ("form", "param"),
+    [
+        ({}, "type"),
+        ({"type": "json_object"}, "type"),
+        ({"type": "json_schema"}, "schema"),
+        ({"type": "json_schema", "schema": "x"}, "schema"),
+        ({"type": "json_schema", "schema": {"type": "array"}}, "schema"),
+        ({"type": "json_schema", "schema": {"type": "objekt"}}, "schema"),
+    ],
+)
+def test_a_form_that_cannot_be_is_named(form: Any, param: str) -> None:
+    assert faults(output_config={"format": form})[0] == f"output_config.format.{param}"
+    assert faults(output_format=form)[0] == f"output_format.{param}"
+
+
+# Tools
+
+
+def test_tools_are_offered_as_they_are_described() -> None:
+    custom = {**G, "type": "custom", "cache_control": {"type": "ephemeral"}}
+    assert profile(tools=[F, custom]).tools == (Tool("f", "F", SCHEMA), Tool("g", "", ANYTHING))
+    assert profile(tools=[]).tools == ()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("bash_20250124", "text_editor_20250728", "computer_20250124", "web_search_20250305"),
+        *("web_fetch_20250910", "code_execution_20250825", "memory_20250818", "mcp_toolset"),
+    ],
+)
+def test_anthropics_own_tools_are_named(kind: str) -> None:
+    message, param, code = refused(lambda: ask(tools=[F, {"type": kind, "name": "x"}]))
+    assert kind in message
+    assert (param, code) == ("tools[1].type", "unsupported_value")
+
+
+@pytest.mark.parametrize(
+    ("tools", "param"),
+    [
+        (["f"], "tools[0]"),
+        ([{"input_schema": SCHEMA}], "tools[0].name"),
+        ([{**F, "name": "no blanks"}], "tools[0].name"),
+        ([{**F, "name": "x" * 65}], "tools[0].name"),
+        ([{**F, "type": 5}], "tools[0].type"),
+        ([{**F, "description": 5}], "tools[0].description"),
+        ([{"name": "f"}], "tools[0].input_schema"),
+        ([{"name": "f", "input_schema": None}], "tools[0].input_schema"),
+        ([{"name": "f", "input_schema": {"type": "string"}}], "tools[0].input_schema"),
+        ([F, G, F], "tools[2].name"),
+        ([{**F, "name": f"f{number}"} for number in range(129)], "tools"),
+    ],
+)
+def test_a_tool_that_cannot_be_is_named(tools: Any, param: str) -> None:
+    assert faults(tools=tools)[0] == param
+
+
+@pytest.mark.parametrize(
+    ("choice", "means"),
+    [
+        ({"type": "auto"}, ToolChoice()),
+        ({"type": "none"}, ToolChoice("none")),
+        ({"type": "any"}, ToolChoice("any")),
+        ({"type": "tool", "name": "g"}, ToolChoice("tool", "g", parallel=False)),
+        (
+            {"type": "auto", "disable_parallel_tool_use": True},
+            ToolChoice("auto", parallel=False),
+        ),
+        ({"type": "any", "disable_parallel_tool_use": True}, ToolChoice("any", parallel=False)),
+        ({"type": "any", "disable_parallel_tool_use": False}, ToolChoice("any")),
+    ],
+)
+def test_which_tool_is_called(choice: Any, means: ToolChoice) -> None:
+    assert limits(tools=[F, G], tool_choice=choice).tool_choice == means
+
+
+@pytest.mark.parametrize("choice", [{"type": "auto"}, {"type": "none"}])
+def test_without_tools_there_is_nothing_to_choose(choice: Any) -> None:
+    assert limits(tool_choice=choice).tool_choice == ToolChoice()
+
+
+@pytest.mark.parametrize(
+    ("choice", "param"),
+    [
+        ({}, "tool_choice.type"),
+        ({"type": "required"}, "tool_choice.type"),
+        ({"type": "tool"}, "tool_choice.name"),
+        ({"type": "tool", "name": "h"}, "tool_choice.name"),
+        ({"type": "any", "disable_parallel_tool_use": 1}, "tool_choice.disable_parallel_tool_use"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_named(choice: Any, param: str) -> None:
+    assert faults(tools=[F, G], tool_choice=choice)[0] == param
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "f"}])
+def test_without_tools_no_call_can_be_forced(choice: Any) -> None:
+    assert faults(tool_choice=choice) == ("tool_choice", "invalid_value")
+
+
+def test_tools_of_the_history_may_not_be_called_again() -> None:
+    asked = ask(
+        HELLO,
+        {"role": "assistant", "content": [tool_use("a", "f"), tool_use("b", "g")]},
+        {"role": "user", "content": [tool_result("a"), tool_result("b")]},
+    ).conversation
+    assert asked.profile.tools == (Tool("f", "", ANYTHING), Tool("g", "", ANYTHING))
+    assert asked.limits.tool_choice == ToolChoice("none")
+
+
+# Ignored, refused
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("metadata", {"user_id": "me"}),
+        ("service_tier", "auto"),
+        ("top_k", 5),
+        ("inference_geo", "us"),
+        ("cache_control", {"type": "ephemeral"}),
+    ],
+)
+def test_what_changes_nothing_is_told(name: str, value: Any) -> None:
+    asked = ask(**{name: value})
+    assert asked.conversation == ask().conversation
+    assert asked.ignored == (name,)
+
+
+def test_all_that_is_ignored_is_told() -> None:
+    asked = ask(
+        max_tokens=5000,
+        thinking={"type": "enabled", "budget_tokens": 2000},
+        top_k=3,
+        metadata={},
+        tools=[F],
+        tool_choice={"type": "any"},
+        output_config={"format": FORM},
+    )
+    assert asked.ignored == ("metadata", "top_k", "output_config.format", "thinking.budget_tokens")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mcp_servers", [{"type": "url", "url": "https://example.org", "name": "x"}]),
+        ("container", "container_1"),
+        ("container", {"skills": []}),
+        ("context_management", {"edits": [{"type": "clear_tool_uses_20250919"}]}),
+    ],
+)
+def test_what_cannot_be_had_is_refused(name: str, value: Any) -> None:
+    assert faults(**{name: value}) == (name, "unsupported_parameter")
+
+
+# Counting
+
+
+def counted(*messages: Any, **changes: Any) -> int:
+    told = {"model": "sonnet", "messages": list(messages) or [HELLO], **changes}
+    model, answer = count_tokens(json.dumps(told).encode())
     assert model == "sonnet"
-    assert 1600 <= json.loads(counted)["input_tokens"] < 1620
+    (tokens,) = json.loads(answer).values()
+    assert isinstance(tokens, int)
+    return tokens
 
 
-EVENTS: list[Event] = [
-    Started("claude-x", Usage(5, 2, 3)),
-    ReasoningDelta("h"),
-    ReasoningDelta("m"),
-    ReasoningSigned("sig"),
-    TextDelta("a"),
-    TextDelta("b"),
-    ToolCallStarted(0, "t0", "f"),
-    ToolArgumentsDelta(0, '{"a":'),
-    ToolArgumentsDelta(0, "1}"),
-    ToolCallStarted(1, "t1", "g"),
-    ToolArgumentsDelta(1, "{}"),
-    Finished("tool_calls", USAGE, "tool_use"),
-]
-BLOCKS = [
-    {"type": "thinking", "thinking": "hm", "signature": "sig"},
-    {"type": "text", "text": "ab"},
-    {"type": "tool_use", "id": "t0", "name": "f", "input": {"a": 1}},
-    {"type": "tool_use", "id": "t1", "name": "g", "input": {}},
-]
+def test_counting_answers_with_the_one_number() -> None:
+    _, answer = count_tokens(without("max_tokens", given=BASE))
+    assert json.loads(answer) == {"input_tokens": counted()}
+    assert counted() > 0
 
 
-def whole(*events: Event) -> dict[str, Any]:
-    answer = WholeMessage("u", 0)
-    *before, last = [answer.feed(event) for event in events]
-    assert not any(before)
-    message: dict[str, Any] = json.loads(last)
-    return message
-
-
-def test_a_whole_answer() -> None:
-    assert whole(*EVENTS) == {
-        "id": "msg_u",
-        "type": "message",
-        "role": "assistant",
-        "model": "claude-x",
-        "content": BLOCKS,
-        "stop_reason": "tool_use",
-        "stop_sequence": None,
-        "usage": {
-            "input_tokens": 5,
-            "cache_creation_input_tokens": 3,
-            "cache_read_input_tokens": 2,
-            "output_tokens": 7,
-        },
-    }
+def text_of(size: int) -> dict[str, Any]:
+    return {"role": "user", "content": "x" * size}
 
 
 @pytest.mark.parametrize(
-    ("end", "reason", "sequence"),
+    "longer",
     [
-        (Finished("stop", USAGE, "end_turn"), "end_turn", None),
-        (Finished("stop", USAGE, "tool_use"), "end_turn", None),
-        (Finished("stop", USAGE, "stop_sequence", "X"), "stop_sequence", "X"),
-        (Finished("length", USAGE, "max_tokens"), "max_tokens", None),
-        (Finished("content_filter", USAGE, "refusal"), "refusal", None),
+        lambda size: {"messages": [text_of(size)]},
+        lambda size: {"system": "x" * size},
+        lambda size: {"tools": [{**F, "description": "x" * size}]},
+        lambda size: {"output_format": {**FORM, "schema": {**SCHEMA, "title": "x" * size}}},
     ],
+    ids=["message", "system", "tool", "schema"],
 )
-def test_why_it_ended(end: Finished, reason: str, sequence: str | None) -> None:
-    message = whole(Started("m"), TextDelta("a"), end)
-    assert (message["stop_reason"], message["stop_sequence"]) == (reason, sequence)
+def test_each_text_counts(longer: Callable[[int], dict[str, Any]]) -> None:
+    few, many = (
+        counted(*told.pop("messages", [HELLO]), **told) for told in (longer(0x10), longer(0xFF0))
+    )
+    assert 1000 < many - few < 1300
 
 
-def test_a_streamed_answer_adds_up_to_the_whole_one() -> None:
-    answer = StreamedMessage("u", 0)
-    frames = b"".join(answer.feed(event) for event in EVENTS).decode().split("\n\n")[:-1]
-    events = [json.loads(frame.partition("data: ")[2]) for frame in frames]
-    assert [frame.partition("\n")[0] for frame in frames] == [
-        f"event: {event['type']}" for event in events
-    ]
-    assert events[0]["message"]["usage"]["input_tokens"] == 5
-    assert events[-2]["delta"] == {"stop_reason": "tool_use", "stop_sequence": None}
-    assert events[-2]["usage"]["output_tokens"] == 7
-    blocks: list[dict[str, Any]] = []
-    open_block = None
-    for event in events[1:-2]:
-        if event["type"] == "content_block_start":
-            assert open_block is None
-            open_block = event["index"]
-            assert open_block == len(blocks)
-            blocks.append({**event["content_block"], "json": ""})
-        elif event["type"] == "content_block_delta":
-            assert event["index"] == open_block
-            delta = event["delta"]
-            for name in ("text", "thinking", "signature"):
-                if name in delta:
-                    blocks[-1][name] += delta[name]
-            blocks[-1]["json"] += delta.get("partial_json", "")
-        else:
-            assert (event["type"], event["index"]) == ("content_block_stop", open_block)
-            open_block = None
-    for block in blocks:
-        text = block.pop("json")
-        if block["type"] == "tool_use":
-            block["input"] = json.loads(text)
-    assert blocks == BLOCKS
+def test_a_call_and_its_result_count() -> None:
+    def history(size: int) -> list[Any]:
+        result = tool_result("a", {"type": "text", "text": "x" * size})
+        return [
+            HELLO,
+            {"role": "assistant", "content": [tool_use("a", "f", a="x" * size)]},
+            {"role": "user", "content": [result]},
+        ]
+
+    assert counted(*history(3501)) - counted(*history(1)) == 2000
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        *((400, "invalid_request_error"), (401, "authentication_error"), (404, "not_found_error")),
-        *((413, "request_too_large"), (429, "rate_limit_error"), (503, "overloaded_error")),
-        *((500, "api_error"), (502, "api_error"), (504, "timeout_error")),
-    ],
-)
-def test_errors(status: int, kind: str) -> None:
-    error = APIError(status, "why")
-    body = {"type": "error", "error": {"type": kind, "message": "why"}}
-    assert json.loads(encode_error(error)) == body
-    frame = StreamedMessage("u", 0).fail(error)
-    assert frame == b"event: error\ndata: " + encode_error(error) + b"\n\n"
+def test_an_image_counts_the_same_however_large_it_is() -> None:
+    picture = {"type": "base64", "media_type": "image/png", "data": PNG}
+    large = {**picture, "data": PNG * 1000}
+    plain = counted({"role": "user", "content": "x"})
+    for source in (picture, large, {"type": "url", "url": "https://example.org/a.png"}):
+        content = [{"type": "image", "source": source}, {"type": "text", "text": "x"}]
+        assert counted({"role": "user", "content": content}) == plain + 1600
+
+
+def test_text_that_is_no_text_counts_too() -> None:
+    # Half of a character: JSON has it, UTF-8 does not.
+    assert counted({"role": "user", "content": "x\ud800"}) > 0
+
+
+def test_counting_refuses_what_answering_would() -> None:
+    for changes, param in (
+        ({"model": ""}, "model"),
+        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0].type"),
+        ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "thinking.budget_tokens"),
+    ):
+        _, named, _ = refused(lambda changes=changes: counted(**changes))  # type: ignore[misc]
+        assert named == param
+
+
+def test_counting_takes_any_budget() -> None:
+    counted(thinking={"type": "enabled", "budget_tokens": 1_000_000})
+
+
+def test_a_document_can_be_counted() -> None:
+    source = {"type": "base64", "media_type": "application/pdf", "data": PDF}
+    assert counted({"role": "user", "content": [{"type": "document", "source": source}]}) > 0
+
+
+# Errors
+
+
+def test_an_error_response_is_anthropics() -> None:
+    error = APIError(404, "No.", param="model", code="model_not_found")
+    assert error_body(error) == encode_error(error)
