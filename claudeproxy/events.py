@@ -8,6 +8,7 @@ Text is text as the client shall see it: whole code points, in pieces as they ca
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Literal, TypeAlias
 
 import attrs
@@ -127,7 +128,7 @@ Event: TypeAlias = (
 )
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Part:
     """A stretch of an answer that is all text, all thought, or one tool call.
 
@@ -137,16 +138,17 @@ class Part:
     kind: Literal["text", "reasoning", "call"]
     call: ToolCallStarted | None = None
     signature: str = ""
-    _pieces: list[str] = attrs.field(init=False, factory=list)
+    # A list of its pieces would take ten times the room.
+    _text: StringIO = attrs.field(init=False, factory=StringIO)
 
     def add(self, piece: str) -> None:
         """Make it longer."""
-        self._pieces.append(piece)
+        self._text.write(piece)
 
     @property
     def text(self) -> str:
         """What was said or thought, or the JSON text of the call's arguments."""
-        return "".join(self._pieces)
+        return self._text.getvalue()
 
 
 @attrs.define

@@ -54,6 +54,15 @@ class Access:
             return f"This server is not called {host} (see the setting allowed_hosts)."
         return None
 
+    def allows_fetch(self, site: str | None, destination: str | None) -> bool:
+        """Whether a request without an Origin may be made, as a browser describes it.
+
+        site, destination: its Sec-Fetch-Site and Sec-Fetch-Dest (Fetch Metadata), which no page can
+        set, and which other clients do not send. An image or a script of a foreign page names no
+        Origin; a link that the user follows, neither.
+        """
+        return site != "cross-site" or destination == "document"
+
     def allows_origin(self, origin: str) -> bool:
         """Whether a page of this origin may ask."""
         return origin in self.origins or _name(urlsplit(origin).netloc) in LOCAL

@@ -22,6 +22,7 @@ PATIENCE = 4
 # The headers that anyone here reads.
 READ = (
     *("host", "origin", "authorization", "x-api-key", "content-type"),
+    *("sec-fetch-site", "sec-fetch-dest"),
     *("access-control-request-method", "access-control-request-headers"),
 )
 
@@ -112,6 +113,10 @@ class GuardedRequest(Request):
             raise APIError(403, reason, should_retry=False)
         if origin is not None:
             self._share_with(origin)
+        elif not access.allows_fetch(
+            self.getHeader("sec-fetch-site"), self.getHeader("sec-fetch-dest")
+        ):
+            raise APIError(403, "Other sites' pages may not embed this server.", should_retry=False)
         if self.method == b"OPTIONS":
             self.setResponseCode(204)
             self.setHeader("allow", METHODS)

@@ -242,14 +242,17 @@ def conversation(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def when(happened: Callable[[], bool]) -> Deferred[None]:
-    """Fires at the turn of the reactor at which `happened` becomes true."""
+    """Fires soon after `happened` becomes true.
+
+    To look at every turn of the reactor would take a core from those who make it happen.
+    """
     done: Deferred[None] = Deferred()
 
     def look() -> None:
         if happened():
             done.callback(None)
         else:
-            reactor.callLater(0, look)
+            reactor.callLater(0.002, look)
 
     look()
     return done

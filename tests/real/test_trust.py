@@ -136,6 +136,11 @@ class SlowReaders(Served):
         client.write(request(asked(f"LONG:{self.TOKENS}", system)))
         return client
 
+    async def read_long(self) -> None:
+        client = await self.send_long("other", read=True)
+        await when(lambda: client.gone)
+        assert self.is_whole(client)
+
     def is_whole(self, client: Reader) -> bool:
         texts = client.text.split()
         return client.whole and texts == [f"tok{number}" for number in range(self.TOKENS)]
@@ -145,13 +150,11 @@ class SlowReaders(Served):
         return b'claudeproxy_workers{activity="busy"} 0.0' not in answer.received
 
     async def test_a_slow_one_is_waited_for_and_gets_everything(self) -> None:
-        await self.answered()
+        await self.read_long()
         before = self.server.resident()
         slow = await self.send_long("slow", read=False)
-        other = await self.send_long("other", read=True)
         # As long, at the same time, to someone who reads: by then the slow one's could be over.
-        await when(lambda: other.gone)
-        assert self.is_whole(other)
+        await self.read_long()
         assert await self.busy()
         assert self.server.resident() - before < 10 * self.MB
         slow.read(True)

@@ -130,6 +130,30 @@ def test_strangers_are_refused_whatever_they_ask(
     assert door.served.bodies == []
 
 
+EMBEDS = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: image")
+
+
+def test_what_a_foreign_page_embeds_is_refused(door: Door) -> None:
+    assert door.ask("GET", "/v1/models", *EMBEDS)[0] == 403
+    assert door.served.bodies == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        # A link that is followed, the address bar, a page of the server's own, an allowed one.
+        ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: document"),
+        ("Sec-Fetch-Site: none", "Sec-Fetch-Dest: document"),
+        ("Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty"),
+        (*EMBEDS, ALLOWED),
+    ],
+)
+def test_what_the_user_or_an_allowed_page_asks_for_is_served(
+    door: Door, headers: tuple[str, ...]
+) -> None:
+    assert door.ask("GET", "/v1/models", *headers)[0] == 200
+
+
 @pytest.mark.parametrize("host", ["my-laptop.lan", "my-laptop.lan:3456", "[::1]:1", "127.0.0.1"])
 def test_allowed_and_own_names_are_served(door: Door, host: str) -> None:
     assert door.ask("GET", "/", f"Host: {host}")[0] == 200
