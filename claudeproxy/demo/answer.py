@@ -55,8 +55,8 @@ class Fault:
 
 @frozen
 class Answer:
-    """A successful answer.  ``slow`` and ``pause`` are seconds: before each piece but the first,
-    and after the first piece of text.
+    """A successful answer.  ``slow``, ``pause`` and ``hold`` are seconds: before each piece but the
+    first, after the first piece of text, and before the `message_stop`.
     """
 
     blocks: tuple[Block, ...]
@@ -65,6 +65,7 @@ class Answer:
     usage: Mapping[str, int]
     slow: float = 0.0
     pause: float = 0.0
+    hold: float = 0.0
     fault: Fault | None = None
 
 
@@ -220,4 +221,6 @@ def _timed(answer: Answer, events: Iterator[tuple[str, dict[str, Any]]]) -> Iter
         if kind == "text":
             owed = 0.0 if texts else answer.pause
             texts += 1
+        if event["type"] == "message_stop":
+            delay += answer.hold
         yield Step(event, delay)

@@ -15,6 +15,7 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``PROSE``            Does not call ``StructuredOutput`` of its own accord.
 ``SLOW:seconds``     A pause between pieces.
 ``PAUSE:seconds``    A pause after the first piece of text.
+``HOLD:seconds``     A pause before the last event, `message_stop`.
 ``WAIT:seconds``     A pause before anything is answered, headers too.
 ``STOP:reason``      Ends with this stop_reason (``refusal``, ``pause_turn``, ...).
 ``CACHED:n``         cache_read_input_tokens of the usage.
@@ -171,8 +172,8 @@ def _answer(body: Mapping[str, Any], words: Words) -> Answer:
         "cache_read_input_tokens": words.integer("CACHED") or 0,
         "output_tokens": made,
     }
-    slow, pause = words.seconds("SLOW"), words.seconds("PAUSE")
-    return Answer(tuple(kept), stop_reason, stop_sequence, usage, slow, pause, _fault(words))
+    slow, pause, hold = (words.seconds(word) for word in ("SLOW", "PAUSE", "HOLD"))
+    return Answer(tuple(kept), stop_reason, stop_sequence, usage, slow, pause, hold, _fault(words))
 
 
 def _fault(words: Words) -> Fault | None:

@@ -32,6 +32,7 @@ _FORMS: dict[str, tuple[str | None, ...]] = {
     "LIMIT": (None, _INTEGER),
     "LONG": (_INTEGER,),
     "PAUSE": (_NUMBER,),
+    "HOLD": (_NUMBER,),
     "PROSE": (None,),
     "QUIET": (None,),
     "SEEN": (None,),

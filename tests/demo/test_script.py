@@ -397,6 +397,8 @@ def test_delays() -> None:
     ]
     assert delays == [("tok0 ", 0.0), ("tok1 ", 7.0), ("tok2", 2.0)]
     assert sum(step.delay for step in played(body("PAUSE:5 LONG:1"))) == 5.0
+    held = [step.event["type"] for step in played(body("HOLD:3 LONG:2")) if step.delay == 3.0]
+    assert held == ["message_stop"]
     assert sum(step.delay for step in played(body("LONG:9"))) == 0.0
 
 

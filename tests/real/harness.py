@@ -73,7 +73,7 @@ def on_every_cli(namespace: dict[str, Any]) -> Callable[[type[TestCase]], None]:
 class RealCLI(TestCase):
     """Runs a proxy and the stand-in around each test."""
 
-    timeout = 60
+    timeout = 120
     find_cli = staticmethod(bundled)
     credentials: Mapping[str, str] = API_KEY
 

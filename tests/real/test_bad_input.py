@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, globalLogPublisher
 
 from claudeproxy.cli.roster import Activity
+from claudeproxy.service import ProxyService
 
 from .harness import RealCLI, conversation, when
 
@@ -146,11 +147,13 @@ class Talk:
 class BadInput(RealCLI):
     """The proxy reads small bodies only, and not for long."""
 
-    timeout = 120
+    async def start_proxy(self, **settings: Any) -> ProxyService:
+        return await super().start_proxy(
+            **{"body_limit": LIMIT, "request_timeout": 2, "spares": 0, **settings}
+        )
 
     async def setUp(self) -> None:  # type: ignore[override]
         await super().setUp()
-        self.proxy = await self.start_proxy(body_limit=LIMIT, request_timeout=2)
         self.faults: list[Any] = []
         observer: Any = self._note
         globalLogPublisher.addObserver(observer)
@@ -452,7 +455,7 @@ class BadInput(RealCLI):
     # Long conversations
 
     async def test_ten_thousand_messages_of_one_role_are_one_turn(self) -> None:
-        proxy = self.proxy = await self.start_proxy()
+        proxy = self.proxy = await self.start_proxy(body_limit=32_000_000)
         texts = [f"m{number}" for number in range(10_000)]
         answer = await self.ask(*({"role": "user", "content": text} for text in texts))
         assert answer.choices[0].message.content

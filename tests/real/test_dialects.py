@@ -8,7 +8,7 @@ from typing import Any, cast
 import openai
 from pydantic import BaseModel
 
-from .harness import RealCLI, conversation, on_every_cli
+from .harness import RealCLI, conversation
 
 
 PERSON: dict[str, Any] = {"name": "Ann", "age": 30}
@@ -51,7 +51,6 @@ class OverHTTP(RealCLI):
         return name
 
 
-@on_every_cli(globals())
 class Messages(OverHTTP):
     async def test_a_message(self) -> None:
         response, told = await self.message(

@@ -15,7 +15,7 @@ from twisted.internet.protocol import Protocol
 
 from claudeproxy.cli import process
 
-from .harness import RealCLI, on_every_cli, reactor, when
+from .harness import RealCLI, reactor, when
 
 
 def body(prompt: str, **more: Any) -> dict[str, Any]:
@@ -40,7 +40,6 @@ class Client(Protocol):
         transport.abortConnection()
 
 
-@on_every_cli(globals())
 class Clients(RealCLI):
     async def test_a_client_that_leaves_mid_stream_interrupts_the_turn(self) -> None:
         await self.leave_during("LONG:100000 SLOW:0.01", stream=True)
@@ -82,7 +81,6 @@ class Clients(RealCLI):
         client.abort()
 
 
-@on_every_cli(globals())
 class Stopping(RealCLI):
     async def test_running_requests_end_and_nothing_is_left(self) -> None:
         proxy = await self.start_proxy()
@@ -187,7 +185,7 @@ class Misbehaving(RealCLI):
 
     async def test_it_prints_garbage_before_it_is_asked(self) -> None:
         status, content = await self.status_with(
-            f"read -r line; echo '{self.READY}'; echo garbage; exec cat >/dev/null"
+            f"read -r line; printf '%s\\ngarbage\\n' '{self.READY}'; exec cat >/dev/null"
         )
         assert status == 502
         assert b"ended at its start" in content

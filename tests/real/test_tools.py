@@ -329,7 +329,6 @@ class Results(ToolCase):
         assert self.parked() == 1
 
 
-@on_every_cli(globals())
 class Unanswered(ToolCase):
     async def test_it_makes_room_for_another_conversation(self) -> None:
         proxy = await self.start_proxy(workers=1, spares=0)
