@@ -116,8 +116,10 @@ class Responses:
         """OpenAI's error object (openai.yaml, ErrorResponse)."""
         return encode_error(attrs.evolve(error, param=NAMES.get(error.param or "", error.param)))
 
-    def fetch(self, response_id: str) -> bytes:
-        """The body of GET /v1/responses/{id}; raises a 404."""
+    def fetch(self, response_id: str, query: Mapping[str, str]) -> bytes:
+        """The body of GET /v1/responses/{id}; raises a 404, or a 400 if `stream` is asked for."""
+        if query.get("stream", "false") != "false":
+            raise _unsupported("stream", "A response that is kept is told whole.")
         return json.dumps(self._kept(response_id).response).encode("ascii")
 
     def delete(self, response_id: str) -> bytes:

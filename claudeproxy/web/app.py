@@ -141,7 +141,7 @@ class App:
     @router.route("/responses/<name>", methods=["GET"])
     def response(self, request: Any, name: str) -> None:
         """A response that was kept."""
-        self._tell(request, lambda: self.responses.fetch(name))
+        self._tell(request, lambda: self.responses.fetch(name, _query(request)))
 
     @router.route("/v1/responses/<name>", methods=["DELETE"])
     @router.route("/responses/<name>", methods=["DELETE"])
@@ -153,11 +153,7 @@ class App:
     @router.route("/responses/<name>/input_items", methods=["GET"])
     def input_items(self, request: Any, name: str) -> None:
         """What a response that was kept answers."""
-        query = {
-            key.decode("utf-8", "replace"): values[0].decode("utf-8", "replace")
-            for key, values in request.args.items()
-        }
-        self._tell(request, lambda: self.responses.input_items(name, query))
+        self._tell(request, lambda: self.responses.input_items(name, _query(request)))
 
     @router.route("/v1/completions", methods=["POST"])
     @router.route("/completions", methods=["POST"])
@@ -248,6 +244,13 @@ class App:
 
     def _model_object(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "anthropic"}
+
+
+def _query(request: Any) -> dict[str, str]:
+    return {
+        key.decode("utf-8", "replace"): values[0].decode("utf-8", "replace")
+        for key, values in request.args.items()
+    }
 
 
 def _asked_for(request: Any) -> str:

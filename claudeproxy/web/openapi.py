@@ -121,7 +121,11 @@ def _paths() -> dict[str, Any]:
         ),
         "/v1/responses/{name}": {
             "parameters": [_named("The id of a response.")],
-            **_get("response", "A response that is kept.", _json("Response"), ON_RESPONSES),
+            **_get(
+                *("response", "A response that is kept.", _json("Response")),
+                (400, *ON_RESPONSES),
+                parameters=[_query("stream", {"const": "false"})],
+            ),
             "delete": _operation(
                 "delete_response", "Forget a response.", _json("Deleted"), ON_RESPONSES
             ),

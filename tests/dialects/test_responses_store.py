@@ -258,9 +258,17 @@ def test_what_came_before_must_be_there() -> None:
 def test_a_response_is_fetched_as_it_was_told() -> None:
     to = dialect()
     told = answered("a", to=to, metadata={"a": "b"})
-    fetched = json.loads(to.fetch("resp_a"))
+    fetched = json.loads(to.fetch("resp_a", {"stream": "false"}))
     assert fetched == told
     assert Response.model_validate(fetched, strict=True).output_text == "Hi"
+
+
+def test_what_is_kept_is_not_streamed() -> None:
+    to = dialect()
+    answered("a", to=to)
+    message, *told = refused(lambda: to.fetch("resp_a", {"stream": "true"}))
+    assert message.startswith("Unsupported parameter: 'stream'.")
+    assert told == ["stream", "unsupported_parameter"]
 
 
 def test_a_response_is_deleted() -> None:
@@ -277,7 +285,7 @@ def test_a_response_is_deleted() -> None:
 @pytest.mark.parametrize(
     "asks",
     [
-        lambda to: to.fetch("resp_x"),
+        lambda to: to.fetch("resp_x", {}),
         lambda to: to.delete("resp_x"),
         lambda to: to.input_items("resp_x", {}),
     ],
