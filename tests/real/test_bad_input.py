@@ -455,12 +455,11 @@ class BadInput(RealCLI):
     # Long conversations
 
     async def test_ten_thousand_messages_of_one_role_are_one_turn(self) -> None:
-        proxy = self.proxy = await self.start_proxy(body_limit=32_000_000)
+        self.proxy = await self.start_proxy(body_limit=32_000_000)
         texts = [f"m{number}" for number in range(10_000)]
         answer = await self.ask(*({"role": "user", "content": text} for text in texts))
         assert answer.choices[0].message.content
         assert conversation(self.seen()) == [("user", "|".join(texts))]
-        assert not proxy.pool.count(Activity.BUSY)
         await self.still_well()
 
     async def test_three_hundred_turns_are_replayed(self) -> None:
