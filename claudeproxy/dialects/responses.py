@@ -85,7 +85,8 @@ class Responses:
         if options is not None:
             options.boolean("include_obfuscation")
         _refuse_unsupported(fields)
-        before = self._before(fields)
+        previous = self._previous(fields)
+        before = () if previous is None else previous.conversation
         items = read_items(fields, self.store.item)
         system, turns = read_turns(before, items)
         instructions = fields.string("instructions") or ""
@@ -103,7 +104,9 @@ class Responses:
         profile = Profile("\n\n".join(filter(None, (instructions, system))), toolbox.tools, schema)
         keep = None
         if fields.boolean("store") is not False:
-            keep = partial(self._keep, tuple(items), before, len(body))
+            # Its items are needed as long as it is, whether the earlier ones are kept or not.
+            size = len(body) + (0 if previous is None else previous.size)
+            keep = partial(self._keep, tuple(items), before, size)
         make = StreamedResponse if stream else WholeResponse
         return Asked(
             conversations=(Conversation(profile, turns, limits),),
@@ -159,19 +162,19 @@ class Responses:
         }
         return json.dumps(told).encode("ascii")
 
-    def _before(self, fields: Fields) -> tuple[Item, ...]:
-        previous = fields.string("previous_response_id")
-        if previous is None:
-            return ()
-        stored = self.store.get(previous)
+    def _previous(self, fields: Fields) -> Stored | None:
+        response_id = fields.string("previous_response_id")
+        if response_id is None:
+            return None
+        stored = self.store.get(response_id)
         if stored is None:
             raise bad_request(
-                f"Previous response with id '{previous}' not found. This server keeps responses in "
-                "memory for a while, unless `store` is false; a restart forgets them.",
+                f"Previous response with id '{response_id}' not found. This server keeps responses "
+                "in memory for a while, unless `store` is false; a restart forgets them.",
                 "previous_response_id",
                 "previous_response_not_found",
             )
-        return stored.conversation
+        return stored
 
     def _keep(
         self,

@@ -13,7 +13,7 @@ import attrs
 
 # An item of the Responses API: a message, a call, its output, a thought.
 Item: TypeAlias = Mapping[str, Any]
-# All requests whose responses are kept may have had so many bytes: images are in them.
+# The conversations that are kept may come from so many bytes of requests: images are in them.
 MOST_BYTES = 256 * 1024 * 1024
 
 
@@ -22,7 +22,7 @@ class Stored:
     """One response.
 
     response: its object. input: the items that it answers, each with an id. before: the items
-    before those. size: the request's bytes.
+    before those. size: bytes of all requests that these came with.
     """
 
     response: Mapping[str, Any]

@@ -174,6 +174,20 @@ def test_a_chain_may_fork_and_outlives_its_links() -> None:
         )
 
 
+def test_a_link_counts_with_all_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a link needs stays in memory, even when nobody can ask for it by its own id any more.
+    monkeypatch.setattr(responses_store, "MOST_BYTES", 10_000)
+    to = dialect()
+    answered("a", {"role": "user", "content": "x" * 6_000}, to=to)
+    answered("b", {"role": "user", "content": "b"}, to=to, previous_response_id="resp_a")
+    assert to.store.get("resp_a") is None
+    assert to.store.get("resp_b") is not None
+    more = {"role": "user", "content": "x" * 4_000}
+    answered("c", more, to=to, previous_response_id="resp_b")
+    assert to.store.get("resp_b") is None
+    assert to.store.get("resp_c") is None
+
+
 def test_instructions_are_not_handed_on() -> None:
     to = dialect()
     answered("a", to=to, instructions="Be brief.")
