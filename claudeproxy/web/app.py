@@ -89,14 +89,16 @@ class App:
     @router.route("/v1/models", methods=["GET"])
     @router.route("/models", methods=["GET"])
     async def models(self, request: Any) -> None:
-        """OpenAI's list of models: every name that a request may use."""
+        """Every name that a request may use, as OpenAI's list of models and Anthropic's in one."""
         try:
             names = (await self.catalogue()).names()
         except APIError as error:
             send_error(request, chat, error)
         else:
             listed = [self._model_object(name) for name in names]
-            send_json(request, {"object": "list", "data": listed})
+            ends = {"first_id": names[0], "last_id": names[-1]} if names else {}
+            told = {"object": "list", "data": listed, "has_more": False, **ends}
+            send_json(request, told)
 
     @router.route("/v1/models/<path:name>", methods=["GET"])
     @router.route("/models/<path:name>", methods=["GET"])
@@ -116,11 +118,13 @@ class App:
         await self._answer(request, chat)
 
     @router.route("/v1/messages", methods=["POST"])
+    @router.route("/messages", methods=["POST"])
     async def messages(self, request: Any) -> None:
         """Anthropic Messages."""
         await self._answer(request, messages)
 
     @router.route("/v1/messages/count_tokens", methods=["POST"])
+    @router.route("/messages/count_tokens", methods=["POST"])
     async def count_tokens(self, request: Any) -> None:
         """An estimate of what a request to Anthropic Messages would cost."""
         try:
@@ -243,7 +247,10 @@ class App:
         return body
 
     def _model_object(self, name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": self._created, "owned_by": "anthropic"}
+        openai = {"object": "model", "created": self._created, "owned_by": "anthropic"}
+        created = datetime.fromtimestamp(self._created, UTC).isoformat().replace("+00:00", "Z")
+        anthropic = {"type": "model", "display_name": name, "created_at": created}
+        return {"id": name, **openai, **anthropic}
 
 
 def _query(request: Any) -> dict[str, str]:

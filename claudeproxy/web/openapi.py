@@ -20,6 +20,8 @@ ALIASES = {
     "/models/{name}": "/v1/models/{name}",
     "/chat/completions": "/v1/chat/completions",
     "/completions": "/v1/completions",
+    "/messages": "/v1/messages",
+    "/messages/count_tokens": "/v1/messages/count_tokens",
     "/responses": "/v1/responses",
     "/responses/{name}": "/v1/responses/{name}",
     "/responses/{name}/input_items": "/v1/responses/{name}/input_items",
@@ -246,13 +248,24 @@ def _errors(*statuses: int, error: str = "Error") -> dict[str, Any]:
 
 def _others() -> dict[str, Schema]:
     whole: Schema = {"type": "integer"}
-    model = all_of(id=NOT_EMPTY, object={"const": "model"}, created=whole, owned_by=TEXT)
+    date: Schema = {"type": "string", "format": "date-time"}
+    model = all_of(
+        id=NOT_EMPTY,
+        object={"const": "model"},
+        created=whole,
+        owned_by=TEXT,
+        # And what Anthropic's clients look for.
+        type={"const": "model"},
+        display_name=NOT_EMPTY,
+        created_at=date,
+    )
     cli = all_of(version=TEXT, logged_in=optional("boolean"))
     error = all_of(message=NOT_EMPTY, type=TEXT, param=optional("string"), code=optional("string"))
-    date: Schema = {"type": "string", "format": "date-time"}
     return {
         "Model": model,
-        "ModelList": all_of(object={"const": "list"}, data=array(ref("Model"))),
+        "ModelList": all_of(
+            object={"const": "list"}, data=array(ref("Model")), has_more={"const": False}
+        ),
         "Health": all_of(
             status={"const": "ok"}, provider=TEXT, timestamp=date, version=TEXT, cli=or_null(cli)
         ),

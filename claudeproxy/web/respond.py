@@ -12,7 +12,7 @@ from ..errors import APIError
 
 def dialect_of(request: Any) -> Dialect:
     """In whose words to speak of a request that its route has not taken."""
-    return messages if request.path.startswith(b"/v1/messages") else chat
+    return messages if request.path.startswith((b"/v1/messages", b"/messages")) else chat
 
 
 def send_stream_head(request: Any, content_type: str) -> None:

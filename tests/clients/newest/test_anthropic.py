@@ -39,6 +39,13 @@ def test_a_message(client: Anthropic) -> None:
     assert (message.stop_reason, message.usage.output_tokens) == ("end_turn", 12)
 
 
+def test_models(client: Anthropic) -> None:
+    listed = client.models.list().data
+    assert {"claude-opus-4", "sonnet"} <= {model.id for model in listed}
+    assert {(model.type, bool(model.display_name)) for model in listed} == {("model", True)}
+    assert client.models.retrieve("sonnet").created_at == listed[0].created_at
+
+
 def test_a_stream(client: Anthropic) -> None:
     with client.messages.stream(model=MODEL, max_tokens=100, messages=[said(COUNT)]) as stream:
         pieces = list(stream.text_stream)
