@@ -106,6 +106,8 @@ class RealCLI(TestCase):
                     "directory": str(self.home / "empty"),
                     "pass_environment": ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
                     "cli_retries": 0,
+                    # Starting one costs a second of CPU, and few tests need any.
+                    "spares": 0,
                     **settings,
                 }
             ),

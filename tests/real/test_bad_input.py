@@ -148,9 +148,7 @@ class BadInput(RealCLI):
     """The proxy reads small bodies only, and not for long."""
 
     async def start_proxy(self, **settings: Any) -> ProxyService:
-        return await super().start_proxy(
-            **{"body_limit": LIMIT, "request_timeout": 2, "spares": 0, **settings}
-        )
+        return await super().start_proxy(**{"body_limit": LIMIT, "request_timeout": 2, **settings})
 
     async def setUp(self) -> None:  # type: ignore[override]
         await super().setUp()

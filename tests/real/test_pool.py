@@ -10,11 +10,16 @@ from typing import Any
 
 from twisted.internet.defer import ensureDeferred, gatherResults
 
+from claudeproxy.service import ProxyService
+
 from .harness import RealCLI, as_messages, conversation, on_every_cli, reactor, when
 
 
 @on_every_cli(globals())
 class Pools(RealCLI):
+    async def start_proxy(self, **settings: Any) -> ProxyService:
+        return await super().start_proxy(**{"spares": 1, **settings})
+
     async def rung_of(self, *texts: str, system: str = "S", **more: Any) -> tuple[str, Any]:
         """How the worker was found, and the answer."""
         body = {
@@ -147,7 +152,7 @@ class Pools(RealCLI):
             said.append(choice["message"]["content"])
 
     async def test_idle_processes_go_until_the_spares_are_left(self) -> None:
-        proxy = await self.start_proxy(idle_time=1, spares=1)
+        proxy = await self.start_proxy(idle_time=1)
         await self.proxy.stopService()
         body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}]}
         await self.http("POST", "/v1/chat/completions", body, url=proxy.url)

@@ -331,7 +331,7 @@ class Results(ToolCase):
 
 class Unanswered(ToolCase):
     async def test_it_makes_room_for_another_conversation(self) -> None:
-        proxy = await self.start_proxy(workers=1, spares=0)
+        proxy = await self.start_proxy(workers=1)
         self.proxy = proxy
         for text, tools in (("hi", TOOLS), ("ho", TOOLS[:1])):
             await self.call("CALL:get_weather", tools=TOOLS)
