@@ -92,7 +92,8 @@ class Job:
 
     def pauseProducing(self) -> None:
         """The client reads slowly."""
-        if self.worker is not None:
+        # After the answer only the end of the turn is left to read, and it is not the client's.
+        if self.worker is not None and not self._over:
             self.worker.pause()
 
     def resumeProducing(self) -> None:

@@ -167,6 +167,30 @@ def test_a_job_that_has_begun_is_not_tried_again() -> None:
     assert heard.events == [Started("m"), LOST]
 
 
+class FakeWorker:
+    def __init__(self) -> None:
+        self.did: list[str] = []
+
+    def pause(self) -> None:
+        self.did.append("pause")
+
+    def resume(self) -> None:
+        self.did.append("resume")
+
+
+def test_a_slow_client_holds_up_the_answer_but_not_what_comes_after_it() -> None:
+    job, _, _ = new_job()
+    worker: Any = FakeWorker()
+    job.worker = worker
+    job.received([Started("m")])
+    job.pauseProducing()
+    job.resumeProducing()
+    assert worker.did == ["pause", "resume"]
+    job.received([TextDelta("a"), finished("stop")])
+    job.pauseProducing()
+    assert worker.did == ["pause", "resume"]
+
+
 def test_who_has_gone_hears_nothing_more() -> None:
     job, pool, heard = new_job()
     job.stopProducing()

@@ -290,6 +290,16 @@ class Responses(OverHTTP):
         assert kinds[-len(text) :] == text
         assert events[-1]["response"]["output"][-1]["content"][0]["text"] == "one"
 
+    async def test_after_a_long_answer_the_conversation_stays_warm(self) -> None:
+        # Its last event is the whole response again, more than a connection takes at once.
+        asked = {"model": "sonnet", "input": "LONG:9000"}
+        last = (await self.events("/v1/responses", asked))[-1]["response"]
+        assert len(json.dumps(last)) > 2**16
+        response, _ = await self.post(
+            "/v1/responses", {**asked, "input": "ECHO:on", "previous_response_id": last["id"]}
+        )
+        assert self.worker(response) == "continued"
+
     async def test_a_stream_that_breaks_off_says_so(self) -> None:
         asked = {"model": "sonnet", "input": "DROP:2 ECHO:one two three four"}
         last = (await self.events("/v1/responses", asked))[-1]
