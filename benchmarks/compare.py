@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from contenders import Demo, Floor, Server, claudeproxy, replaced
+from contenders import Demo, Floor, Messages, Responses, Server, claudeproxy, replaced
 
 from claudeproxy.cli import launch
 
@@ -284,6 +284,35 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
         long_stream(theirs)[1] if theirs is not None else None,
         seconds,
     )
+    for dialect in (Responses(ours), Messages(ours)):
+        called = type(dialect).__name__
+        time.sleep(3)
+        one_shots(dialect, 3, 0.0)
+        table.add(
+            f"first token, one-shot, by {called}",
+            one_shots(dialect, 15, 0.2),
+            None,
+            None,
+            milliseconds,
+        )
+        streams = [long_stream(dialect) for _ in range(5)]
+        if any(deltas != 3000 for _, _, deltas in streams):
+            raise RuntimeError(f"deltas are missing: {streams}")
+        table.add(
+            f"stream of 3000 tokens, by {called}",
+            statistics.median(taken for taken, _, _ in streams),
+            None,
+            None,
+            seconds,
+        )
+        table.add(
+            "the same, the proxy's own CPU",
+            statistics.median(cpu for _, cpu, _ in streams),
+            None,
+            None,
+            seconds,
+        )
+    time.sleep(3)
     fresh, again = replay(ours)
     theirs_replayed = replay(theirs) if theirs is not None else (None, None)
     table.add(

@@ -153,11 +153,17 @@ class Server:
 
     def deltas(self, request: dict[str, Any]) -> Iterator[tuple[float, dict[str, Any]]]:
         """Stream the answer to a request: the time of arrival of each delta, and it itself."""
+        for at, event in self.events("/v1/chat/completions", request):
+            if event["choices"]:
+                yield at, event["choices"][0]["delta"]
+
+    def events(self, path: str, request: dict[str, Any]) -> Iterator[tuple[float, Any]]:
+        """The data of each event of a stream, and when it arrived."""
         body = json.dumps({"model": self.model, "stream": True, **request})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         try:
             headers = {"Content-Type": "application/json"}
-            connection.request("POST", "/v1/chat/completions", body, headers)
+            connection.request("POST", path, body, headers)
             response = connection.getresponse()
             if response.status != 200:
                 raise RuntimeError(f"{self.name}: {response.status} {response.read()[:500]!r}")
@@ -166,10 +172,49 @@ class Server:
                     event = json.loads(line[6:])
                     if "error" in event:
                         raise RuntimeError(f"{self.name}: {event}")
-                    if event["choices"]:
-                        yield time.perf_counter(), event["choices"][0]["delta"]
+                    yield time.perf_counter(), event
         finally:
             connection.close()
+
+
+@attrs.frozen
+class Responses:
+    """The same server, asked through OpenAI Responses."""
+
+    server: Server
+    name = "claudeproxy, Responses"
+
+    @property
+    def process(self) -> Process:
+        """The server's."""
+        return self.server.process
+
+    def ask(self, messages: list[dict[str, str]]) -> Iterator[tuple[float, str]]:
+        """Stream an answer, as Server does."""
+        for at, event in self.server.events("/v1/responses", {"input": messages}):
+            if event["type"] == "response.output_text.delta":
+                yield at, event["delta"]
+
+
+@attrs.frozen
+class Messages:
+    """The same server, asked through Anthropic Messages."""
+
+    server: Server
+    name = "claudeproxy, Messages"
+
+    @property
+    def process(self) -> Process:
+        """The server's."""
+        return self.server.process
+
+    def ask(self, messages: list[dict[str, str]]) -> Iterator[tuple[float, str]]:
+        """Stream an answer, as Server does."""
+        system, *turns = messages
+        request = {"system": system["content"], "messages": turns, "max_tokens": 32_000}
+        for at, event in self.server.events("/v1/messages", request):
+            if event["type"] == "content_block_delta":
+                yield at, event["delta"]["text"]
 
 
 def claudeproxy(demo: Demo, cli: str, home: Path) -> Server:
