@@ -1,0 +1,219 @@
+"""The official Python client on Responses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+from pydantic import BaseModel
+
+from ..person import Person
+from ..scripted import (
+    BE_PERSON,
+    CALL,
+    CALL_TWO,
+    CITY,
+    COUNT,
+    COUNTED,
+    MODEL,
+    PERSON,
+    PIXEL_SOURCE,
+    PIXEL_URL,
+    SAY,
+    TEXT,
+    THINK,
+    THOUGHT,
+    images,
+    told_of,
+    weather,
+)
+
+
+class GetWeather(BaseModel):
+    """How warm it is."""
+
+    city: str
+
+
+TOOL: Any = openai.pydantic_function_tool(GetWeather, name="get_weather")["function"]
+TOOL = {"type": "function", **TOOL}
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[OpenAI]:
+    with OpenAI(base_url=url, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(params=["create", "create streamed", "parse", "stream"])
+def ask(request: pytest.FixtureRequest, client: OpenAI) -> Any:
+    """Each way to have a response: it is the same response by all of them."""
+
+    def by_stream(**asked: Any) -> Any:
+        with client.responses.stream(**asked) as stream:
+            *events, last = stream
+        # The helper adds fields of its own making, but neither events nor numbers.
+        assert [event.sequence_number for event in (*events, last)] == list(range(len(events) + 1))
+        return last.response
+
+    def by_events(**asked: Any) -> Any:
+        *events, last = client.responses.create(stream=True, **asked)
+        assert [event.sequence_number for event in (*events, last)] == list(range(len(events) + 1))
+        return last.response
+
+    ways = {
+        "create": client.responses.create,
+        "create streamed": by_events,
+        "parse": client.responses.parse,
+        "stream": by_stream,
+    }
+    way: Any = ways[request.param]
+    return lambda text, **more: way(model=MODEL, input=text, **more)
+
+
+def test_an_answer_has_text_and_usage(ask: Any) -> None:
+    answer = ask(COUNT)
+    assert (answer.status, answer.output_text) == ("completed", COUNTED)
+    assert answer.usage.output_tokens == 12
+    assert answer.usage.input_tokens > 0
+
+
+def test_an_answer_that_is_cut_off_is_incomplete(ask: Any) -> None:
+    answer = ask(COUNT, max_output_tokens=3)
+    assert answer.status == "incomplete"
+    assert answer.incomplete_details.reason == "max_output_tokens"
+    assert answer.output_text == "tok0 tok1 tok2 "
+
+
+def test_a_response_goes_on(ask: Any) -> None:
+    first = ask(SAY)
+    second = ask("SEEN", previous_response_id=first.id, instructions="Be brief.")
+    seen = json.loads(second.output_text)["messages"]
+    assert [message["role"] for message in seen if message["role"] != "system"] == [
+        "user",
+        "assistant",
+        "user",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
+)
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "sent again"])
+def test_tools_are_called_and_their_outputs_answered(
+    ask: Any, kept: bool, text: str, cities: list[str]
+) -> None:
+    first = ask(text, tools=[TOOL], store=kept)
+    calls = [item for item in first.output if item.type == "function_call"]
+    assert [json.loads(call.arguments) for call in calls] == [{"city": city} for city in cities]
+    outputs = [
+        {
+            "type": "function_call_output",
+            "call_id": call.call_id,
+            "output": weather(json.loads(call.arguments)["city"]),
+        }
+        for call in calls
+    ]
+    if kept:
+        last = ask(outputs, tools=[TOOL], previous_response_id=first.id)
+    else:
+        before = [{"role": "user", "content": text}, *first.output]
+        last = ask([*before, *outputs], tools=[TOOL], store=False)
+    assert told_of(last.output_text, *cities)
+
+
+def test_a_stream_tells_of_the_calls_as_they_come(client: OpenAI) -> None:
+    with client.responses.stream(model=MODEL, input=CALL_TWO, tools=[TOOL]) as stream:
+        events = list(stream)
+    done = [event for event in events if event.type == "response.function_call_arguments.done"]
+    for event, city in zip(done, ("Paris", "Rome"), strict=True):
+        deltas = [
+            delta.delta
+            for delta in events
+            if delta.type == "response.function_call_arguments.delta"
+            and delta.item_id == event.item_id
+        ]
+        assert json.loads("".join(deltas)) == json.loads(event.arguments) == {"city": city}
+
+
+def test_an_answer_is_parsed(client: OpenAI) -> None:
+    asked: Any = {"model": MODEL, "input": BE_PERSON, "text_format": Person}
+    assert client.responses.parse(**asked).output_parsed == Person(**PERSON)
+    with client.responses.stream(**asked) as stream:
+        assert stream.get_final_response().output_parsed == Person(**PERSON)
+
+
+def test_what_was_thought_is_summed_up(ask: Any) -> None:
+    answer = ask(THINK, reasoning={"effort": "high", "summary": "auto"})
+    thought, message = answer.output
+    assert [part.text for part in thought.summary] == [THOUGHT]
+    assert message.content[0].text == TEXT
+
+
+def test_an_image_reaches_the_api(client: OpenAI) -> None:
+    parts: Any = [
+        {"type": "input_text", "text": "SEEN"},
+        {"type": "input_image", "image_url": PIXEL_URL, "detail": "auto"},
+    ]
+    answer = client.responses.create(model=MODEL, input=[{"role": "user", "content": parts}])
+    assert images(answer.output_text) == [PIXEL_SOURCE]
+
+
+def test_what_is_kept_can_be_had_again(client: OpenAI) -> None:
+    first = client.responses.create(model=MODEL, input=SAY)
+    assert client.responses.retrieve(first.id) == first
+    [item] = client.responses.input_items.list(first.id)
+    assert (item.type, item.role) == ("message", "user")
+    client.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(first.id)
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.responses.create(model=MODEL, input=SAY, previous_response_id=first.id)
+    assert raised.value.code == "previous_response_not_found"
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"tools": [TOOL, {"type": "code_interpreter", "container": "auto"}]}, "tools[1].type"),
+        ({"background": True}, "background"),
+        ({"conversation": "conv_1"}, "conversation"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_had_is_said(client: OpenAI, more: Any, param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.responses.create(model=MODEL, input=SAY, **more)
+    assert raised.value.param == param
+
+
+def test_a_stream_that_breaks_off_has_failed(client: OpenAI) -> None:
+    *_, last = client.responses.create(model=MODEL, input=f"{COUNT} SSEERR:3", stream=True)
+    assert last.type == "response.failed"
+    assert last.response.error is not None
+    assert last.response.error.message
+
+
+def test_the_asynchronous_client_does_it_all_at_once(url: str) -> None:
+    async def run() -> tuple[Any, ...]:
+        async with AsyncOpenAI(base_url=url, max_retries=0) as client:
+
+            async def streamed() -> Any:
+                async with client.responses.stream(model=MODEL, input=SAY) as stream:
+                    return await stream.get_final_response()
+
+            return await asyncio.gather(
+                client.responses.create(model=MODEL, input=SAY),
+                streamed(),
+                client.responses.parse(model=MODEL, input=BE_PERSON, text_format=Person),
+            )
+
+    whole, streamed, parsed = asyncio.run(run())
+    assert whole.output_text == streamed.output_text == TEXT
+    assert parsed.output_parsed == Person(**PERSON)
