@@ -65,7 +65,7 @@ class Access:
 
     def allows_origin(self, origin: str) -> bool:
         """Whether a page of this origin may ask."""
-        return origin in self.origins or _name(urlsplit(origin).netloc) in LOCAL
+        return origin in self.origins or _hostname(origin) in LOCAL
 
     def who(self, authorization: str | None, api_key: str | None) -> str:
         """The name of the key in a request's headers, "" if none is asked for; raises a 401."""
@@ -91,7 +91,7 @@ class Access:
         return named[0]
 
     def _allows_host(self, host: str) -> bool:
-        name = _name(host)
+        name = _hostname(f"//{host}")
         if name in LOCAL or name in self.hosts or host in self.hosts:
             return True
         # An address in numbers is nobody's name: no name server can have made it point here.
@@ -110,9 +110,9 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _name(netloc: str) -> str:
-    """The host's name alone, without port and brackets; "" if it has none."""
+def _hostname(url: str) -> str:
+    """The host's name alone, without port and brackets; "" if there is none to be read."""
     try:
-        return urlsplit(f"//{netloc}").hostname or ""
+        return urlsplit(url).hostname or ""
     except ValueError:
         return ""

@@ -33,7 +33,11 @@ def test_a_name_that_somebody_made_point_here_is_refused(host: str) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "null", "", "http://localhost.evil.example", "http://localhost@evil"],
+    [
+        *("https://evil.example", "null", "", "http://localhost.evil.example"),
+        # Which no browser sends, and not every parser takes.
+        *("http://localhost@evil", "http://[", "http://[::1", "http://℀localhost"),
+    ],
 )
 @pytest.mark.parametrize("interface", ["127.0.0.1", "0.0.0.0"])
 def test_a_web_page_is_refused_wherever_the_server_listens(origin: str, interface: str) -> None:
