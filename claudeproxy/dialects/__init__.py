@@ -30,6 +30,18 @@ class Answer(Protocol):
         """The bytes that tell of `error` after the head has been sent."""
 
 
+class WholeBody:
+    """What those answers have in common that are one JSON body."""
+
+    __slots__ = ()
+    content_type = "application/json"
+    keepalive = b""
+
+    def fail(self, error: APIError) -> bytes:
+        """Nothing: the head goes out with the body, so an error always has its own response."""
+        raise AssertionError("a whole answer has no body to put an error in") from error
+
+
 @attrs.frozen
 class Asked:
     """One request, read and checked.

@@ -16,7 +16,7 @@ from ..errors import APIError, bad_request
 from . import Asked
 from .chat_answer import StreamedAnswer, WholeAnswer, encode_error
 from .chat_messages import read_messages
-from .fields import Fields, parse_object
+from .fields import Fields, parse_object, unsupported_parameter
 from .openai_tools import read_format, read_tools
 
 
@@ -48,7 +48,9 @@ def read(body: bytes) -> Asked:
         ignored.append("response_format")
     choices = fields.integer("n", 1, 128) or 1
     if choices > MOST_CHOICES:
-        raise _unsupported("n", f"At most {MOST_CHOICES} choices per request are supported.")
+        raise unsupported_parameter(
+            "n", f"At most {MOST_CHOICES} choices per request are supported."
+        )
     make = partial(StreamedAnswer, with_usage=with_usage) if stream else WholeAnswer
     conversation = Conversation(
         profile=Profile(system, toolbox.tools, schema),
@@ -126,17 +128,15 @@ def _refuse_unsupported(fields: Fields) -> None:
         ("top_logprobs", fields.integer("top_logprobs", 0, 20)),
     ):
         if wanted:
-            raise _unsupported(name, "Log probabilities are not available from this server.")
+            raise unsupported_parameter(
+                name, "Log probabilities are not available from this server."
+            )
     if fields.has("audio") or "audio" in fields.strings("modalities"):
-        raise _unsupported(
+        raise unsupported_parameter(
             "audio" if fields.has("audio") else "modalities", "Audio is not supported."
         )
     if fields.has("web_search_options"):
-        raise _unsupported("web_search_options", "Web search is not supported.")
-
-
-def _unsupported(name: str, message: str) -> APIError:
-    return bad_request(f"Unsupported parameter: '{name}'. {message}", name, "unsupported_parameter")
+        raise unsupported_parameter("web_search_options", "Web search is not supported.")
 
 
 # Accepted by every OpenAI client and honoured by nothing here: checked, then told in a header.

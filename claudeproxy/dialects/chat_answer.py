@@ -23,6 +23,7 @@ from ..events import (
     ToolCallStarted,
     Usage,
 )
+from . import WholeBody
 
 
 DONE = b"data: [DONE]\n\n"
@@ -89,7 +90,7 @@ def _message(answer: Gathered, *, legacy: bool) -> dict[str, Any]:
 
 
 @attrs.define
-class WholeAnswer:
+class WholeAnswer(WholeBody):
     """The one JSON body of a request without `stream`.
 
     legacy: the client calls tools functions, and knows one call at most.
@@ -99,9 +100,6 @@ class WholeAnswer:
     created: int
     choices: int = 1
     legacy: bool = False
-
-    content_type = "application/json"
-    keepalive = b""
 
     _model: str = attrs.field(init=False, default="")
     _choices: list[Gathered] = attrs.field(init=False)
@@ -119,10 +117,6 @@ class WholeAnswer:
         if isinstance(event, Finished) and None not in ends:
             return self._body([end for end in ends if end is not None])
         return b""
-
-    def fail(self, error: APIError) -> bytes:
-        """Nothing: the head goes out with the body, so an error always has its own response."""
-        raise AssertionError("a whole answer has no body to put an error in") from error
 
     def _body(self, ends: list[Finished]) -> bytes:
         body = {

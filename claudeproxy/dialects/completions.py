@@ -17,10 +17,10 @@ import attrs
 from ..conversation import Conversation, Limits, Profile, Turn, text_block
 from ..errors import APIError, bad_request
 from ..events import Event, Finished, Gathered, Started, TextDelta, Usage
-from . import Asked
+from . import Asked, WholeBody
 from .chat import MOST_CHOICES, read_stops, wants_usage
 from .chat_answer import DONE, encode_error, usage_object
-from .fields import Fields, parse_object, wrong_type
+from .fields import Fields, parse_object, unsupported_parameter, wrong_type
 
 
 _Check = Callable[[Fields, str], Any]
@@ -44,16 +44,18 @@ def read(body: bytes) -> Asked:
     prompts = _prompts(fields)
     times = fields.integer("n", 1, 128) or 1
     if times * len(prompts) > MOST_CHOICES:
-        raise _unsupported(
+        raise unsupported_parameter(
             "n" if times > 1 else "prompt",
             f"At most {MOST_CHOICES} choices per request are supported.",
         )
     if fields.string("suffix"):
-        raise _unsupported("suffix", "Text cannot be inserted, only answered.")
+        raise unsupported_parameter("suffix", "Text cannot be inserted, only answered.")
     if fields.integer("logprobs", 0, 5) is not None:
-        raise _unsupported("logprobs", "Log probabilities are not available from this server.")
+        raise unsupported_parameter(
+            "logprobs", "Log probabilities are not available from this server."
+        )
     if (fields.integer("best_of", 0, 20) or times) > times:
-        raise _unsupported("best_of", "Answers are not rated here.")
+        raise unsupported_parameter("best_of", "Answers are not rated here.")
     limits = Limits(
         model=model,
         max_tokens=fields.integer("max_tokens", 0) or None,
@@ -108,10 +110,6 @@ def _prompts(fields: Fields) -> tuple[str, ...]:
     return prompts
 
 
-def _unsupported(name: str, message: str) -> APIError:
-    return bad_request(f"Unsupported parameter: '{name}'. {message}", name, "unsupported_parameter")
-
-
 def _ignored(fields: Fields) -> Iterable[str]:
     for name, check in IGNORED.items():
         check(fields, name)
@@ -143,14 +141,11 @@ class _Writer:
 
 
 @attrs.define
-class WholeCompletion(_Writer):
+class WholeCompletion(_Writer, WholeBody):
     """The one JSON body of a request without `stream`."""
 
     unique: str
     created: int
-
-    content_type = "application/json"
-    keepalive = b""
 
     _model: str = attrs.field(init=False, default="")
     _choices: list[Gathered] = attrs.field(init=False)
@@ -174,10 +169,6 @@ class WholeCompletion(_Writer):
         body = self._body(self.unique, self.created, self._model, choices)
         body["usage"] = usage_object(sum((end.usage for end in ends), Usage()))
         return json.dumps(body).encode("ascii")
-
-    def fail(self, error: APIError) -> bytes:
-        """Nothing: the head goes out with the body, so an error always has its own response."""
-        raise AssertionError("a whole answer has no body to put an error in") from error
 
 
 @attrs.define

@@ -227,3 +227,8 @@ def wrong_type(where: str, expected: str, value: object) -> APIError:
         where,
         "invalid_type",
     )
+
+
+def unsupported_parameter(name: str, why: str) -> APIError:
+    """400: a parameter that would change the answer, and cannot be had here."""
+    return bad_request(f"Unsupported parameter: '{name}'. {why}", name, "unsupported_parameter")

@@ -25,6 +25,7 @@ from ..events import (
     ToolArgumentsDelta,
     Usage,
 )
+from . import WholeBody
 from .calls import read_arguments
 
 
@@ -95,14 +96,11 @@ def _block(part: Part) -> dict[str, Any]:
 
 
 @attrs.define
-class WholeMessage:
+class WholeMessage(WholeBody):
     """The one JSON body of a request without `stream`."""
 
     unique: str
     created: int
-
-    content_type = "application/json"
-    keepalive = b""
 
     _model: str = attrs.field(init=False, default="")
     _gathered: Gathered = attrs.field(init=False, factory=Gathered)
@@ -117,10 +115,6 @@ class WholeMessage:
         message = _message(self.unique, self._model, event.usage)
         message["content"] = [_block(part) for part in self._gathered.parts]
         return json.dumps({**message, **_stop(event)}).encode("ascii")
-
-    def fail(self, error: APIError) -> bytes:
-        """Nothing: the head goes out with the body, so an error always has its own response."""
-        raise AssertionError("a whole answer has no body to put an error in") from error
 
 
 @attrs.define

@@ -19,7 +19,7 @@ from ..errors import APIError, bad_request
 from . import Asked
 from .chat import EFFORTS
 from .chat_answer import encode_error
-from .fields import Fields, parse_object
+from .fields import Fields, parse_object, unsupported_parameter
 from .openai_tools import read_format, read_tools
 from .responses_answer import Frame, StreamedResponse, WholeResponse
 from .responses_input import read_items, read_turns, with_ids
@@ -122,7 +122,7 @@ class Responses:
     def fetch(self, response_id: str, query: Mapping[str, str]) -> bytes:
         """The body of GET /v1/responses/{id}; raises a 404, or a 400 if `stream` is asked for."""
         if query.get("stream", "false") != "false":
-            raise _unsupported("stream", "A response that is kept is told whole.")
+            raise unsupported_parameter("stream", "A response that is kept is told whole.")
         return json.dumps(self._kept(response_id).response).encode("ascii")
 
     def delete(self, response_id: str) -> bytes:
@@ -214,16 +214,12 @@ def _limits(fields: Fields, model: str, choice: ToolChoice) -> tuple[Limits, boo
 def _refuse_unsupported(fields: Fields) -> None:
     """What would change the answer's form and cannot be had: said, never dropped."""
     if fields.boolean("background"):
-        raise _unsupported("background", "Responses are not made in the background here.")
+        raise unsupported_parameter("background", "Responses are not made in the background here.")
     if fields.integer("top_logprobs", 0, 20):
-        raise _unsupported("top_logprobs", "Log probabilities are not available.")
+        raise unsupported_parameter("top_logprobs", "Log probabilities are not available.")
     for name, why in REFUSED.items():
         if fields.has(name):
-            raise _unsupported(name, why)
-
-
-def _unsupported(name: str, message: str) -> APIError:
-    return bad_request(f"Unsupported parameter: '{name}'. {message}", name, "unsupported_parameter")
+            raise unsupported_parameter(name, why)
 
 
 def _ignored(fields: Fields, text: Fields | None) -> Iterable[str]:

@@ -24,6 +24,7 @@ from ..events import (
     ToolArgumentsDelta,
     Usage,
 )
+from . import WholeBody
 from .chat_answer import REFUSAL
 
 
@@ -160,20 +161,13 @@ class _Writer:
 
 
 @attrs.define
-class WholeResponse(_Writer):
+class WholeResponse(_Writer, WholeBody):
     """The one JSON body of a request without `stream`."""
-
-    content_type = "application/json"
-    keepalive = b""
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """Nothing until the answer is finished, then all of it."""
         self._take(event)
         return json.dumps(self._complete()).encode("ascii") if isinstance(event, Finished) else b""
-
-    def fail(self, error: APIError) -> bytes:
-        """Nothing: the head goes out with the body, so an error always has its own response."""
-        raise AssertionError("a whole answer has no body to put an error in") from error
 
 
 @attrs.define
