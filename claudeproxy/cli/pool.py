@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..conversation import Conversation, Profile
-from ..errors import APIError, rate_limited, unavailable, upstream_failed
+from ..errors import APIError, internal_error, rate_limited, unavailable, upstream_failed
 from ..events import Failed
 from ..metrics import Metrics
 from ..timers import Timers
@@ -187,21 +187,38 @@ class Pool:
         """Give workers to those who wait, first come first served, and then see to spares."""
         now = self._reactor.seconds()
         for job in list(self._queue):
-            if job not in self._queue:
-                continue
-            if seat := self._roster.superseded(job.conversation):
-                self._workers.give_up(self._workers.at(seat))
-            placement = self._roster.place(
-                job.conversation, now, may_spawn=self._worth_a_process(job, now)
-            )
-            if placement is not None:
-                self._forget(job)
-                self._beginning.add(job)
-                self._run(job, placement)
+            if job in self._queue:
+                try:
+                    self._place(job, now)
+                except Exception:
+                    # It is one request's, and those behind it are others'.
+                    self.log.failure("placing a conversation")
+                    self._drop(job)
         if self._queue and (seat := self._roster.longest_parked()):
             # Whoever left it waiting sends the whole conversation anyway, if at all.
             self._workers.give_up(self._workers.at(seat))
         self._timers.start("spare", QUIET, self._refill)
+
+    def _place(self, job: Job, now: float) -> None:
+        if seat := self._roster.superseded(job.conversation):
+            self._workers.give_up(self._workers.at(seat))
+        placement = self._roster.place(
+            job.conversation,
+            now,
+            may_spawn=job.retried or self._worth_a_process(job, now),
+            fresh=job.retried,
+        )
+        if placement is not None:
+            self._forget(job)
+            self._beginning.add(job)
+            self._run(job, placement)
+
+    def _drop(self, job: Job) -> None:
+        """A fault of the proxy's own keeps the job from being served."""
+        self._forget(job)
+        job.received([Failed(internal_error())])
+        if job.worker is not None:
+            self._workers.retire(job.worker, "a fault of the proxy's")
 
     def _worth_a_process(self, job: Job, now: float) -> bool:
         waited = now - job.since

@@ -226,7 +226,11 @@ class Worker(ProcessProtocol):
                 self.log.debug("Its last words: {stderr}", stderr=self._stderr)
         # Nobody asked a blank one for anything yet.
         waited_for = not self.blank and not self.ready.called
-        self._dispatch(self.session.connection_lost(upstream_failed("The CLI process ended.")))
+        try:
+            self._dispatch(self.session.connection_lost(upstream_failed("The CLI process ended.")))
+        except Exception:
+            # Whoever owns it must learn of its end, whatever its listener makes of it.
+            self.log.failure("telling of the CLI's end")
         if waited_for:
             self.ready.errback(Failure(upstream_failed("The CLI process ended at its start.")))
         self.on_ended(how)

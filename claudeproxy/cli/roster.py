@@ -89,15 +89,19 @@ class Roster:
     one_shots: set[bytes] = attrs.field(init=False, factory=set)
 
     def place(
-        self, conversation: Conversation, now: float, *, may_spawn: bool = True
+        self, conversation: Conversation, now: float, *, may_spawn: bool = True, fresh: bool = False
     ) -> Placement | None:
         """Give a conversation a seat, which is busy from now on; None if it must wait.
 
-        may_spawn: False if it should rather wait than have a process started for it.
+        may_spawn: False if it should rather wait than have a process started for it. fresh: it has
+        lost a process already, and what ended that one may have ended all there are.
         """
-        placement = self._resumed(conversation) or self._found(
-            conversation, now, may_spawn=may_spawn
-        )
+        if fresh:
+            placement = self._spawned(conversation, now)
+        else:
+            placement = self._resumed(conversation) or self._found(
+                conversation, now, may_spawn=may_spawn
+            )
         if placement is not None:
             seat = placement.seat
             seat.activity, seat.since = Activity.BUSY, now

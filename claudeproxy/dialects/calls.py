@@ -90,7 +90,7 @@ def read_arguments(text: str) -> dict[str, Any]:
     """The arguments of a call that a client sends back as JSON text."""
     try:
         value = parse_json(text) if text.strip() else {}
-    except (ValueError, RecursionError):
+    except ValueError:
         value = None
     # A call that max_tokens cut off is sent back like this; the API takes nothing but an object.
     return value if isinstance(value, dict) else {NOT_AN_OBJECT: text}

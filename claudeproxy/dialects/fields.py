@@ -17,12 +17,19 @@ from ..errors import APIError, bad_request
 
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# As deep as many JSON readers go (serde_json, for one), and far from where Python's own writer and
+# validators end, which depends on who calls them.
+DEEPEST = 128
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
 
 class DuplicateName(ValueError):
     """An object has two members of one name."""
+
+
+class TooDeep(ValueError):
+    """Arrays and objects are within each other more than `DEEPEST` times."""
 
 
 def parse_object(body: bytes) -> Fields:
@@ -33,8 +40,8 @@ def parse_object(body: bytes) -> Fields:
         raise _not_json(str(error)) from None
     except UnicodeDecodeError:
         raise _not_json("it is not UTF-8") from None
-    except RecursionError:
-        raise _not_json("it is nested too deeply") from None
+    except TooDeep:
+        raise _not_json(f"it is nested too deeply (more than {DEEPEST} times)") from None
     except DuplicateName:
         raise _not_json("a name in it is there twice") from None
     except ValueError:
@@ -47,15 +54,35 @@ def parse_object(body: bytes) -> Fields:
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text that everyone else reads the same; raises ValueError.
 
-    Also RecursionError. What JSON does not have (NaN), what a float cannot hold, and names that are
-    there twice, of which everyone takes another one, are refused.
+    What JSON does not have (NaN), what a float cannot hold, names that are there twice, of which
+    everyone takes another one, and what is nested too deeply are refused.
     """
-    return json.loads(
-        text,
-        parse_constant=_refuse_constant,
-        parse_float=_finite,
-        object_pairs_hook=_each_once,
-    )
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_each_once,
+        )
+    except RecursionError:
+        raise TooDeep from None
+    if _depth(value) > DEEPEST:
+        raise TooDeep
+    return value
+
+
+def _depth(value: Any) -> int:
+    """How many arrays and objects are within each other."""
+    depth, level = 0, [value] if isinstance(value, dict | list) else []
+    while level:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    return depth
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..catalogue import Catalogue
 from ..cli.pool import Pool
 from ..dialects import Dialect, chat, completions, messages
 from ..dialects.responses import Responses
-from ..errors import APIError, bad_request, internal_error, unavailable, unsupported
+from ..errors import APIError, internal_error, unavailable, unsupported
 from .exchange import Exchange, Patience
 from .openapi import document
 from .respond import dialect_of, send_body, send_error, send_json
@@ -225,8 +225,6 @@ class App:
             )
         except APIError as error:
             send_error(request, dialect, error)
-        except RecursionError:
-            send_error(request, dialect, bad_request("The request is nested too deeply."))
         finally:
             self._running -= 1
             if not self._running and self._drained is not None and not self._drained.called:

@@ -92,8 +92,11 @@ class Exchange:
         except APIError:
             self._cancel("there is no room for all choices")
             raise
+        except Exception:
+            self._cancel("a fault of the proxy's")
+            raise
         finally:
-            self._timers.close()
+            self._close()
 
     # What the pool tells
 
@@ -186,6 +189,10 @@ class Exchange:
     def _end(self) -> None:
         if self._started and self._streamed:
             self._request.unregisterProducer()
+        self._close()
+
+    def _close(self) -> None:
+        """Whatever is still told from now on, nobody waits for it."""
         self._timers.close()
         if not self._done.called:
             self._done.callback(None)

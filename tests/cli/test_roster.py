@@ -50,6 +50,20 @@ def test_the_next_turn_goes_to_the_process_that_holds_the_others_alone() -> None
     assert second.turns == (user("c"),)
 
 
+def test_who_has_lost_a_process_gets_a_new_one() -> None:
+    roster = Roster(most=2)
+    first = place(roster, conversation("a"))
+    answered(roster, first.seat, conversation("a"), "b")
+    roster.add_blank(0)
+    # Neither the process that holds the conversation nor the spare: they may be gone as well.
+    retried = roster.place(conversation("a", "b", "c"), 0, fresh=True)
+    assert retried is not None
+    assert (retried.rung, retried.turns) == ("spawned", conversation("a", "b", "c").turns)
+    assert retried.instead_of is first.seat
+    # Until there is room it waits.
+    assert roster.place(conversation("d"), 0, fresh=True) is None
+
+
 def test_an_edited_answer_is_replayed() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a"))

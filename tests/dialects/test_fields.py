@@ -10,7 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from claudeproxy.dialects.fields import Fields, kind, parse_object
+from claudeproxy.dialects.fields import (
+    DEEPEST,
+    Fields,
+    TooDeep,
+    kind,
+    parse_json,
+    parse_object,
+)
 from claudeproxy.errors import APIError
 
 
@@ -99,6 +106,33 @@ def test_what_is_not_an_object_is_told_by_its_kind(body: bytes, what: str) -> No
 def test_two_fields_of_one_name_are_refused(body: bytes) -> None:
     with pytest.raises(APIError, match="twice"):
         parse_object(body)
+
+
+def nested(depth: int, before: str, after: str) -> str:
+    """An object that goes so deep, itself included; what is inmost is empty."""
+    return '{"x": ' + before * (depth - 2) + "[]" + after * (depth - 2) + "}"
+
+
+ALIKE = pytest.mark.parametrize(
+    ("before", "after"), [("[", "]"), ('{"a": ', "}"), ("[1, ", ", 2]")]
+)
+
+
+@ALIKE
+def test_nesting_may_go_as_deep_as_the_limit(before: str, after: str) -> None:
+    text = nested(DEEPEST, before, after)
+    assert json.dumps(parse_object(text.encode()).value) == text
+
+
+@ALIKE
+@pytest.mark.parametrize("depth", [DEEPEST + 1, *range(900, 1000, 7), 20_000])
+def test_nesting_beyond_the_limit_is_refused_whatever_python_could_read(
+    before: str, after: str, depth: int
+) -> None:
+    text = nested(depth, before, after)
+    assert "nested too deeply" in refused(lambda: parse_object(text.encode())).message
+    with pytest.raises(TooDeep):
+        parse_json(text)
 
 
 @calm

@@ -70,8 +70,8 @@ def head(method: str = "POST", path: str = CHAT, *more: str, version: str = "1.1
 JSON = "Content-Type: application/json"
 
 
-def post(body: bytes, *more: str) -> bytes:
-    return head("POST", CHAT, JSON, f"Content-Length: {len(body)}", *more) + body
+def post(body: bytes, *more: str, path: str = CHAT) -> bytes:
+    return head("POST", path, JSON, f"Content-Length: {len(body)}", *more) + body
 
 
 def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
@@ -263,6 +263,33 @@ class BadInput(RealCLI):
                 wrong.append(f"{depth}: {got[-300:]!r}")
         assert not wrong, "\n".join(wrong)
         await self.still_well()
+
+    async def test_nesting_that_ends_where_python_does(self) -> None:
+        # There the one who reads it can, and the one who writes it on cannot. What cannot be
+        # written must not stand in the way of others'.
+        asked = {"model": "sonnet", "max_tokens": 9}
+        called = {"type": "tool_use", "id": "a", "name": "f", "input": {"a": "NESTED"}}
+        told = {"type": "tool_result", "tool_use_id": "a", "content": "x"}
+        schema = {"type": "object", "properties": {"q": {"enum": ["NESTED"]}}}
+        call = {
+            **asked,
+            "messages": [
+                HELLO,
+                {"role": "assistant", "content": [called]},
+                {"role": "user", "content": [told]},
+            ],
+        }
+        tool = {**asked, "messages": [HELLO], "tools": [{"name": "f", "input_schema": schema}]}
+        await self.refused(
+            [
+                (f"{kind} {path} {depth}", post(body.encode(), path=path))
+                for depth in (130, 480, *range(900, 960, 9))
+                for kind, value in (("call", call), ("tool", tool))
+                for body in [json.dumps(value).replace('"NESTED"', "[" * depth + "]" * depth)]
+                for path in ("/v1/messages", "/v1/messages/count_tokens")
+            ],
+            400,
+        )
 
     async def test_nesting_in_a_calls_arguments(self) -> None:
         wrong = []

@@ -50,11 +50,12 @@ class FakePool:
         self.listeners: list[Any] = []
         # How many more jobs there is room for, and whether they fail while they are started.
         self.room = 100
+        self.full: Exception = rate_limited("Full.", 5)
         self.fails: list[APIError] = []
 
     def start(self, conversation: Conversation, listener: Any) -> FakeJob:
         if len(self.jobs) >= self.room:
-            raise rate_limited("Full.", 5)
+            raise self.full
         self.conversations.append(conversation)
         self.jobs.append(FakeJob())
         self.listeners.append(listener)
@@ -317,6 +318,19 @@ class ExchangeTests(SynchronousTestCase):
         assert self.sent().startswith(b"HTTP/1.1 429 ")
         assert self.pool.did() == [["cancel: there is no room for all choices"]] * 2
         assert self.timers() <= before
+
+    def test_a_fault_at_the_beginning_leaves_nothing_that_is_still_told(self) -> None:
+        before = self.timers()
+        self.pool.room, self.pool.full = 2, RuntimeError("A fault.")
+        self.post(n=3)
+        assert self.sent().startswith(b"HTTP/1.1 500 ")
+        assert self.pool.did() == [["cancel: a fault of the proxy's"]] * 2
+        assert self.timers() <= before
+        for job in (0, 1):
+            self.pool.say(Started("m"), TextDelta("late"), Finished("stop", Usage()), job=job)
+        assert self.sent() == b""
+        (failure,) = self.flushLoggedErrors(RuntimeError)
+        assert failure.getErrorMessage() == "A fault."
 
     def test_a_client_that_goes_away_ends_all_choices(self) -> None:
         self.post(stream=True, n=2)
