@@ -190,6 +190,20 @@ class KilledAtOtherTimes(FaultCase):
         assert b"x-claudeproxy-worker: spawned" in again.received.lower()
         await self.all_is_well(other, "exited")
 
+    async def test_all_at_once_nobody_sees_it(self) -> None:
+        clients = [await self.send("ECHO:one") for _ in range(3)]
+        await when(lambda: all(client.gone for client in clients))
+        await when(lambda: not self.proxy.pool.count(Activity.BUSY))
+        idle = self.processes()
+        assert len(idle) > 1
+        client = await self.connect()
+        self.addCleanup(client.abort)
+        self.kill(idle)
+        # The proxy may have yet to learn of it; a second one of them would serve it no better.
+        client.write(request(asked("ECHO:two", "mine")))
+        await when(lambda: client.gone)
+        assert (client.status, client.whole, client.text) == (200, True, "two")
+
     async def test_while_it_waits_for_tool_results_the_history_is_replayed(self) -> None:
         other, client = await self.with_another("QUIET CALL:look", tools=TOOLS)
         await when(lambda: client.gone)
