@@ -118,7 +118,9 @@ class ProxyService(Service):
         self._access = _access(settings)
         requests = guarded_request(settings.body_limit, lambda: self._access)
         site = ProxySite(self._app, reactor, requests)
-        self._connections = Connections(reactor, site, settings.request_timeout)
+        self._connections = Connections(
+            reactor, site, settings.request_timeout, settings.stall_timeout
+        )
         self._port: Any = None
         self.url = ""
         self._introducing: Deferred[None] = Deferred()

@@ -1,15 +1,17 @@
-"""The open connections of a server: how long requests may take to arrive, how all are ended."""
+"""The open connections of a server: how long clients may take to send and to read, how all end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from zope.interface import implementer
 
 from ..dialects import chat
 from ..errors import APIError
@@ -20,16 +22,43 @@ from ..errors import APIError
 GRACE = 1.0
 
 
+@implementer(IPushProducer)
+@attrs.frozen(eq=False)
+class _Watched:
+    """What writes to a connection, as the connection's transport sees it."""
+
+    producer: Any
+    connection: Connection
+
+    def pauseProducing(self) -> None:
+        """More is written than the client has read."""
+        self.producer.pauseProducing()
+        self.connection.filled()
+
+    def resumeProducing(self) -> None:
+        """The client has read it all."""
+        self.producer.resumeProducing()
+        self.connection.drained()
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+        self.producer.stopProducing()
+
+
 class Connection(ProtocolWrapper):
     """A connection; `serving` counts the requests on it that are read and not yet answered.
 
     Twisted ends a connection on which nothing comes for a while; one on which a byte comes now and
-    then would be kept for ever.
+    then would be kept for ever. And it answers what was read of pipelined requests, whether anyone
+    reads the answers or not.
     """
 
     factory: Connections
     serving = 0
     _deadline: IDelayedCall | None = None
+    _unread: IDelayedCall | None = None
+    _full = False
+    _held: Callable[[], None] | None = None
 
     def dataReceived(self, data: bytes) -> None:
         """Something of a request; the first of it starts the clock."""
@@ -46,15 +75,45 @@ class Connection(ProtocolWrapper):
         """A request is answered."""
         self.serving -= 1
 
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """What writes here is told when the client does not read."""
+        super().registerProducer(_Watched(producer, self), streaming)
+
+    def when_read(self, call: Callable[[], None]) -> None:
+        """Call when the client has read what was written; never, if it goes away before."""
+        if self._full:
+            self._held = call
+        else:
+            call()
+
+    def filled(self) -> None:
+        """More is written than the client has read; it has its time for that, too."""
+        self._full = True
+        _cancel(self._unread)
+        self._unread = self.factory.unread_deadline(self._abort)
+
+    def drained(self) -> None:
+        """The client has read it all."""
+        self._full = False
+        _cancel(self._unread)
+        held, self._held = self._held, None
+        if held is not None:
+            held()
+
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """It is gone."""
         self._in_time()
+        _cancel(self._unread)
+        self._held = None
         super().connectionLost(reason)
 
+    def _abort(self) -> None:
+        transport: Any = self.transport
+        transport.abortConnection()
+
     def _in_time(self) -> None:
-        deadline, self._deadline = self._deadline, None
-        if deadline is not None and deadline.active():
-            deadline.cancel()
+        _cancel(self._deadline)
+        self._deadline = None
 
     def _too_slow(self) -> None:
         self._deadline = None
@@ -71,10 +130,24 @@ class Connection(ProtocolWrapper):
         self.loseConnection()
 
 
+def _cancel(call: IDelayedCall | None) -> None:
+    if call is not None and call.active():
+        call.cancel()
+
+
 class Channel(HTTPChannel):
     """Reads the requests of a connection."""
 
     transport: Any
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """The request's line, or a header, is too long for Twisted."""
+        error = APIError(431, f"A line of the request's head is over {self.MAX_LENGTH:,} bytes.")
+        self.transport.refuse(error, "Request Header Fields Too Large")
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        # Twisted itself would say 400 and not a word more.
+        self.transport.refuse(APIError(400, "The request cannot be read."), "Bad Request")
 
     def headerReceived(self, line: bytes) -> bool:
         """One header; whether it can be read."""
@@ -82,7 +155,7 @@ class Channel(HTTPChannel):
             return bool(super().headerReceived(line))
         except ValueError:
             # Twisted lets pass what it cannot read, as a Content-Length of 5,000 digits.
-            self.transport.refuse(APIError(400, "The request cannot be read."), "Bad Request")
+            self._respondToBadRequestAndDisconnect()
             return False
 
 
@@ -92,19 +165,37 @@ class Connections(WrappingFactory):
     noisy = False
     protocol = Connection
 
-    def __init__(self, reactor: Any, wrapped: Any, request_timeout: float | None = None) -> None:
-        """wrapped: the factory that serves them. request_timeout: seconds for one to arrive."""
+    def __init__(
+        self,
+        reactor: Any,
+        wrapped: Any,
+        request_timeout: float | None = None,
+        unread_timeout: float | None = None,
+    ) -> None:
+        """wrapped: the factory that serves them.
+
+        request_timeout: seconds for a request to arrive. unread_timeout: for what was written to be
+        read.
+        """
         super().__init__(wrapped)
         self._reactor = reactor
         self._request_timeout = request_timeout
+        self._unread_timeout = unread_timeout
         self._emptied: Deferred[None] | None = None
         self._abort: IDelayedCall | None = None
 
     def deadline(self, call: Callable[[], None]) -> IDelayedCall | None:
         """Call when a request has taken too long to arrive."""
-        if self._request_timeout is None:
+        return self._call_after(self._request_timeout, call)
+
+    def unread_deadline(self, call: Callable[[], None]) -> IDelayedCall | None:
+        """Call when a client has taken too long to read."""
+        return self._call_after(self._unread_timeout, call)
+
+    def _call_after(self, seconds: float | None, call: Callable[[], None]) -> IDelayedCall | None:
+        if seconds is None:
             return None
-        delayed: IDelayedCall = self._reactor.callLater(self._request_timeout, call)
+        delayed: IDelayedCall = self._reactor.callLater(seconds, call)
         return delayed
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:

@@ -21,9 +21,10 @@ PATIENCE = 4
 
 # The headers that anyone here reads.
 READ = (
-    *("host", "origin", "authorization", "x-api-key", "content-type"),
+    *("host", "origin", "authorization", "x-api-key", "content-type", "content-encoding"),
     *("sec-fetch-site", "sec-fetch-dest"),
     *("access-control-request-method", "access-control-request-headers"),
+    "access-control-request-private-network",
 )
 
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
@@ -58,6 +59,9 @@ class GuardedRequest(Request):
 
         A page can send other types to any server without asking first.
         """
+        coding = self.getHeader("content-encoding") or "identity"
+        if coding.strip().lower() != "identity":
+            raise APIError(415, f"The request's body must not be encoded, but it is {coding}.")
         sent = self.getHeader("content-type") or "nothing"
         if sent.partition(";")[0].strip().lower() != "application/json":
             raise APIError(
@@ -87,6 +91,10 @@ class GuardedRequest(Request):
         connection: Any = self.channel.transport
         connection.arrived()
         self.notifyFinish().addBoth(lambda _: connection.served())
+        # Who does not read the answers it has is given no further one.
+        connection.when_read(self._serve)
+
+    def _serve(self) -> None:
         try:
             self._require_text()
             if self._let_in():

@@ -50,6 +50,10 @@ class Server:
         """Bytes of the proxy's own process in memory."""
         return int(of(self.popen.pid, "statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def descriptors(self) -> int:
+        """How many files, sockets and pipes it has open."""
+        return len(os.listdir(f"/proc/{self.popen.pid}/fd"))
+
     async def stop(self) -> None:
         if self.popen.poll() is None:
             self.popen.terminate()

@@ -162,6 +162,20 @@ class SlowReaders(Served):
         assert self.is_whole(slow)
         assert self.server.resident() - before < 10 * self.MB
 
+    async def test_one_that_never_reads_is_given_no_further_answers_and_left(self) -> None:
+        server = await self.start_proxy(stall_timeout=2)
+        await self.answered()
+        descriptors, before = server.descriptors(), server.resident()
+        client = await self.connect()
+        transport: Any = client.transport
+        transport.pauseProducing()
+        # Its answers would be 200 MB.
+        client.write(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3000)
+        await when(lambda: server.descriptors() > descriptors)
+        await when(lambda: server.descriptors() <= descriptors)
+        assert server.resident() - before < 30 * self.MB
+        await self.answered()
+
 
 class HalfClosed(FaultCase):
     """A client that says it will send no more counts as gone; no client of OpenAI's does that."""

@@ -1,4 +1,4 @@
-"""How long requests may take to arrive: with a clock, over an in-memory connection."""
+"""How long clients may take to send and to read: with a clock, over an in-memory connection."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Deadlines(SynchronousTestCase):
             self.served, reactor=self.clock, requestFactory=guarded_request(1000, lambda: Access())
         )
         site.protocol = Channel  # type: ignore[assignment]
-        self.connections = Connections(self.clock, site, 60)
+        self.connections = Connections(self.clock, site, 60, 300)
         self.transport = StringTransport()
         self.protocol: Any = self.connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         self.protocol.makeConnection(self.transport)
@@ -175,6 +175,56 @@ class Deadlines(SynchronousTestCase):
         self.clock.advance(61)
         assert self.transport.disconnecting
         self.lose()
+
+    def test_who_does_not_read_is_given_no_further_answer(self) -> None:
+        self.send(ASKED)
+        producer: Any = self.transport.producer
+        producer.pauseProducing()
+        self.send(ASKED * 1000)
+        assert self.answers() == 1
+        producer.resumeProducing()
+        assert self.answers() == 1001
+        self.assert_fine()
+        self.lose()
+        assert self.clock.getDelayedCalls() == []
+
+    def test_who_does_not_read_is_not_waited_for_for_ever(self) -> None:
+        self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
+        self.send(ASKED)
+        producer: Any = self.transport.producer
+        for _ in range(3):
+            producer.pauseProducing()
+            self.send(ASKED)
+            self.clock.advance(299)
+            self.assert_fine()
+            producer.resumeProducing()
+        assert self.answers() == 4
+        producer.pauseProducing()
+        self.send(ASKED)
+        self.clock.advance(301)
+        assert self.transport.disconnecting
+        assert self.answers() == 4
+        self.lose()
+        assert self.clock.getDelayedCalls() == []
+
+    def test_a_head_that_cannot_be_read_is_told_so(self) -> None:
+        long = b"x" * 17_000
+        for sent, status in (
+            (b"GET /" + long + b" HTTP/1.1\r\n\r\n", 431),
+            (b"GET /now HTTP/1.1\r\nX: " + long + b"\r\n\r\n", 431),
+            (b"GET /now HTTP/1.1\r\n" + b"X: y\r\n" * 600 + b"\r\n", 400),
+            (b"GET /now\r\n\r\n", 400),
+            (b"\x16\x03\x01\r\n\r\n", 400),
+            (b"GET /now HTTP/1.1\r\nX\x00: y\r\n\r\n", 400),
+        ):
+            with self.subTest(sent=sent[:30]):
+                self.setUp()
+                self.send(sent)
+                head, _, body = self.transport.value().partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 %d " % status), head
+                assert json.loads(body)["error"]["message"]
+                assert self.transport.disconnecting
+                self.lose()
 
     def test_a_client_that_goes_away_leaves_no_timer(self) -> None:
         for sent in (b"", b"GET", POST, LATER, ASKED, ASKED + POST, LATER + ASKED):
