@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -93,7 +94,10 @@ class ProxyService(Service):
         self._ready: Ready | None = None
         self._asking = DeferredLock()
         self._scratch = ""
-        self.demo = DemoService(reactor) if settings.demo else None
+        self.demo: DemoService | None = None
+        if settings.demo:
+            # The key that the CLI gets: nobody else on this machine can ask it, or look on.
+            self.demo = DemoService(reactor, key=f"sk-ant-oat01-{secrets.token_hex(16)}")
         self.metrics = Metrics()
         chosen = {field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)}
         self.pool = Pool(reactor, self._find_launch, PoolSettings(**chosen), self.metrics)
@@ -167,7 +171,7 @@ class ProxyService(Service):
     async def _stop(self) -> None:
         super().stopService()
         self._introducing.cancel()
-        await maybeDeferred(self._port.stopListening)
+        # Who comes now is told so, and when to come back; a closed port would say neither.
         drained = self._app.drain()
         if not drained.called:
             limit = f"at most {self._settings.drain:g} s"
@@ -178,6 +182,7 @@ class ProxyService(Service):
             await drained
         except (defer.TimeoutError, CancelledError):
             self.log.warn("Not all requests ended in time; they are broken off.")
+        await maybeDeferred(self._port.stopListening)
         await self.pool.stop()
         await self._connections.close()
         if self.demo is not None:
@@ -209,9 +214,9 @@ class ProxyService(Service):
         home = Path(self._scratch) / "home"
         home.mkdir(exist_ok=True)
         return {
-            # Any text will do; a real login must not be used, and is not needed. A token makes
-            # the CLI behave as with a plan, not as with an API key.
-            "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-demo",
+            # A real login must not be used, and is not needed. A token makes the CLI behave as
+            # with a plan, not as with an API key.
+            "CLAUDE_CODE_OAUTH_TOKEN": self.demo.key,
             "ANTHROPIC_BASE_URL": self.demo.url,
             "ANTHROPIC_API_KEY": "",
             "CLAUDE_CONFIG_DIR": str(home),
@@ -261,7 +266,7 @@ def _access(settings: Settings) -> Access:
     return Access(
         interface=settings.interface,
         keys=settings.keys,
-        hosts=frozenset(settings.allowed_hosts),
+        hosts=frozenset(host.lower() for host in settings.allowed_hosts),
         origins=frozenset(settings.allowed_origins),
     )
 

@@ -48,20 +48,43 @@ def _text(value: Any) -> str:
     return value
 
 
+def _path(value: Any) -> str:
+    return os.path.expanduser(_text(value))
+
+
 def _names(value: Any) -> tuple[str, ...]:
     """A list of names; on one line they are separated by commas."""
     names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise ValueError("must be a list of names")
     return tuple(_text(name).strip() for name in names if _text(name).strip())
 
 
-def _aliases(value: Any) -> dict[str, str]:
-    """Names for names; on one line as `mine=opus,other=sonnet`."""
-    if isinstance(value, str):
-        pairs = [pair.partition("=") for pair in _names(value)]
-        if not all(alias and model for alias, _, model in pairs):
-            raise ValueError("must be like mine=opus,other=sonnet")
-        value = {alias: model for alias, _, model in pairs}
-    return {_text(alias).strip(): _text(model).strip() for alias, model in dict(value).items()}
+def _origins(value: Any) -> tuple[str, ...]:
+    """As browsers send them: without a path."""
+    origins = tuple(origin.rstrip("/") for origin in _names(value))
+    if "*" in origins:
+        raise ValueError("must name each origin: '*' would let every web page spend your plan")
+    return origins
+
+
+def _pairs(example: str) -> Callable[[Any], dict[str, str]]:
+    """Texts by name: a table, or on one line as in the example."""
+
+    def read(value: Any) -> dict[str, str]:
+        if isinstance(value, str):
+            pairs = [pair.partition("=")[::2] for pair in _names(value)]
+        elif isinstance(value, Mapping):
+            pairs = list(value.items())
+        else:
+            raise ValueError(f"must be a table, or like {example}")
+        texts = {_text(name).strip(): _text(text).strip() for name, text in pairs}
+        # What is wrong with which is not told: a key must not get into a log.
+        if not all(name and text for name, text in texts.items()) or len(texts) < len(pairs):
+            raise ValueError(f"must be like {example}, each name there once")
+        return texts
+
+    return read
 
 
 def _flag(value: Any) -> bool:
@@ -94,11 +117,11 @@ class Settings:
     interface: str = _setting("127.0.0.1", _text, "address to listen on")
     keys: Mapping[str, str] = _setting(
         {},
-        _aliases,
+        _pairs("mine=KEY,hers=KEY"),
         "keys that clients must give one of, as name=key; not on the command line",
         secret=True,
     )
-    keys_file: str = _setting("", _text, "file with more keys, one name=key a line")
+    keys_file: str = _setting("", _path, "file with more keys, one name=key a line")
     insecure: bool = _setting(
         False, _flag, "listen on another address than loopback without keys: anyone can use it"
     )
@@ -106,7 +129,7 @@ class Settings:
         (), _names, "names that clients call this server by, beside localhost"
     )
     allowed_origins: tuple[str, ...] = _setting(
-        (), _names, "origins of web pages and desktop apps that may use it, beside localhost"
+        (), _origins, "origins of web pages and desktop apps that may use it, beside localhost"
     )
     demo: bool = _setting(
         False, _flag, "answer from a built-in stand-in for Anthropic's API: no login, no quota"
@@ -119,7 +142,9 @@ class Settings:
         (), _names, "more environment variables for the CLI, by name, separated by commas"
     )
     aliases: Mapping[str, str] = _setting(
-        {}, _aliases, "your own model names, as name=model, separated by commas"
+        {},
+        _pairs("mine=opus,other=sonnet"),
+        "your own model names, as name=model, separated by commas",
     )
     spares: int = _setting(
         1, _whole(0, 16), "how many processes wait, blank, for a new system prompt"

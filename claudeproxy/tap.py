@@ -36,12 +36,23 @@ class Options(usage.Options):
     optFlags = [[name.replace("_", "-"), None, FIELDS[name].metadata["help"]] for name in FLAGS]
     settings: Settings
 
+    def opt_keys(self, _: str) -> None:
+        """Refused, as every user of the machine can read it: see --keys-file."""
+        # Without this option twistd would take it for --keys-file, and tell the key.
+        raise SystemExit(
+            "claudeproxy: --keys: keys are not taken from the command line, which "
+            "every user of this machine can read. Use --keys-file or CLAUDEPROXY_KEYS."
+        )
+
     def postOptions(self) -> None:
-        """Make settings of them; UsageError for one that cannot be."""
+        """Make settings of them; SystemExit that says why for one that cannot be.
+
+        A UsageError would be preceded by all options, and a mistake may be in a file.
+        """
         try:
             self.settings = self.load()
         except SettingsError as error:
-            raise usage.UsageError(str(error)) from None
+            raise SystemExit(f"claudeproxy: {error}") from None
         _check_exposure(self.settings)
         _check_port(self.settings)
 
@@ -74,7 +85,6 @@ def _check_port(settings: Settings) -> None:
             probe.bind((settings.interface, settings.port))
         except OSError as error:
             hint = " Does claudeproxy run already? --port names another port."
-            # A UsageError would be preceded by all options; this is no mistake in them.
             raise SystemExit(
                 f"claudeproxy: cannot listen on {settings.interface} port {settings.port}: "
                 f"{error.strerror}.{hint if error.errno == errno.EADDRINUSE else ''}"
@@ -105,7 +115,10 @@ def _heed_signals(reactor: Any, service: ProxyService, options: Options) -> None
         reactor.callFromThread(service.reload, options.load)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop_by(signal.getsignal(number)))
+        first = signal.getsignal(number)
+        # A shell makes a command that it starts in the background ignore SIGINT.
+        if callable(first):
+            signal.signal(number, stop_by(first))
     signal.signal(signal.SIGHUP, reload)
 
 

@@ -220,6 +220,34 @@ def test_a_file_of_keys_must_be_there(tmp_path: Path) -> None:
         load({"keys_file": str(tmp_path / "keys")}, {})
 
 
+@pytest.mark.parametrize(
+    "toml",
+    [
+        *('["ab"]', '["secretk"]', "5", '"secret"', '"a=secret,a=secret2"', '"=secret"'),
+        *('{a = ""}', '{"" = "secret"}', "{a = 5}", '{a = "secret", " a" = "secret2"}'),
+    ],
+)
+def test_bad_keys_are_told_without_what_they_are(config: Path, toml: str) -> None:
+    config.write_text(f"keys = {toml}\n", "utf-8")
+    told = refused({}, {}, config)
+    assert told.startswith(f"{config}: keys: must be ")
+    assert "secret" not in told
+
+
+def test_a_file_of_keys_may_be_in_ones_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "keys").write_text("a=b\n")
+    assert load({"keys_file": "~/keys"}, {}).keys == {"a": "b"}
+
+
+def test_origins_are_as_browsers_send_them_and_named_each() -> None:
+    given = {"allowed_origins": "https://chat.example/, app://obsidian.md"}
+    assert load(given, {}).allowed_origins == ("https://chat.example", "app://obsidian.md")
+    assert "every web page" in refused({"allowed_origins": "https://a.example,*"}, {})
+
+
 def test_keys_are_no_option_of_the_command_line() -> None:
     options = [parameter[0] for parameter in Options.optParameters]
     assert "keys-file" in options

@@ -216,6 +216,17 @@ def test_it_answers_in_a_clean_environment_and_a_signal_ends_it(
     assert "Traceback" not in place.said()
 
 
+def test_what_a_shell_started_in_the_background_ignores_ctrl_c(place: Place) -> None:
+    command = [*PYTHON_M, "serve", *place.options(*NO_CLI)]
+    server = place.start("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *command)
+    place.healthy(server)
+    server.send_signal(signal.SIGINT)
+    assert place.healthy(server)["status"] == "ok"
+    server.terminate()
+    assert server.wait(BOUND) == -signal.SIGTERM
+    assert "Traceback" not in place.said()
+
+
 def test_it_can_be_ended_while_it_starts_its_cli(place: Place, bundled: str) -> None:
     options = place.options("--demo", "--cli", bundled)
     server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
@@ -311,6 +322,21 @@ def test_a_bad_setting_is_a_usage_error_that_names_it(
         said = (done.stdout + done.stderr).rstrip().splitlines()
         assert names in said[-1]
         assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_key_on_the_command_line_is_refused_and_not_repeated(place: Place) -> None:
+    for option in ("--keys=mine=secret", "--keys"):
+        done = place.run(*PYTHON_M, "serve", option, "mine=secret")
+        assert done.returncode == 1
+        assert "--keys-file" in done.stderr
+        assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_bad_setting_that_is_not_on_the_command_line_is_told_in_one_line(place: Place) -> None:
+    done = place.run("/usr/bin/env", "CLAUDEPROXY_PORT=x", *PYTHON_M, "serve")
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("claudeproxy: CLAUDEPROXY_PORT: must be ")
 
 
 def test_without_a_command_it_tells_the_usage(place: Place) -> None:
@@ -419,8 +445,10 @@ def test_while_it_drains_new_requests_are_told_to_come_back(place: Place, bundle
         next(data for data in events if text_of(data))
         server.terminate()
         wait_for("the drain", lambda: "running requests may end" in place.said())
-        answer = ask(kept, "hello", status=503)
-        assert int(answer.headers["retry-after"]) > 0
+        with place.connect() as new:
+            for connection in (kept, new):
+                answer = ask(connection, "hello", status=503)
+                assert int(answer.headers["retry-after"]) > 0
         *_, last = events
     assert last == "[DONE]"
     assert server.wait(BOUND) == -signal.SIGTERM

@@ -94,7 +94,7 @@ def find(setting: str = "", environ: Mapping[str, str] = os.environ) -> CLI:
     else:
         candidates = _candidates(environ)
     for path, where in candidates:
-        if version := _version(path):
+        if version := _version(path, _allowed(environ)):
             return CLI(path, version, where)
     if setting:
         raise unavailable(f"{setting} is not a Claude Code CLI that runs here. {INSTALL_HINT}")
@@ -115,7 +115,7 @@ def _candidates(environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         yield str(Path(spec.origin).parent / "_bundled" / "claude"), "bundled with claude-agent-sdk"
 
 
-def _version(path: str) -> str | None:
+def _version(path: str, env: Mapping[str, str]) -> str | None:
     """What `claude --version` says before its "(Claude Code)"; 20 ms, no network (2.1.330)."""
     try:
         told = subprocess.run(
@@ -124,6 +124,7 @@ def _version(path: str) -> str | None:
             timeout=20,
             check=True,
             stdin=subprocess.DEVNULL,
+            env=env,
             text=True,
         ).stdout
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
@@ -140,16 +141,18 @@ def environment(
     passed: names of further variables of `environ` to hand on. extra: variables that win over
     all others.
     """
-    names = ALLOWED | set(passed)
     return {
-        **{
-            name: value
-            for name, value in environ.items()
-            if name in names or name.startswith("LC_")
-        },
+        **_allowed(environ, passed),
         **ALWAYS,
         "CLAUDE_CODE_MAX_RETRIES": str(retries),
         **extra,
+    }
+
+
+def _allowed(environ: Mapping[str, str], passed: Iterable[str] = ()) -> dict[str, str]:
+    names = ALLOWED | set(passed)
+    return {
+        name: value for name, value in environ.items() if name in names or name.startswith("LC_")
     }
 
 

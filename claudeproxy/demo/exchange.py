@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +45,19 @@ def read(number: int, request: Request) -> Received:
     return Received(number, method, path, query, headers, raw, body)
 
 
-def checked(received: Received, *, counting: bool) -> dict[str, Any]:
-    """The body of a request that may be answered; RefusedError for any other."""
-    key = received.headers.get("x-api-key", "")
+def checked(received: Received, key: str, *, counting: bool) -> dict[str, Any]:
+    """The body of a request that may be answered; RefusedError for any other.
+
+    ``key``: the only one that is taken, "" for any.
+    """
     kind, _, token = received.headers.get("authorization", "").partition(" ")
-    if not key.strip() and not (kind.lower() == "bearer" and token.strip()):
+    given = received.headers.get("x-api-key", "").strip()
+    if kind.lower() == "bearer":
+        given = given or token.strip()
+    if not given:
         raise RefusedError(401, "x-api-key header is required")
+    if key and not hmac.compare_digest(given.encode(), key.encode()):
+        raise RefusedError(401, "invalid x-api-key")
     if not received.headers.get("anthropic-version"):
         raise RefusedError(400, "anthropic-version: header is required")
     if len(received.raw) > rules.MAX_BODY_BYTES:

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from klein import Klein
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from . import answer, exchange, limits, script
 from .delivery import abort, silently, sleep, stream
@@ -48,12 +48,16 @@ class InFlight:
 # With slots, Klein could not keep the app that is bound to an instance in it.
 @define(eq=False, slots=False)
 class DemoAPI:
-    """The API.  ``requests`` are the latest that came, the oldest first."""
+    """The API.  ``requests`` are the latest that came, the oldest first.
+
+    With a ``key`` it takes no other one, keeps nothing, and tells nobody what came.
+    """
 
     app = Klein()
     _log = Logger()
 
     clock: IReactorTime
+    key: str = ""
     requests: deque[Received] = field(factory=lambda: deque(maxlen=KEPT_REQUESTS))
     _count: int = field(default=0, init=False)
     _in_flight: list[InFlight] = field(factory=list, init=False)
@@ -90,10 +94,12 @@ class DemoAPI:
 
     @app.route("/requests", methods=["GET"])
     def _list(self, request: Request) -> bytes:
+        self._only_without_a_key()
         return exchange.send_json(request, [received.listing() for received in self.requests])
 
     @app.route("/requests", methods=["DELETE"])
     def _clear(self, request: Request) -> bytes:
+        self._only_without_a_key()
         self.requests.clear()
         request.setResponseCode(204)
         return b""
@@ -117,7 +123,7 @@ class DemoAPI:
 
     async def _message(self, request: Request, received: Received) -> bytes | None:
         try:
-            body = exchange.checked(received, counting=False)
+            body = exchange.checked(received, self.key, counting=False)
         except exchange.RefusedError as error:
             return exchange.refuse(request, received, error.refusal)
         key = script.once_key(body)
@@ -143,7 +149,7 @@ class DemoAPI:
 
     async def _counted(self, request: Request, received: Received) -> bytes:
         try:
-            body = exchange.checked(received, counting=True)
+            body = exchange.checked(received, self.key, counting=True)
         except exchange.RefusedError as error:
             return exchange.refuse(request, received, error.refusal)
         self._accept(request, received, warning=False)
@@ -163,9 +169,14 @@ class DemoAPI:
     def _record(self, request: Request) -> Received:
         self._count += 1
         received = exchange.read(self._count, request)
-        self.requests.append(received)
-        self._tell()
+        if not self.key:
+            self.requests.append(received)
+            self._tell()
         return received
+
+    def _only_without_a_key(self) -> None:
+        if self.key:
+            raise NotFound
 
     def _tell(self) -> None:
         """Fires the Deferreds of ``received`` that have enough."""

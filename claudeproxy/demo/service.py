@@ -36,11 +36,12 @@ class DemoService(Service):
     """Serves ``api`` on 127.0.0.1.
 
     ``port`` 0 is any free one; ``url`` is None unless it listens.  CannotListenError from
-    ``startService`` if the port is taken.
+    ``startService`` if the port is taken.  ``key`` is the only one it takes, "" for any.
     """
 
     reactor: Any
     port: int = 0
+    key: str = ""
     api: DemoAPI = field()
     url: str | None = field(default=None, init=False)
     _listening: IListeningPort | None = field(default=None, init=False)
@@ -48,7 +49,7 @@ class DemoService(Service):
 
     @api.default
     def _new_api(self) -> DemoAPI:
-        return DemoAPI(self.reactor)
+        return DemoAPI(self.reactor, self.key)
 
     def startService(self) -> None:
         """Listens, and has a ``url`` when this returns."""

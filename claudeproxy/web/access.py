@@ -34,8 +34,8 @@ def is_loopback(interface: str) -> bool:
 class Access:
     """Who may ask.
 
-    interface: where the server listens. keys: by name; with none, no key is asked for. hosts and
-    origins: allowed beside this machine's own.
+    interface: where the server listens. keys: by name; with none, no key is asked for. hosts (in
+    lower case) and origins: allowed beside this machine's own.
     """
 
     interface: str = "127.0.0.1"
@@ -72,7 +72,7 @@ class Access:
         if not self.keys:
             return ""
         scheme, _, bearer = (authorization or "").partition(" ")
-        given = bearer.strip() if scheme.lower() == "bearer" else api_key
+        given = (bearer.strip() if scheme.lower() == "bearer" else "") or api_key
         if not given:
             raise APIError(
                 401,
@@ -92,7 +92,8 @@ class Access:
 
     def _allows_host(self, host: str) -> bool:
         name = _hostname(f"//{host}")
-        if name in LOCAL or name in self.hosts or host in self.hosts:
+        # The interface can be another of the loopback's addresses.
+        if name in LOCAL or name == self.interface or {name, host.lower()} & self.hosts:
             return True
         # An address in numbers is nobody's name: no name server can have made it point here.
         return not is_loopback(self.interface) and _is_address(name)

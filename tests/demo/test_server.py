@@ -103,6 +103,32 @@ class Exchange:
         self.channel.connectionLost(Failure(ConnectionDone()))
 
 
+class Locked(SynchronousTestCase):
+    """With a key of its own, as inside the proxy."""
+
+    def ask(self, line: str, auth: Any, value: Any = b"") -> Exchange:
+        clock = Clock()
+        api = DemoAPI(clock, "the key")
+        raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+        headers = {**auth, "anthropic-version": "2023-06-01"}
+        exchange = Exchange(api, clock, line, headers, raw)
+        assert not api.requests
+        return exchange
+
+    def test_it_answers_who_has_the_key(self) -> None:
+        for auth in ({"x-api-key": "the key"}, {"authorization": "Bearer the key"}):
+            assert self.ask("POST /v1/messages", auth, body("ECHO:a")).head[0] == 200
+
+    def test_it_answers_nobody_else(self) -> None:
+        for auth in ({}, KEY, BEARER, {"x-api-key": "the ke\xe9"}):
+            for path in ("/v1/messages", "/v1/messages/count_tokens"):
+                assert self.ask(f"POST {path}", auth, body("ECHO:a")).head[0] == 401
+
+    def test_it_tells_nobody_what_came(self) -> None:
+        for method in ("GET", "DELETE"):
+            assert self.ask(f"{method} /requests", {"x-api-key": "the key"}).head[0] == 404
+
+
 class ServerTest(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()

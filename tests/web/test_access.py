@@ -51,6 +51,18 @@ def test_elsewhere_a_server_is_called_by_its_address_or_an_allowed_name() -> Non
     assert access.stranger("your-laptop.lan", None) is not None
 
 
+def test_case_does_not_matter_in_a_name() -> None:
+    access = Access(hosts=frozenset({"my-laptop.lan", "other.lan:80"}))
+    for host in ("My-Laptop.LAN", "MY-LAPTOP.lan:3456", "Other.lan:80"):
+        assert access.stranger(host, None) is None
+    assert access.stranger("other.lan:81", None) is not None
+
+
+def test_the_loopbacks_other_addresses_are_names_of_who_listens_there() -> None:
+    assert Access("127.0.0.2").stranger("127.0.0.2:3456", None) is None
+    assert Access("127.0.0.1").stranger("127.0.0.2:3456", None) is not None
+
+
 def test_allowed_origins_may_ask() -> None:
     access = Access(origins=frozenset({"app://obsidian.md", "https://chat.example"}))
     assert access.stranger("localhost", "app://obsidian.md") is None
@@ -81,6 +93,8 @@ KEYS = Access(keys={"mine": "k-1", "hers": "k-é"})
         (None, "k-1", "mine"),
         ("Bearer k-é", None, "hers"),
         ("Basic abc", "k-1", "mine"),
+        # Some clients always send one header and some the other.
+        ("Bearer ", "k-1", "mine"),
     ],
 )
 def test_a_key_says_whose_it_is(authorization: str, api_key: str, name: str) -> None:
