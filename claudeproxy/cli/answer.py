@@ -83,6 +83,11 @@ class MessageReader:
                 if reason is not None:
                     yield from self._message_over(reason, event["delta"].get("stop_sequence"))
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether it calls tools of the client's."""
+        return self._calls > 0
+
     def usage(self) -> Usage:
         """What the answer has cost so far."""
         details = self._usage.get("output_tokens_details") or {}

@@ -31,6 +31,8 @@ from .stops import StopCutter
 
 # An image of 32 MB in base64, echoed once, with room to spare.
 LONGEST_LINE = 64 * 1024 * 1024
+# What the CLI calls the model of its own words, as "API Error: ..." (both versions).
+SYNTHETIC = "<synthetic>"
 
 
 class State(Enum):
@@ -233,6 +235,13 @@ class Session:
             if self.state is State.ANSWERING:
                 self._tell(told)
 
+    def _assistant(self, message: Mapping[str, Any]) -> None:
+        made_up = message.get("message", {}).get("model") == SYNTHETIC
+        if made_up and self.state is State.ANSWERING and self._message.has_calls:
+            # The connection to the API broke after a call was complete: the CLI has made it, and
+            # would wait for its results for ever, while the client waits for the message's end.
+            self._give_up(failures.BROKE_OFF)
+
     def _tell(self, event: Event) -> None:
         if isinstance(event, TextDelta):
             if text := self._stops.feed(event.text):
@@ -394,6 +403,7 @@ _HANDLERS: dict[str, Callable[[Session, Mapping[str, Any]], None]] = {
     "control_response": Session._control_response,
     "control_request": Session._control_request,
     "stream_event": Session._stream_event,
+    "assistant": Session._assistant,
     "system": Session._system,
     "rate_limit_event": Session._rate_limit_event,
     "result": Session._result,

@@ -7,11 +7,13 @@ from typing import Any
 import attrs
 import pytest
 
+from claudeproxy.cli.failures import BROKE_OFF
 from claudeproxy.cli.notices import Broken, TurnOver
 from claudeproxy.cli.session import Session, State
 from claudeproxy.conversation import Block, Limits, Profile, Tool, ToolChoice, Turn
 from claudeproxy.errors import upstream_failed
 from claudeproxy.events import (
+    Failed,
     Finished,
     Started,
     TextDelta,
@@ -33,6 +35,7 @@ from .talk import (
     call_start,
     idle,
     in_short,
+    plain,
     say,
     state_of,
     stop,
@@ -96,6 +99,29 @@ def test_initialize_names_the_server_where_there_are_tools() -> None:
         "systemPrompt": [""],
         "sdkMcpServers": ["client"],
     }
+
+
+@pytest.mark.parametrize("calls", [(), (call(1),)], ids=["before", "after"])
+def test_a_message_that_breaks_off_after_a_call_is_not_waited_for(calls: Any) -> None:
+    session = idle(TOOLS)
+    session.ask([user("Hello")], OPUS)
+    say(session, START, *CALLED, *calls)
+    session.data_to_send()
+    own = {"type": "assistant", "message": {"model": "<synthetic>", "content": []}}
+    assert say(session, own) == plain([Failed(BROKE_OFF)])
+    assert state_of(session) is State.ENDING
+    assert [in_short(line) for line in written(session)] == ["interrupt"]
+    assert say(session, RESULT) == [TurnOver(clean=False)]
+
+
+def test_what_the_cli_itself_says_is_else_left_to_its_result() -> None:
+    session = idle(TOOLS)
+    session.ask([user("Hello")], OPUS)
+    own = {"type": "assistant", "message": {"model": "<synthetic>", "content": []}}
+    theirs = {"type": "assistant", "message": {"model": "claude", "content": []}}
+    for lines in ((own,), (START, BLOCK_START, text("a"), own), (BLOCK_STOP, *CALLED, theirs)):
+        say(session, *lines)
+        assert state_of(session) is State.ANSWERING
 
 
 def test_mcp_messages_are_answered_in_any_state() -> None:

@@ -95,6 +95,15 @@ class Calls(ToolCase):
         assert offered["mcp__client__get_weather"]["input_schema"] == WEATHER["parameters"]
         assert offered["mcp__client__get_weather"]["description"] == WEATHER["description"]
 
+    async def test_a_connection_that_breaks_after_a_call_is_an_error_at_once(self) -> None:
+        # By then the CLI has made the call, and waits for its result.
+        for pieces in (3, 4):
+            words = f"DROP:{pieces} QUIET CALL:get_time:{{}} CALL:get_time"
+            error = await self.error_of(words, tools=TOOLS)
+            assert error.status_code == 502
+            assert "broke" in error.message or "closed" in error.message, error.message
+        await self.call()
+
     async def test_results_resume_the_same_turn_of_the_same_process(self) -> None:
         said, calls = await self.call()
         before = self.processes()
