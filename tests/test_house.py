@@ -36,6 +36,7 @@ PURE = (
     *("dialects.chat", "dialects.chat_messages", "dialects.openai_tools", "dialects.chat_answer"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
     *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.roster", "cli.pace"),
+    "cli.state",
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

@@ -27,7 +27,8 @@ from ..events import Event, Failed
 from ..timers import Timers
 from .launch import Launch
 from .notices import Broken, Notice, Ready, TurnOver
-from .session import Session, State
+from .session import Session
+from .state import State
 
 
 # A process that has exited may leave output in the pipe, or a child that holds the pipe open.

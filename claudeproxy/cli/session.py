@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum, auto
 from typing import Any
 
 import attrs
@@ -26,6 +25,7 @@ from .answer import MessageReader
 from .calls import Calls
 from .lines import LineSplitter, LineTooLong
 from .notices import Broken, Notice, Ready, TurnOver
+from .state import ASKED, State
 from .stops import StopCutter
 
 
@@ -33,28 +33,6 @@ from .stops import StopCutter
 LONGEST_LINE = 64 * 1024 * 1024
 # What the CLI calls the model of its own words, as "API Error: ..." (both versions).
 SYNTHETIC = "<synthetic>"
-
-
-class State(Enum):
-    """Where a session stands; the module's docstring draws the way through them."""
-
-    BLANK = auto()
-    INITIALIZING = auto()
-    IDLE = auto()
-    CLEARING = auto()
-    REPLAYING = auto()
-    ANSWERING = auto()
-    # The client has an answer that calls its tools; the CLI waits for their results.
-    PARKED = auto()
-    # The client has its answer; the CLI has yet to say that its turn is over.
-    ENDING = auto()
-    # The answer reached its limit, and only a quick death keeps the CLI from going on with it.
-    SPENT = auto()
-    BROKEN = auto()
-
-
-# A client waits for an answer.
-_ASKED = (State.CLEARING, State.REPLAYING, State.ANSWERING)
 
 
 class Session:
@@ -148,7 +126,7 @@ class Session:
 
     def interrupt(self) -> None:
         """End the running turn, if there is one; no more events of it come, only its TurnOver."""
-        if self.state in _ASKED or self.state is State.PARKED:
+        if self.state in ASKED or self.state is State.PARKED:
             self._turns.clear()
             self._cut_off()
 
@@ -174,7 +152,7 @@ class Session:
 
     def connection_lost(self, error: APIError) -> list[Event | Notice]:
         """The CLI is gone; `error` is what a client that still waits is told."""
-        if self.state in _ASKED:
+        if self.state in ASKED:
             self._out.append(Failed(error, worker_lost=True))
         self.state = State.BROKEN
         return self._flush()
@@ -392,7 +370,7 @@ class Session:
     def _break(self, reason: str) -> None:
         if self.state is State.BROKEN:
             return
-        if self.state in _ASKED:
+        if self.state in ASKED:
             error = upstream_failed("The CLI broke the protocol; see the log.")
             self._out.append(Failed(error, worker_lost=True))
         self.state = State.BROKEN

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from claudeproxy.cli.notices import Ready
-from claudeproxy.cli.session import State
+from claudeproxy.cli.state import State
 from claudeproxy.conversation import Block, Limits, Profile, Tool, Turn, text_block
 
 from .talk import Told, encoded, in_short, new_session, plain, written

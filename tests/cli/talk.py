@@ -10,7 +10,8 @@ import attrs
 from hypothesis import HealthCheck, settings
 
 from claudeproxy.cli.notices import Notice
-from claudeproxy.cli.session import Session, State
+from claudeproxy.cli.session import Session
+from claudeproxy.cli.state import State
 from claudeproxy.conversation import Limits, Profile, Turn, text_block
 from claudeproxy.errors import APIError
 from claudeproxy.events import Event, Failed, TextDelta

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claudeproxy.cli.notices import Ready, TurnOver
-from claudeproxy.cli.session import State
+from claudeproxy.cli.state import State
 from claudeproxy.errors import not_logged_in
 from claudeproxy.events import (
     Finished,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from claudeproxy.cli import session as session_module
 from claudeproxy.cli.notices import Broken, Ready, TurnOver
-from claudeproxy.cli.session import Session, State
+from claudeproxy.cli.session import Session
+from claudeproxy.cli.state import State
 from claudeproxy.conversation import Limits, Profile
 from claudeproxy.errors import upstream_failed
 from claudeproxy.events import Failed, Finished, Started, TextDelta, Usage

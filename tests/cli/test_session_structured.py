@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from claudeproxy.cli.notices import TurnOver
-from claudeproxy.cli.session import Session, State
+from claudeproxy.cli.session import Session
+from claudeproxy.cli.state import State
 from claudeproxy.conversation import Limits, Profile, Tool
 from claudeproxy.errors import upstream_failed
 from claudeproxy.events import Failed, Finished, Started, TextDelta, ToolCallStarted, Usage

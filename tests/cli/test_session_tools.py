@@ -9,7 +9,8 @@ import pytest
 
 from claudeproxy.cli.failures import BROKE_OFF
 from claudeproxy.cli.notices import Broken, TurnOver
-from claudeproxy.cli.session import Session, State
+from claudeproxy.cli.session import Session
+from claudeproxy.cli.state import State
 from claudeproxy.conversation import Block, Limits, Profile, Tool, ToolChoice, Turn
 from claudeproxy.errors import upstream_failed
 from claudeproxy.events import (
