@@ -139,6 +139,13 @@ def _refuse_unsupported(fields: Fields) -> None:
         raise unsupported_parameter("web_search_options", "Web search is not supported.")
 
 
+# What is read for what it says.
+_HONOURED = {
+    *("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"),
+    *("stop", "n", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
+    *("response_format", "reasoning_effort", "temperature", "top_p", "logprobs", "top_logprobs"),
+    *("modalities", "audio", "web_search_options"),
+}
 # Accepted by every OpenAI client and honoured by nothing here: checked, then told in a header.
 _Check = Callable[[Fields, str], Any]
 _IGNORED: dict[str, _Check] = {
@@ -160,8 +167,12 @@ _IGNORED: dict[str, _Check] = {
 }
 
 
+KNOWN = _HONOURED | _IGNORED.keys()
+
+
 def _ignored(fields: Fields) -> Iterable[str]:
     for name, check in _IGNORED.items():
         check(fields, name)
         if fields.has(name):
             yield name
+    yield from fields.others(KNOWN)

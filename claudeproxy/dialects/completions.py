@@ -33,6 +33,12 @@ IGNORED: dict[str, _Check] = {
 }
 
 
+KNOWN = IGNORED.keys() | {
+    *("model", "prompt", "stream", "stream_options", "n", "max_tokens", "stop", "echo"),
+    *("temperature", "top_p", "suffix", "logprobs", "best_of"),
+}
+
+
 def read(body: bytes) -> Asked:
     """Read the body of POST /v1/completions; raises APIError, a 400 naming the parameter."""
     fields = parse_object(body)
@@ -56,14 +62,17 @@ def read(body: bytes) -> Asked:
         )
     if (fields.integer("best_of", 0, 20) or times) > times:
         raise unsupported_parameter("best_of", "Answers are not rated here.")
+    echo, most = fields.boolean("echo") or False, fields.integer("max_tokens", 0)
+    if echo and most == 0:
+        raise unsupported_parameter("max_tokens", "A prompt cannot be had back without an answer.")
     limits = Limits(
         model=model,
-        max_tokens=fields.integer("max_tokens", 0) or None,
+        # 0 is what OpenAI's own client tests send for "no limit".
+        max_tokens=most or None,
         stop=read_stops(fields),
         temperature=fields.number("temperature", 0, 2),
         top_p=fields.number("top_p", 0, 1),
     )
-    echo = fields.boolean("echo") or False
     each = [prompt for prompt in prompts for _ in range(times)]
     echoed = tuple(prompt if echo else "" for prompt in each)
     return Asked(
@@ -115,6 +124,7 @@ def _ignored(fields: Fields) -> Iterable[str]:
         check(fields, name)
         if fields.has(name):
             yield name
+    yield from fields.others(KNOWN)
 
 
 def _choice(index: int, text: str, finished: Finished | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
@@ -194,6 +194,15 @@ class Fields:
             if not isinstance(item, str):
                 raise wrong_type(f"{self.where(name)}[{index}]", "a string", item)
         return tuple(items)
+
+    def others(self, known: Container[str]) -> Iterator[str]:
+        """The names that are given a value and are not among `known`.
+
+        Those are left out that no API has, as they could not be told in a header.
+        """
+        for name in self.value:
+            if name not in known and self.has(name) and NAME.fullmatch(name):
+                yield name
 
     def name(self, name: str) -> str:
         """A required name of a function or a schema."""

@@ -18,7 +18,7 @@ from ..conversation import Conversation, Limits, Profile, ToolChoice
 from ..errors import APIError, bad_request
 from . import Asked
 from .fields import Fields, parse_object
-from .messages_answer import StreamedMessage, WholeMessage, encode_error
+from .messages_answer import THREADS, StreamedMessage, WholeMessage, encode_error
 from .messages_content import read_messages, read_system
 from .schemas import object_schema
 from .toolbox import Toolbox, check_number, chosen, no_tools, read_all
@@ -27,6 +27,8 @@ from .toolbox import Toolbox, check_number, chosen, no_tools, read_all
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 THINKING = ("enabled", "disabled", "adaptive")
 LEAST_BUDGET = 1024
+DISPLAYS = ("summarized", "omitted")
+ASKS_FOR_NOTHING: tuple[Any, ...] = (None, [], {}, {"edits": []})
 OPTIONAL = {"effort": "output_config.effort", "temperature": "temperature", "top_p": "top_p"}
 # Accepted by the API and honoured by nothing here.
 IGNORED = ("metadata", "service_tier", "top_k", "inference_geo", "cache_control")
@@ -35,7 +37,14 @@ REFUSED = {
     "mcp_servers": "MCP servers are not supported here.",
     "container": "Containers are not supported here.",
     "context_management": "Context management is not supported here.",
+    "thread": "Threads are not kept here; send the whole conversation.",
 }
+KNOWN = {
+    *("model", "messages", "max_tokens", "stream", "system", "tools", "tool_choice", "thinking"),
+    *("output_config", "output_format", "stop_sequences", "temperature", "top_p"),
+    *(*REFUSED, *IGNORED),
+}
+OF_A_TOOL = {"type", "name", "description", "input_schema", "cache_control"}
 # Roughly what Claude's tokenizer makes of English, and the most that an image costs (Anthropic's
 # page "Vision").
 BYTES_PER_TOKEN = 3.5
@@ -90,10 +99,15 @@ def _read(fields: Fields, max_tokens: int | None) -> tuple[Conversation, tuple[s
     system = read_system(fields)
     turns = read_messages(fields)
     for name, why in REFUSED.items():
-        if fields.has(name):
-            raise bad_request(f"{name}: {why}", name, "unsupported_parameter")
+        if fields.value.get(name) not in ASKS_FOR_NOTHING:
+            code = THREADS if name == "thread" else "unsupported_parameter"
+            raise bad_request(f"{name}: {why}", name, code)
     toolbox = _tools(fields).and_those_of(turns)
     ignored = [name for name in IGNORED if fields.has(name)]
+    ignored += fields.others(KNOWN)
+    ignored += {
+        f"tools.{name}": None for t in fields.objects("tools") for name in t.others(OF_A_TOOL)
+    }
     schema, effort = _output(fields)
     if schema is not None and toolbox.choice.forced:
         # The answer is a call then, and a schema would be another way out.
@@ -173,8 +187,11 @@ def _thinking(fields: Fields, max_tokens: int | None) -> tuple[bool, Iterable[st
     if wanted is None:
         return False, ()
     kind = wanted.needed("type", wanted.choice("type", THINKING))
+    ignored = []
+    if wanted.choice("display", DISPLAYS) == "omitted":
+        ignored.append(wanted.where("display"))
     if kind != "enabled":
-        return kind == "adaptive", ()
+        return kind == "adaptive", ignored
     budget = wanted.needed(
         "budget_tokens", wanted.integer("budget_tokens", LEAST_BUDGET, max_tokens or float("inf"))
     )
@@ -183,7 +200,7 @@ def _thinking(fields: Fields, max_tokens: int | None) -> tuple[bool, Iterable[st
             "`max_tokens` must be greater than `thinking.budget_tokens`.", "max_tokens"
         )
     # The CLI makes its own budgets.
-    return True, (wanted.where("budget_tokens"),)
+    return True, (*ignored, wanted.where("budget_tokens"))
 
 
 def _said(block: Mapping[str, Any]) -> str:

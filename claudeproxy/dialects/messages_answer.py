@@ -41,12 +41,18 @@ ERROR_TYPES = {
 }
 
 
+# The SDKs know it (`anthropic` 2.13.0), and then go on without a thread.
+THREADS = "thread_unsupported_request"
+
+
 def encode_error(error: APIError) -> bytes:
     """Anthropic's error object."""
     kind = ERROR_TYPES.get(
         error.status, "api_error" if error.status >= 500 else "invalid_request_error"
     )
-    told = {"type": kind, "message": error.message}
+    told: dict[str, Any] = {"type": kind, "message": error.message}
+    if error.code == THREADS:
+        told["details"] = {"error_code": THREADS, "unsupported": [error.param]}
     return json.dumps({"type": "error", "error": told}).encode("ascii")
 
 
@@ -62,7 +68,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 
 def _stop(finished: Finished) -> dict[str, str | None]:
     reason = finished.stop_reason
-    if finished.reason == "stop" and reason != "stop_sequence":
+    if finished.reason == "stop" and reason == "tool_use":
         # An answer that fits a schema is the CLI's own tool call.
         reason = "end_turn"
     return {"stop_reason": reason, "stop_sequence": finished.stop_sequence}

@@ -190,10 +190,12 @@ def _document(block: Fields) -> Iterator[Block]:
             citations.where("enabled"),
             "unsupported_value",
         )
-    source, title = _source(block, ("base64", "text", "url")), block.string("title")
+    source = _source(block, ("base64", "text", "url"))
+    about = {name: text for name in ("title", "context") if (text := block.string(name))}
     match source.value["type"]:
         case "base64":
-            yield file_block(_data_url(source), title, source.where("data"))
+            file = file_block(_data_url(source), about.get("title"), source.where("data"))
+            yield {**file, **about}
             return
         case "url":
             told = {"type": "url", "url": _https(source)}
@@ -202,7 +204,7 @@ def _document(block: Fields) -> Iterator[Block]:
             if not text.strip():
                 raise _unusable(source, "data", "the document is blank")
             told = {"type": "text", "media_type": "text/plain", "data": text}
-    yield {"type": "document", "source": told, **({"title": title} if title else {})}
+    yield {"type": "document", "source": told, **about}
 
 
 def _source(block: Fields, kinds: tuple[str, ...]) -> Fields:

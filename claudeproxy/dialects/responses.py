@@ -22,7 +22,7 @@ from .chat_answer import encode_error
 from .fields import Fields, parse_object, unsupported_parameter
 from .openai_tools import read_format, read_tools
 from .responses_answer import Frame, StreamedResponse, WholeResponse
-from .responses_input import read_items, read_turns, with_ids
+from .responses_input import as_listed, read_items, read_turns
 from .responses_store import Item, ResponseStore, Stored
 
 
@@ -48,6 +48,12 @@ IGNORED: dict[str, _Check] = {
     "moderation": Fields.object,
     "presence_penalty": lambda fields, name: fields.number(name, -2, 2),
     "frequency_penalty": lambda fields, name: fields.number(name, -2, 2),
+}
+KNOWN = {
+    *("model", "input", "instructions", "previous_response_id", "store", "stream"),
+    *("stream_options", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"),
+    *("max_output_tokens", "metadata", "temperature", "top_p", "include", "truncation"),
+    *("background", "top_logprobs", *REFUSED, *IGNORED),
 }
 # What a response says again of its request, and what it says if the request did not.
 ECHOED: Mapping[str, Any] = {
@@ -184,7 +190,7 @@ class Responses:
         response: Mapping[str, Any],
     ) -> None:
         unique = response["id"].partition("_")[2]
-        self.store.put(Stored(response, tuple(with_ids(items, unique)), before, size))
+        self.store.put(Stored(response, tuple(as_listed(items, unique)), before, size))
 
     def _kept(self, response_id: str) -> Stored:
         stored = self.store.get(response_id)
@@ -233,6 +239,7 @@ def _ignored(fields: Fields, text: Fields | None) -> Iterable[str]:
         yield "truncation"
     if text is not None and text.choice("verbosity", ("low", "medium", "high")):
         yield "text.verbosity"
+    yield from fields.others(KNOWN)
 
 
 def _echo(fields: Fields) -> Mapping[str, Any]:
@@ -240,10 +247,16 @@ def _echo(fields: Fields) -> Mapping[str, Any]:
     if metadata is not None:
         for name in metadata.value:
             metadata.string(name)
-    return {
-        "model": fields.value["model"],
-        **{
-            name: default if fields.value.get(name) is None else fields.value[name]
-            for name, default in ECHOED.items()
-        },
+    return {"model": fields.value["model"]} | {
+        name: _filled(fields.value.get(name), default) for name, default in ECHOED.items()
     }
+
+
+def _filled(given: Any, default: Any) -> Any:
+    """What was given, with what it leaves open as it is by default."""
+    if given is None:
+        return default
+    if isinstance(default, Mapping) and isinstance(given, Mapping):
+        said = {name: value for name, value in given.items() if value is not None}
+        return {**default, **said}
+    return given

@@ -116,7 +116,7 @@ class _Writer:
 
     def _status_of(self, index: int) -> str:
         finished = self._gathered.finished
-        cut_off = finished is not None and finished.reason == "length"
+        cut_off = finished is None or finished.reason == "length"
         last = index == len(self._gathered.parts) - 1
         return "incomplete" if cut_off and last else "completed"
 

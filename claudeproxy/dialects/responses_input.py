@@ -6,6 +6,7 @@ Source: OpenAI's OpenAPI document 2.3.0 (InputItem).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import attrs
 
@@ -155,14 +156,38 @@ class _Reader:
         return self.calls.result(call_id, content)
 
 
-def with_ids(items: Iterable[Item], unique: str) -> Iterator[Item]:
-    """The items as the API lists them: typed, with parts for content, each with an id."""
+# How ids of items begin.
+_PREFIXES = {"function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+# What the API fills in for what a client may leave out of a part.
+_FILLED: dict[str, Item] = {
+    "output_text": {"annotations": [], "logprobs": []},
+    "input_image": {"detail": "auto"},
+}
+
+
+def as_listed(items: Iterable[Item], unique: str) -> Iterator[Item]:
+    """The items as the API lists them: typed, whole, with parts for content, each with an id."""
     for index, item in enumerate(items):
-        told = {"type": "message", "id": f"msg_{unique}i{index}", **item}
-        if told["type"] == "message" and isinstance(told.get("content"), str):
-            kind = "output_text" if told.get("role") == "assistant" else "input_text"
-            told["content"] = [{"type": kind, "text": told["content"]}]
+        kind = item.get("type") or "message"
+        own = f"{_PREFIXES.get(kind, 'msg')}_{unique}i{index}"
+        told = {"type": kind, "id": own, **_given(item)}
+        if kind in ("message", "function_call", "function_call_output"):
+            told.setdefault("status", "completed")
+        for name in ("content", "output"):
+            if isinstance(told.get(name), list):
+                told[name] = [_part(part) for part in told[name]]
+        if kind == "message" and isinstance(told["content"], str):
+            spoken = "output_text" if told["role"] == "assistant" else "input_text"
+            told["content"] = [_part({"type": spoken, "text": told["content"]})]
         yield told
+
+
+def _part(part: Item) -> Item:
+    return {**_FILLED.get(str(part.get("type")), {}), **_given(part)}
+
+
+def _given(item: Item) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if value is not None}
 
 
 def _image(part: Fields) -> Block:

@@ -176,6 +176,10 @@ class App:
     def method_not_allowed(self, request: Any, failure: Failure) -> None:
         """A path that is served to other methods."""
         assert isinstance(failure.value, MethodNotAllowed)
+        if request.method == b"POST" and b"/responses/" in request.path:
+            # `compact` and `input_tokens` are no ids of responses, but what is not served.
+            self.not_found(request, failure)
+            return
         allowed = sorted(failure.value.valid_methods or ())
         request.setHeader("allow", ", ".join(allowed))
         message = f"Not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."

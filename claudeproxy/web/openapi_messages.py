@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from ..dialects.messages import EFFORTS, IGNORED, LEAST_BUDGET
+from ..dialects.messages import (
+    ASKS_FOR_NOTHING,
+    DISPLAYS,
+    EFFORTS,
+    IGNORED,
+    LEAST_BUDGET,
+    REFUSED,
+)
 from ..dialects.toolbox import MOST_TOOLS
 from .openapi_parts import (
     COUNT,
@@ -31,10 +38,11 @@ def request() -> dict[str, Schema]:
         disable_parallel_tool_use=optional("boolean"),
     )
     thinking = [
-        struct(("type",), type={"enum": ["disabled", "adaptive"]}),
+        struct(("type",), type={"enum": ["disabled", "adaptive"]}, display=one_of(*DISPLAYS)),
         struct(
             ("type", "budget_tokens"),
             type={"const": "enabled"},
+            display=one_of(*DISPLAYS),
             budget_tokens={"type": "integer", "minimum": LEAST_BUDGET},
         ),
     ]
@@ -60,7 +68,7 @@ def request() -> dict[str, Schema]:
         "temperature": optional("number", minimum=0, maximum=1),
         "top_p": optional("number", minimum=0, maximum=1),
         **{name: {"description": TOLD_IGNORED} for name in IGNORED},
-        **dict.fromkeys(("mcp_servers", "container", "context_management"), refused()),
+        **dict.fromkeys(REFUSED, refused(*ASKS_FOR_NOTHING[1:])),
     }
     return {
         "MessagesRequest": struct(

@@ -307,8 +307,11 @@ def test_all_that_is_ignored_is_told_in_one_order() -> None:
     assert ask(**backwards).ignored == tuple(IGNORED)
 
 
-def test_a_parameter_that_nobody_knows_is_no_matter() -> None:
-    assert comparable(ask(top_k=5, enable_thinking=True)) == comparable(ask())
+def test_a_parameter_that_nobody_knows_is_no_matter_but_told() -> None:
+    unknown = {"top_k": 5, "enable_thinking": True, "x y": 1, "a\nb": 1, "é": 1, "nothing": None}
+    asked = ask(**unknown)
+    assert asked.ignored == ("top_k", "enable_thinking")
+    assert comparable(attrs.evolve(asked, ignored=())) == comparable(ask())
 
 
 @pytest.mark.parametrize(

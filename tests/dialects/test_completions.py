@@ -182,6 +182,7 @@ def test_a_prompt_of_tokens_is_refused(prompt: Any) -> None:
         ({"top_p": 1.1}, "top_p", "decimal_above_max_value"),
         ({"suffix": 5}, "suffix", "invalid_type"),
         ({"echo": "yes"}, "echo", "invalid_type"),
+        ({"echo": True, "max_tokens": 0}, "max_tokens", "unsupported_parameter"),
         ({"stream": 1}, "stream", "invalid_type"),
         ({"stream_options": {}}, "stream_options", None),
         ({"presence_penalty": 2.5}, "presence_penalty", "decimal_above_max_value"),

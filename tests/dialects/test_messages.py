@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,8 +84,45 @@ def test_null_is_absent(name: str) -> None:
     assert ask(**{name: None}) == ask()
 
 
-def test_what_is_unknown_is_ignored_without_mention() -> None:
-    assert ask(whatever=[1, {"a": None}]) == ask()
+def test_what_is_unknown_is_ignored_and_told() -> None:
+    asked = ask(whatever=[1, {"a": None}], fallbacks=[], nothing=None)
+    assert asked.ignored == ("whatever", "fallbacks")
+    assert attrs.evolve(asked, ignored=()) == ask()
+
+
+def test_what_is_unknown_of_a_tool_is_told_once() -> None:
+    tools = [
+        {"name": name, "input_schema": {"type": "object"}, "strict": True, "cache_control": {}}
+        for name in "ab"
+    ]
+    assert ask(tools=tools).ignored == ("tools.strict",)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [{"mcp_servers": []}, {"context_management": {"edits": []}}, {"container": {}}],
+    ids=lambda value: next(iter(value)),
+)
+def test_what_asks_for_nothing_is_no_matter(nothing: dict[str, Any]) -> None:
+    assert ask(**nothing) == ask()
+
+
+def test_threads_are_refused_as_the_sdk_knows_it() -> None:
+    with pytest.raises(APIError) as raised:
+        ask(thread={"type": "create"})
+    told = json.loads(encode_error(raised.value))["error"]
+    assert (raised.value.status, told["type"]) == (400, "invalid_request_error")
+    assert told["details"] == {
+        "error_code": "thread_unsupported_request",
+        "unsupported": ["thread"],
+    }
+
+
+def test_thoughts_cannot_be_left_out() -> None:
+    for kind in ("adaptive", "disabled"):
+        for display, ignored in (("omitted", ("thinking.display",)), ("summarized", ())):
+            assert ask(thinking={"type": kind, "display": display}).ignored == ignored
+    refused(lambda: ask(thinking={"type": "adaptive", "display": "x"}))
 
 
 @pytest.mark.parametrize("text", [b"", b"nothing", b"[]", b'"x"', b'{"model":', b"\xff", b"{"])

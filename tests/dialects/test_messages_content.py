@@ -58,9 +58,9 @@ def test_pictures_and_documents() -> None:
     content = (
         {"type": "image", "source": picture},
         {"type": "image", "source": link},
-        {"type": "document", "source": document, "title": "D"},
-        {"type": "document", "source": link},
-        {"type": "document", "source": plain},
+        {"type": "document", "source": document, "title": "D", "context": "C"},
+        {"type": "document", "source": link, "context": "C"},
+        {"type": "document", "source": plain, "title": "D"},
     )
     assert turns(told(*content)) == (Turn("user", content),)
 

@@ -94,9 +94,11 @@ def test_a_body_that_is_no_json_object_names_no_parameter(bad: bytes) -> None:
     assert refused(lambda: dialect().read(bad))[1:] == (None, None)
 
 
-def test_a_parameter_that_nobody_knows_is_no_matter() -> None:
-    asked = ask(top_k=5, enable_thinking=True)
-    assert (asked.conversation, asked.ignored) == (ask().conversation, ())
+def test_a_parameter_that_nobody_knows_is_no_matter_but_told() -> None:
+    # Those of Chat Completions among them: they would mean something there.
+    asked = ask(top_k=5, max_tokens=1, response_format={"type": "json_object"}, stop=None)
+    assert asked.conversation == ask().conversation
+    assert asked.ignored == ("top_k", "max_tokens", "response_format")
 
 
 # Limits

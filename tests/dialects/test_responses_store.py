@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 import pytest
 from openai.types.responses import Response
+from openai.types.responses.response_item import ResponseItem
+from pydantic import TypeAdapter
 
 from claudeproxy.conversation import Turn, text_block
 from claudeproxy.dialects import responses_store
@@ -17,8 +19,11 @@ from claudeproxy.dialects.responses_store import ResponseStore, Stored
 from claudeproxy.errors import APIError
 from claudeproxy.events import Event, Finished, Started, ToolArgumentsDelta, ToolCallStarted, Usage
 
-from .asking import assistant, refused, tool_result, tool_use, user
+from .asking import PNG_URL, assistant, refused, tool_result, tool_use, user
 from .test_responses import F, answered, ask, dialect
+
+
+ITEM: TypeAdapter[Any] = TypeAdapter(ResponseItem)
 
 
 @attrs.define
@@ -335,6 +340,7 @@ def test_items_are_listed_in_full() -> None:
     assert first == {
         "type": "message",
         "id": "msg_ai0",
+        "status": "completed",
         "role": "user",
         "content": [{"type": "input_text", "text": "1"}],
     }
@@ -342,6 +348,30 @@ def test_items_are_listed_in_full() -> None:
     kinds = [[part["type"] for part in item["content"]] for item in more]
     assert kinds == [["output_text"], ["input_text"], [], ["input_text"]]
     assert [item["id"] for item in more] == ["msg_bi0", "msg_bi1", "mine", "msg_bi3"]
+
+
+def test_what_a_client_may_leave_out_of_an_item_is_filled_in() -> None:
+    to = dialect()
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "id": None}
+    image = {"type": "input_image", "image_url": PNG_URL}
+    items: list[dict[str, Any]] = [
+        {"role": "user", "content": "1"},
+        {"role": "assistant", "content": "2"},
+        call,
+        {"type": "function_call_output", "call_id": "c", "output": [image]},
+        {"role": "user", "content": [image, {"type": "input_text", "text": "3"}]},
+    ]
+    answered("a", *items, to=to)
+    told = json.loads(to.input_items("resp_a", {"order": "asc"}))
+    assert [item["id"] for item in told["data"]] == [
+        *("msg_ai0", "msg_ai1", "fc_ai2", "fco_ai3", "msg_ai4"),
+    ]
+    for item in told["data"]:
+        ITEM.validate_python(item, strict=True)
+        assert item["status"] == "completed"
+    assert told["data"][3]["output"][0]["detail"] == "auto"
+    # And they are read again as they were.
+    assert turns_after("resp_a", to=to)[:-2] == ask(*items).conversation.turns
 
 
 @pytest.mark.parametrize(

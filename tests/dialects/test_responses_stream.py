@@ -254,6 +254,7 @@ def test_a_failure_is_told_with_what_there_is_of_the_response(error: APIError, c
     assert response["status"] == "failed"
     assert response["error"] == {"code": code, "message": error.message}
     assert response["output"][0]["content"][0]["text"] == "Hel"
+    assert response["output"][0]["status"] == "incomplete"
     assert response["model"] == "claude"
     assert response["usage"] is None
 

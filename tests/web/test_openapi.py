@@ -11,7 +11,7 @@ import schemathesis
 from jsonschema import Draft202012Validator
 
 from claudeproxy import __version__
-from claudeproxy.dialects import chat
+from claudeproxy.dialects import chat, completions, messages, responses
 from claudeproxy.dialects.fields import Fields
 from claudeproxy.errors import APIError
 from claudeproxy.web.app import App
@@ -157,6 +157,22 @@ def test_every_field_that_is_read_is_described_and_no_other(
     described = set(properties(list(SCHEMAS["ChatRequest"]["properties"].values())))
     described |= set(properties(SCHEMAS["Message"]))
     assert inner - OF_A_SCHEMA == described - OF_A_SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [
+        ("ChatRequest", chat),
+        ("ResponsesRequest", responses),
+        ("MessagesRequest", messages),
+        ("CompletionRequest", completions),
+    ],
+)
+def test_every_field_that_a_dialect_knows_is_described_and_no_other(
+    name: str, dialect: Any
+) -> None:
+    # What it does not know it lists as ignored.
+    assert set(SCHEMAS[name]["properties"]) == dialect.KNOWN
 
 
 @pytest.mark.parametrize("body", [RICH, LEGACY])

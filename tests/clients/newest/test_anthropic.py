@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from anthropic import Anthropic, BadRequestError, NotFoundError
+from anthropic import Anthropic, BadRequestError, NotFoundError, beta_tool
 
 from ..scripted import CALL, CITY, COUNT, COUNTED, MODEL, told_of, weather
 
@@ -87,3 +87,32 @@ def test_errors_are_its_own(client: Anthropic) -> None:
 def test_counting(client: Anthropic) -> None:
     counted = client.messages.count_tokens(model=MODEL, messages=[said("word " * 100)])
     assert 50 < counted.input_tokens < 500
+
+
+# Its threads are kept by a server, and this one keeps none.
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_the_tool_runner_goes_on_without_a_thread(client: Anthropic, stream: bool) -> None:
+    @beta_tool(name="get_weather")
+    def look(city: str) -> str:
+        """How warm it is.
+
+        Args:
+            city: where
+        """
+        return weather(city)
+
+    asked: Any = {"model": MODEL, "max_tokens": 500, "messages": [said(CALL)], "tools": [look]}
+    runner: Any = client.beta.messages.tool_runner(stream=stream, **asked)
+    answers = [turn.get_final_message() if stream else turn for turn in runner]
+    assert [answer.stop_reason for answer in answers] == ["tool_use", "end_turn"]
+    assert told_of(answers[-1].content[0].text, CITY)
+
+
+def test_a_thread_of_its_own_is_refused(client: Anthropic) -> None:
+    with pytest.raises(BadRequestError) as raised:
+        client.beta.messages.create(
+            model=MODEL, max_tokens=50, messages=[said(COUNT)], thread={"type": "create"}
+        )
+    assert "Threads are not kept here" in str(raised.value)
