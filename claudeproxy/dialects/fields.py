@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import islice
 from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
@@ -20,6 +21,8 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # As deep as many JSON readers go (serde_json, for one), and far from where Python's own writer and
 # validators end, which depends on who calls them.
 DEEPEST = 128
+# What is sent that nobody knows is told, but does not become a head that no client can read.
+MOST_OTHERS = 32
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
@@ -196,13 +199,12 @@ class Fields:
         return tuple(items)
 
     def others(self, known: Container[str]) -> Iterator[str]:
-        """The names that are given a value and are not among `known`.
+        """The names that are given a value and are not among `known`, as far as they can be told.
 
-        Those are left out that no API has, as they could not be told in a header.
+        They go into a header: some, and only such as an API could have.
         """
-        for name in self.value:
-            if name not in known and self.has(name) and NAME.fullmatch(name):
-                yield name
+        others = (name for name in self.value if name not in known and self.has(name))
+        return islice(filter(NAME.fullmatch, others), MOST_OTHERS)
 
     def name(self, name: str) -> str:
         """A required name of a function or a schema."""

@@ -12,6 +12,7 @@ from claudeproxy.conversation import Conversation, Limits, Profile
 from claudeproxy.dialects import Answer, Asked
 from claudeproxy.dialects.chat import error_body, read
 from claudeproxy.dialects.chat_answer import StreamedAnswer, WholeAnswer
+from claudeproxy.dialects.fields import MOST_OTHERS
 from claudeproxy.errors import bad_request
 
 from .asking import HELLO, ask, limits, refused, user
@@ -312,6 +313,8 @@ def test_a_parameter_that_nobody_knows_is_no_matter_but_told() -> None:
     asked = ask(**unknown)
     assert asked.ignored == ("top_k", "enable_thinking")
     assert comparable(attrs.evolve(asked, ignored=())) == comparable(ask())
+    many = ask(**{f"unknown_{number}": 1 for number in range(1000)}).ignored
+    assert len(many) == MOST_OTHERS
 
 
 @pytest.mark.parametrize(
