@@ -50,13 +50,24 @@ def read_turns(before: Iterable[Item], items: Iterable[Item]) -> tuple[str, tupl
 
     before: the items of earlier responses, which were read once.
     """
+    placed = [
+        *(Fields(item, "previous_response_id") for item in before),
+        *(Fields(item, f"input[{index}]") for index, item in enumerate(items)),
+    ]
+    outputs = [item.value for item in placed if item.value.get("type") == "function_call_output"]
+    # Not a set: nobody has looked yet at what they are.
+    answered = [output.get("call_id") for output in outputs]
     reader = _Reader()
-    for item in before:
-        reader.read(Fields(item, "previous_response_id"))
-    for index, item in enumerate(items):
-        reader.read(Fields(item, f"input[{index}]"))
+    for item in placed:
+        if not _is_half_a_call(item.value) or item.value.get("call_id") in answered:
+            reader.read(item)
     reader.expect_no_outputs()
     return "\n\n".join(reader.system), alternate(user_at_both_ends(reader.turns))
+
+
+def _is_half_a_call(item: Item) -> bool:
+    """Whether max_output_tokens cut a call off: it can be answered, but need not be."""
+    return item.get("type") == "function_call" and item.get("status") == "incomplete"
 
 
 def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:

@@ -228,6 +228,17 @@ def test_a_call_of_the_response_before_needs_its_output() -> None:
     )
 
 
+def test_a_call_that_was_cut_off_may_be_answered_or_left() -> None:
+    to = dialect()
+    events = (*CALLED[:2], ToolArgumentsDelta(0, '{"x"'), Finished("length", Usage()))
+    told = answered("a", to=to, events=events, tools=[F])
+    assert told["output"][0]["status"] == "incomplete"
+    left = turns_after("resp_a", {"role": "user", "content": "Well?"}, to=to)
+    assert left == (Turn("user", (text_block("Hello"), text_block("Well?"))),)
+    answer = turns_after("resp_a", OUTPUT, to=to, tools=[F])
+    assert [turn.role for turn in answer] == ["user", "assistant", "user"]
+
+
 def test_thoughts_and_refusals_may_come_before() -> None:
     to = dialect()
     events = (Started("claude"), Finished("content_filter", Usage()))
