@@ -184,3 +184,7 @@ class Models(RealCLI):
         response, content = await self.http("POST", "/chat/completions", body)
         assert response.code == 200
         assert b'"content": "bare"' in content
+        response, content = await self.http("POST", "/messages", {**body, "max_tokens": 9})
+        assert (response.code, json.loads(content)["content"][0]["text"]) == (200, "bare")
+        response, content = await self.http("POST", "/messages", {})
+        assert (response.code, json.loads(content)["type"]) == (400, "error")
