@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from twisted.web.server import Site
 
 from . import __version__
 from .catalogue import Catalogue, models_from_initialize
-from .cli import launch
+from .cli import launch, scratch
 from .cli.notices import Ready
 from .cli.pool import Pool
 from .cli.workers import PoolSettings
@@ -140,7 +139,7 @@ class ProxyService(Service):
             interface=self._settings.interface,
         )
         self.url = _url(self._port.getHost())
-        self._scratch = tempfile.mkdtemp(prefix="claudeproxy-")
+        self._scratch = scratch.make()
         if self.demo is not None:
             self.demo.startService()
         self._introducing = ensureDeferred(self._introduce()).addErrback(self._not_introduced)

@@ -274,7 +274,14 @@ class Apart(FaultCase):
         await when(lambda: b"curl" in self.log.read_bytes())
 
     def serve(self, options: list[str], limit: int) -> subprocess.Popen[bytes]:
-        environ = {"HOME": str(self.home), "PATH": PATH, "ANTHROPIC_BASE_URL": self.api_url}
+        self.tmp = self.home / "tmp"
+        self.tmp.mkdir(exist_ok=True)
+        environ = {
+            "HOME": str(self.home),
+            "PATH": PATH,
+            "TMPDIR": str(self.tmp),
+            "ANTHROPIC_BASE_URL": self.api_url,
+        }
 
         def bound() -> None:
             if limit:
@@ -325,6 +332,11 @@ class Apart(FaultCase):
         for pid in left:
             os.kill(pid, 9)
         assert left == []
+        folders = set(self.tmp.iterdir())
+        assert folders
+        # The next one takes away what this one could not.
+        await self.begin()
+        assert not folders & set(self.tmp.iterdir())
 
     async def test_without_file_descriptors_it_refuses_and_recovers(self) -> None:
         await self.begin(limit=60)
