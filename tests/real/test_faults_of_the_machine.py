@@ -270,7 +270,7 @@ class Apart(FaultCase):
         passed = ("--pass-environment", "ANTHROPIC_BASE_URL,ANTHROPIC_API_KEY")
         await self.proxy.stopService()
         self.server = self.serve([*options, *passed, "--spares", "1"], limit)
-        self.addCleanup(self.end)
+        self.addCleanup(self.end_all)
         await when(lambda: b"curl" in self.log.read_bytes())
 
     def serve(self, options: list[str], limit: int) -> subprocess.Popen[bytes]:
@@ -300,6 +300,11 @@ class Apart(FaultCase):
     def end(self) -> None:
         self.server.kill()
         self.server.wait()
+
+    async def end_all(self) -> None:
+        self.end()
+        # They write into their home until they have ended.
+        await when(lambda: not self.clis())
 
     @property
     def url(self) -> str:
