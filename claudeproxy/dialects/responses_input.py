@@ -73,6 +73,8 @@ def _is_half_a_call(item: Item) -> bool:
 def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
     # Some clients leave out the type of a reference.
     if item.value.get("type") != "item_reference" and set(item.value) != {"id"}:
+        for name in ("id", "status"):
+            item.string(name)
         return item.value
     item_id = item.needed("id", item.string("id"))
     found = find(item_id)
@@ -112,7 +114,10 @@ class _Reader:
                 self.turns.append(Turn("assistant", (self._call(item),)))
             case "function_call_output":
                 self.turns.append(Turn("user", (self._output(item),)))
-        # What the model thought is not needed again.
+            case "reasoning":
+                # What the model thought is not needed again, but it is told when it is listed.
+                for name in ("summary", "content"):
+                    list(item.objects(name))
 
     def expect_no_outputs(self) -> None:
         """Every call must have its output before anyone says something else."""
@@ -177,16 +182,19 @@ _FILLED: dict[str, Item] = {
 
 
 def as_listed(items: Iterable[Item], unique: str) -> Iterator[Item]:
-    """The items as the API lists them: typed, whole, with parts for content, each with an id."""
+    """The items as the API lists them: typed, whole, with parts for content, each with an id.
+
+    The ids are all our own, which nobody can guess: a client's could be another client's too.
+    """
     for index, item in enumerate(items):
         kind = item.get("type") or "message"
-        own = f"{_PREFIXES.get(kind, 'msg')}_{unique}i{index}"
-        told = {"type": kind, "id": own, **_given(item)}
+        told = {"type": kind, **_given(item)}
+        told["id"] = f"{_PREFIXES.get(kind, 'msg')}_{unique}i{index}"
         if kind in ("message", "function_call", "function_call_output"):
             told.setdefault("status", "completed")
-        for name in ("content", "output"):
-            if isinstance(told.get(name), list):
-                told[name] = [_part(part) for part in told[name]]
+        said = {"message": "content", "function_call_output": "output"}.get(kind, "")
+        if isinstance(told.get(said), list):
+            told[said] = [_part(part) for part in told[said]]
         if kind == "message" and isinstance(told["content"], str):
             spoken = "output_text" if told["role"] == "assistant" else "input_text"
             told["content"] = [_part({"type": spoken, "text": told["content"]})]

@@ -19,10 +19,14 @@ from claudeproxy.dialects.responses_store import ResponseStore, Stored
 from claudeproxy.errors import APIError
 from claudeproxy.events import Event, Finished, Started, ToolArgumentsDelta, ToolCallStarted, Usage
 
-from .asking import PNG_URL, assistant, refused, tool_result, tool_use, user
+from .asking import HELLO, PNG_URL, assistant, refused, tool_result, tool_use, user
 from .test_responses import F, answered, ask, dialect
 
 
+WRONG_PARTS: list[tuple[Any, str]] = [
+    *(({}, ""), ("x", "")),
+    *((["x"], "[0]"), ([None], "[0]"), ([[]], "[0]")),
+]
 ITEM: TypeAdapter[Any] = TypeAdapter(ResponseItem)
 
 
@@ -358,7 +362,52 @@ def test_items_are_listed_in_full() -> None:
     assert said["content"][0]["text"] == "Hi"
     kinds = [[part["type"] for part in item["content"]] for item in more]
     assert kinds == [["output_text"], ["input_text"], [], ["input_text"]]
-    assert [item["id"] for item in more] == ["msg_bi0", "msg_bi1", "mine", "msg_bi3"]
+    assert [item["id"] for item in more] == ["msg_bi0", "msg_bi1", "msg_bi2", "msg_bi3"]
+
+
+def test_nobody_finds_an_item_by_an_id_that_its_client_gave_it() -> None:
+    to = dialect()
+    secret = {"id": "msg_1", "role": "user", "content": "BLUE"}
+    answered("a", secret, {**secret, "content": "RED"}, to=to)
+    assert to.store.item("msg_1") is None
+    told = json.loads(to.input_items("resp_a", {"order": "asc"}))["data"]
+    assert [item["id"] for item in told] == ["msg_ai0", "msg_ai1"]
+
+
+def test_a_history_that_is_sent_again_takes_nothing_with_it_when_it_goes() -> None:
+    to = dialect()
+    first = answered("a", to=to)
+    answered("b", {"role": "user", "content": "1"}, *first["output"], HELLO, to=to)
+    to.delete("resp_b")
+    assert to.store.item(first["output"][0]["id"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("item", "where"),
+    [
+        *(({**HELLO, "id": value}, "input[0].id") for value in (["p"], {}, 5, True)),
+        ({**HELLO, "status": [3]}, "input[0].status"),
+        ({"type": "reasoning", "id": {}, "summary": []}, "input[0].id"),
+        *(
+            ({"type": "reasoning", "summary": [], name: value}, f"input[0].{name}{at}")
+            for name in ("content", "summary")
+            for value, at in WRONG_PARTS
+        ),
+        (
+            {"type": "function_call", "call_id": "c", "status": "incomplete", "id": []},
+            "input[0].id",
+        ),
+    ],
+)
+def test_what_could_not_be_kept_is_refused_before_it_costs_anything(item: Any, where: str) -> None:
+    assert refused(lambda: ask(item, HELLO))[1:] == (where, "invalid_type")
+
+
+def test_half_a_call_may_hold_anything_else() -> None:
+    to = dialect()
+    half = {"type": "function_call", "status": "incomplete", "content": ["x"], "output": [[]]}
+    answered("a", half, HELLO, to=to)
+    assert json.loads(to.input_items("resp_a", {}))["data"][1]["content"] == ["x"]
 
 
 def test_what_a_client_may_leave_out_of_an_item_is_filled_in() -> None:

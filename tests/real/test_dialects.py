@@ -325,6 +325,7 @@ class Responses(OverHTTP):
             ({"background": True}, "background"),
             ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
             ({"conversation": "conv_1"}, "conversation"),
+            ({"input": [{"role": "user", "content": "x", "id": ["p"]}]}, "input[0].id"),
             ({"previous_response_id": "resp_1"}, "previous_response_id"),
             (
                 {"input": [{"type": "function_call_output", "call_id": "a", "output": ""}]},
