@@ -23,6 +23,7 @@ from .asking import HELLO, PNG_URL, assistant, refused, tool_result, tool_use, u
 from .test_responses import F, answered, ask, dialect
 
 
+WRONG_IDS: list[Any] = [["p"], {}, 5, True]
 WRONG_PARTS: list[tuple[Any, str]] = [
     *(({}, ""), ("x", "")),
     *((["x"], "[0]"), ([None], "[0]"), ([[]], "[0]")),
@@ -385,7 +386,7 @@ def test_a_history_that_is_sent_again_takes_nothing_with_it_when_it_goes() -> No
 @pytest.mark.parametrize(
     ("item", "where"),
     [
-        *(({**HELLO, "id": value}, "input[0].id") for value in (["p"], {}, 5, True)),
+        *(({**HELLO, "id": wrong}, "input[0].id") for wrong in WRONG_IDS),
         ({**HELLO, "status": [3]}, "input[0].status"),
         ({"type": "reasoning", "id": {}, "summary": []}, "input[0].id"),
         *(
