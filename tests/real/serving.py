@@ -50,9 +50,12 @@ class Server:
         """Bytes of the proxy's own process in memory."""
         return int(of(self.popen.pid, "statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    def descriptors(self) -> int:
-        """How many files, sockets and pipes it has open."""
-        return len(os.listdir(f"/proc/{self.popen.pid}/fd"))
+    def has(self, port: int) -> bool:
+        """Whether it has a connection to a client's port."""
+        ends = [f":{end:04X}" for end in (int(self.url.rpartition(":")[2]), port)]
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        # 01 is ESTABLISHED.
+        return any([line[1][-5:], line[2][-5:], line[3]] == [*ends, "01"] for line in lines)
 
     async def stop(self) -> None:
         if self.popen.poll() is None:
