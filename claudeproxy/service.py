@@ -29,13 +29,13 @@ from . import __version__
 from .catalogue import Catalogue, models_from_initialize
 from .cli import launch, scratch
 from .cli.notices import Ready
-from .cli.pool import Pool
-from .cli.workers import PoolSettings
 from .demo.service import DemoService
-from .dialects.responses import Responses
-from .dialects.responses_store import ResponseStore
+from .dialects.responses.request import Responses
+from .dialects.responses.store import ResponseStore
 from .errors import APIError
 from .metrics import Metrics
+from .pool.pool import Pool
+from .pool.workers import PoolSettings
 from .settings import Settings, SettingsError
 from .web.access import Access
 from .web.app import App

@@ -16,8 +16,8 @@ import attrs
 from ..conversation import ToolChoice
 from ..errors import bad_request
 from .fields import Fields, wrong_type
-from .schemas import object_schema
-from .toolbox import Toolbox, check_number, chosen, no_tools, read_all
+from .json_schema import object_schema
+from .tools import Toolbox, check_number, chosen, no_tools, read_all
 
 
 FORMATS = ("text", "json_object", "json_schema")

@@ -16,10 +16,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
 from ..catalogue import Catalogue
-from ..cli.pool import Pool
 from ..dialects import Dialect, chat, completions, messages
-from ..dialects.responses import Responses
+from ..dialects.responses.request import Responses
 from ..errors import APIError, internal_error, unavailable, unsupported
+from ..pool.pool import Pool
 from .exchange import Exchange, Patience
 from .openapi import document
 from .respond import dialect_of, send_body, send_error, send_json

@@ -16,12 +16,12 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..cli.job import Job
-from ..cli.pool import Pool
 from ..conversation import Conversation
 from ..dialects import Answer, Dialect
 from ..errors import APIError, internal_error, timed_out
 from ..events import Event, Failed, Finished
+from ..pool.job import Job
+from ..pool.pool import Pool
 from ..timers import Timers
 from .respond import send_error, send_stream_head, send_whole_head
 

@@ -9,8 +9,10 @@ from http.client import responses
 from typing import Any
 
 from .. import __version__
-from . import openapi_chat, openapi_messages, openapi_responses
-from .openapi_parts import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref
+from ..dialects.chat import schema as openapi_chat
+from ..dialects.messages import schema as openapi_messages
+from ..dialects.openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref
+from ..dialects.responses import schema as openapi_responses
 
 
 # Paths without `/v1`, which serve the same.

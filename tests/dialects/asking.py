@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from claudeproxy.conversation import Block, Limits, Turn, text_block
 from claudeproxy.dialects import Asked
-from claudeproxy.dialects.chat import read
+from claudeproxy.dialects.chat.request import read
 from claudeproxy.errors import APIError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from claudeproxy.conversation import Profile, Tool, ToolChoice
-from claudeproxy.dialects.chat_answer import WholeAnswer
+from claudeproxy.dialects.chat.answer import WholeAnswer
 
 from .asking import HELLO, ask, call, calling, function, limits, refused, result
 

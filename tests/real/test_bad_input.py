@@ -18,7 +18,7 @@ import openai
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, globalLogPublisher
 
-from claudeproxy.cli.roster import Activity
+from claudeproxy.pool.roster import Activity
 from claudeproxy.service import ProxyService
 
 from .harness import RealCLI, conversation, when

@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.internet.endpoints import clientFromString, connectProtocol
 
-from claudeproxy.cli.roster import Activity
+from claudeproxy.pool.roster import Activity
 
 from .harness import RealCLI, reactor, when
 from .test_lifecycle import Client

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from claudeproxy.cli import session
-from claudeproxy.cli.roster import Activity
+from claudeproxy.pool.roster import Activity
 
 from ..test_twistd import processes_with
 from .harness import API_KEY, PATH, reactor, when

@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from twisted.internet.threads import deferToThread
 from twisted.logger import globalLogPublisher
 
-from claudeproxy.cli.roster import Activity
+from claudeproxy.pool.roster import Activity
 from claudeproxy.web.openapi import document
 
 from .harness import RealCLI, when

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from claudeproxy.cli.roster import Activity
+from claudeproxy.pool.roster import Activity
 
 from .harness import reactor, when
 from .test_faults import FaultCase

@@ -7,7 +7,7 @@ from typing import Any
 import openai
 from twisted.internet.endpoints import clientFromString, connectProtocol
 
-from claudeproxy.cli.roster import Activity
+from claudeproxy.pool.roster import Activity
 
 from .harness import RealCLI, reactor, when
 from .serving import Served, http

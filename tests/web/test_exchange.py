@@ -14,8 +14,8 @@ from twisted.web.server import Site
 
 from claudeproxy.catalogue import Catalogue, Model
 from claudeproxy.conversation import Conversation
-from claudeproxy.dialects.responses import Responses
-from claudeproxy.dialects.responses_store import ResponseStore
+from claudeproxy.dialects.responses.request import Responses
+from claudeproxy.dialects.responses.store import ResponseStore
 from claudeproxy.errors import APIError, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 from claudeproxy.web.access import Access

@@ -11,8 +11,11 @@ import schemathesis
 from jsonschema import Draft202012Validator
 
 from claudeproxy import __version__
-from claudeproxy.dialects import chat, completions, messages, responses
+from claudeproxy.dialects.chat import request as chat
+from claudeproxy.dialects.completions import request as completions
 from claudeproxy.dialects.fields import Fields
+from claudeproxy.dialects.messages import request as messages
+from claudeproxy.dialects.responses import request as responses
 from claudeproxy.errors import APIError
 from claudeproxy.web.app import App
 from claudeproxy.web.openapi import document

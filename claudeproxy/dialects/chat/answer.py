@@ -1,0 +1,182 @@
+"""OpenAI Chat Completions: events as the body of a response, whole or in chunks.
+
+Source: OpenAI's OpenAPI document 2.3.0 (CreateChatCompletionResponse,
+CreateChatCompletionStreamResponse).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+
+from ...errors import APIError
+from ...events import (
+    Event,
+    Finished,
+    Gathered,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStarted,
+    Usage,
+)
+from .. import WholeBody
+from ..openai_answer import DONE, REFUSAL, encode_error, usage_object
+
+
+def finish_reason(finished: Finished, *, legacy: bool) -> str:
+    """The finish_reason of a choice."""
+    return "function_call" if legacy and finished.reason == "tool_calls" else finished.reason
+
+
+def _message(answer: Gathered, *, legacy: bool) -> dict[str, Any]:
+    """ChatCompletionResponseMessage."""
+    refused = answer.finished is not None and answer.finished.reason == "content_filter"
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": answer.text or (None if answer.calls or refused else ""),
+        "refusal": REFUSAL if refused else None,
+        "annotations": [],
+    }
+    if reasoning := answer.reasoning:
+        message["reasoning_content"] = reasoning
+    functions = [{"name": call.name, "arguments": arguments} for call, arguments in answer.calls]
+    if functions and legacy:
+        message["function_call"] = functions[0]
+    elif functions:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": function}
+            for (call, _), function in zip(answer.calls, functions, strict=True)
+        ]
+    return message
+
+
+@attrs.define
+class WholeAnswer(WholeBody):
+    """The one JSON body of a request without `stream`.
+
+    legacy: the client calls tools functions, and knows one call at most.
+    """
+
+    unique: str
+    created: int
+    choices: int = 1
+    legacy: bool = False
+
+    _model: str = attrs.field(init=False, default="")
+    _choices: list[Gathered] = attrs.field(init=False)
+
+    @_choices.default
+    def _empty(self) -> list[Gathered]:
+        return [Gathered() for _ in range(self.choices)]
+
+    def feed(self, event: Event, choice: int = 0) -> bytes:
+        """Nothing until all choices are finished, then all of it."""
+        if isinstance(event, Started):
+            self._model = event.model
+        self._choices[choice].feed(event)
+        ends = [its.finished for its in self._choices]
+        if isinstance(event, Finished) and None not in ends:
+            return self._body([end for end in ends if end is not None])
+        return b""
+
+    def _body(self, ends: list[Finished]) -> bytes:
+        body = {
+            "id": f"chatcmpl-{self.unique}",
+            "object": "chat.completion",
+            "created": self.created,
+            "model": self._model,
+            "choices": [
+                {
+                    "index": index,
+                    "message": _message(choice, legacy=self.legacy),
+                    "logprobs": None,
+                    "finish_reason": finish_reason(end, legacy=self.legacy),
+                }
+                for index, (choice, end) in enumerate(zip(self._choices, ends, strict=True))
+            ],
+            "usage": usage_object(sum((end.usage for end in ends), Usage())),
+            "service_tier": "default",
+        }
+        return json.dumps(body).encode("ascii")
+
+
+@attrs.define
+class StreamedAnswer:
+    """The chunks of a request with `stream`, as server-sent events; `legacy` as in WholeAnswer."""
+
+    unique: str
+    created: int
+    choices: int = 1
+    legacy: bool = False
+    with_usage: bool = False
+
+    content_type = "text/event-stream; charset=utf-8"
+    keepalive = b": keep-alive\n\n"
+
+    _head: str = attrs.field(init=False, default="")
+    _tail: str = attrs.field(init=False, default="")
+    _ended: list[Finished] = attrs.field(init=False, factory=list)
+
+    def feed(self, event: Event, choice: int = 0) -> bytes:
+        """The frames for one event."""
+        match event:
+            case TextDelta(text):
+                return self._chunk(choice, f'{{"content":{json.dumps(text)}}}')
+            case ReasoningDelta(text):
+                return self._chunk(choice, f'{{"reasoning_content":{json.dumps(text)}}}')
+            case ToolCallStarted(index, call_id, name):
+                function = {"name": name, "arguments": ""}
+                call = {"index": index, "id": call_id, "type": "function", "function": function}
+                return self._called(choice, index, call)
+            case ToolArgumentsDelta(index, json_text):
+                function = {"arguments": json_text}
+                return self._called(choice, index, {"index": index, "function": function})
+            case Started(model):
+                self._prepare(model)
+                return self._chunk(choice, '{"role":"assistant","content":"","refusal":null}')
+            case Finished():
+                return self._finish(choice, event)
+        return b""
+
+    def fail(self, error: APIError) -> bytes:
+        """An error frame, which both official SDKs raise as an APIError."""
+        return b"data: " + encode_error(error) + b"\n\n"
+
+    def _prepare(self, model: str) -> None:
+        # All but the delta is the same in every chunk of an answer, so it is encoded once.
+        self._head = (
+            f'data: {{"id":"chatcmpl-{self.unique}","object":"chat.completion.chunk",'
+            f'"created":{self.created},"model":{json.dumps(model)},'
+            f'"service_tier":"default","choices":['
+        )
+        self._tail = "]" + (',"usage":null' if self.with_usage else "") + "}\n\n"
+
+    def _called(self, choice: int, index: int, call: dict[str, Any]) -> bytes:
+        if not self.legacy:
+            return self._chunk(choice, json.dumps({"tool_calls": [call]}))
+        return (
+            b"" if index else self._chunk(choice, json.dumps({"function_call": call["function"]}))
+        )
+
+    def _finish(self, choice: int, finished: Finished) -> bytes:
+        frames = b""
+        if finished.reason == "content_filter":
+            frames = self._chunk(choice, json.dumps({"refusal": REFUSAL}))
+        frames += self._chunk(choice, "{}", f'"{finish_reason(finished, legacy=self.legacy)}"')
+        self._ended.append(finished)
+        if len(self._ended) < self.choices:
+            return frames
+        if self.with_usage:
+            usage = usage_object(sum((end.usage for end in self._ended), Usage()))
+            frames += f'{self._head}],"usage":{json.dumps(usage)}}}\n\n'.encode("ascii")
+        return frames + DONE
+
+    def _chunk(self, choice: int, delta: str, finish: str = "null") -> bytes:
+        return (
+            f'{self._head}{{"index":{choice},"delta":{delta},"logprobs":null,'
+            f'"finish_reason":{finish}}}{self._tail}'
+        ).encode("ascii")

@@ -1,0 +1,180 @@
+"""Anthropic Messages: events as the body of a response, whole or as server-sent events.
+
+Source: Anthropic's API reference, "Create a Message" and "Streaming messages". The answer is what
+the API sent to the CLI: its blocks in their order, its stop reason, its counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from ...errors import APIError
+from ...events import (
+    Event,
+    Finished,
+    Gathered,
+    Part,
+    ReasoningDelta,
+    ReasoningSigned,
+    Started,
+    TextDelta,
+    ToolArgumentsDelta,
+    Usage,
+)
+from .. import WholeBody
+from ..tool_calls import read_arguments
+
+
+# The API's own words for what an HTTP status means (its reference, "Errors").
+ERROR_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
+
+# The SDKs know it (`anthropic` 2.13.0), and then go on without a thread.
+THREADS = "thread_unsupported_request"
+
+
+def encode_error(error: APIError) -> bytes:
+    """Anthropic's error object."""
+    kind = ERROR_TYPES.get(
+        error.status, "api_error" if error.status >= 500 else "invalid_request_error"
+    )
+    told: dict[str, Any] = {"type": kind, "message": error.message}
+    if error.code == THREADS:
+        told["details"] = {"error_code": THREADS, "unsupported": [error.param]}
+    return json.dumps({"type": "error", "error": told}).encode("ascii")
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Usage: what the cache took part in is counted beside `input_tokens`, not in it."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "cache_creation_input_tokens": usage.cache_creation_tokens,
+        "cache_read_input_tokens": usage.cache_read_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+
+
+def _stop(finished: Finished) -> dict[str, str | None]:
+    reason = finished.stop_reason
+    if finished.reason == "stop" and reason == "tool_use":
+        # An answer that fits a schema is the CLI's own tool call.
+        reason = "end_turn"
+    return {"stop_reason": reason, "stop_sequence": finished.stop_sequence}
+
+
+def _message(unique: str, model: str, usage: Usage) -> dict[str, Any]:
+    return {
+        "id": f"msg_{unique}",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": usage_object(usage),
+    }
+
+
+def _block(part: Part) -> dict[str, Any]:
+    if part.call is not None:
+        arguments = read_arguments(part.text)
+        return {
+            "type": "tool_use",
+            "id": part.call.id,
+            "name": part.call.name,
+            "input": arguments,
+        }
+    if part.kind == "text":
+        return {"type": "text", "text": part.text}
+    return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+
+
+@attrs.define
+class WholeMessage(WholeBody):
+    """The one JSON body of a request without `stream`."""
+
+    unique: str
+    created: int
+
+    _model: str = attrs.field(init=False, default="")
+    _gathered: Gathered = attrs.field(init=False, factory=Gathered)
+
+    def feed(self, event: Event, choice: int = 0) -> bytes:
+        """Nothing until the answer is finished, then all of it."""
+        self._gathered.feed(event)
+        if isinstance(event, Started):
+            self._model = event.model
+        if not isinstance(event, Finished):
+            return b""
+        message = _message(self.unique, self._model, event.usage)
+        message["content"] = [_block(part) for part in self._gathered.parts]
+        return json.dumps({**message, **_stop(event)}).encode("ascii")
+
+
+@attrs.define
+class StreamedMessage:
+    """The events of a request with `stream`."""
+
+    unique: str
+    created: int
+
+    content_type = "text/event-stream; charset=utf-8"
+    keepalive = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+    _gathered: Gathered = attrs.field(init=False, factory=Gathered)
+
+    def feed(self, event: Event, choice: int = 0) -> bytes:
+        """The frames for one event."""
+        return b"".join(self._frames(event))
+
+    def fail(self, error: APIError) -> bytes:
+        """The API's error event."""
+        return b"event: error\ndata: " + encode_error(error) + b"\n\n"
+
+    def _frames(self, event: Event) -> Iterator[bytes]:
+        parts = self._gathered.parts
+        before = len(parts)
+        self._gathered.feed(event)
+        index = len(parts) - 1
+        if before and (len(parts) > before or isinstance(event, Finished)):
+            yield _frame("content_block_stop", index=before - 1)
+        if len(parts) > before:
+            block = _block(parts[-1])
+            block.update(
+                {"text": {"text": ""}, "thinking": {"thinking": ""}}.get(block["type"], {})
+            )
+            yield _frame("content_block_start", index=index, content_block=block)
+        match event:
+            case Started(model):
+                yield _frame("message_start", message=_message(self.unique, model, event.usage))
+            case TextDelta(text):
+                yield _delta(index, "text_delta", text=text)
+            case ReasoningDelta(text):
+                yield _delta(index, "thinking_delta", thinking=text)
+            case ReasoningSigned(signature):
+                yield _delta(index, "signature_delta", signature=signature)
+            case ToolArgumentsDelta(_, text):
+                yield _delta(index, "input_json_delta", partial_json=text)
+            case Finished():
+                yield _frame("message_delta", delta=_stop(event), usage=usage_object(event.usage))
+                yield _frame("message_stop")
+
+
+def _delta(index: int, kind: str, **told: str) -> bytes:
+    return _frame("content_block_delta", index=index, delta={"type": kind, **told})
+
+
+def _frame(kind: str, **told: object) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **told})}\n\n".encode("ascii")

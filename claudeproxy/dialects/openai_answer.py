@@ -1,0 +1,48 @@
+"""What the answers of OpenAI's dialects have in common.
+
+Source: OpenAI's OpenAPI document 2.3.0 (ErrorResponse, CompletionUsage).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..errors import APIError
+from ..events import Usage
+
+
+DONE = b"data: [DONE]\n\n"
+# The Messages API gives no text for it.
+REFUSAL = "Claude declined to answer this request."
+
+
+def encode_error(error: APIError) -> bytes:
+    """OpenAI's error object (openai.yaml, ErrorResponse): all four keys, always."""
+    body = {
+        "message": error.message,
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    return json.dumps({"error": body}).encode("ascii")
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """CompletionUsage: `prompt_tokens` counts cached tokens too."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.prompt_tokens + usage.output_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_creation_tokens,
+            "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning_tokens,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }

@@ -1,0 +1,6 @@
+"""OpenAI Responses: POST /v1/responses, and the responses that are kept."""
+
+from __future__ import annotations
+
+from .request import Responses as Responses
+from .store import ResponseStore as ResponseStore

@@ -1,0 +1,281 @@
+"""OpenAI Responses: events as the body of a response, whole or as server-sent events.
+
+Source: OpenAI's OpenAPI document 2.3.0 (Response, ResponseStreamEvent).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from ...errors import APIError
+from ...events import (
+    Event,
+    Finished,
+    Gathered,
+    Part,
+    ReasoningDelta,
+    ReasoningSigned,
+    Started,
+    TextDelta,
+    ToolArgumentsDelta,
+    Usage,
+)
+from .. import WholeBody
+from ..openai_answer import REFUSAL
+
+
+# How ids of items begin.
+PREFIXES = {"text": "msg", "reasoning": "rs", "call": "fc"}
+INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+@attrs.frozen
+class Frame:
+    """What a response says beside its answer.
+
+    echo: the fields of the request that it says again. summary: whether it tells what the model
+    thought. keep: is given the response when it is complete.
+    """
+
+    echo: Mapping[str, Any]
+    summary: bool = False
+    keep: Callable[[Mapping[str, Any]], None] | None = None
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """ResponseUsage: `input_tokens` counts cached tokens too."""
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {
+            "cached_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_creation_tokens,
+        },
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.prompt_tokens + usage.output_tokens,
+    }
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def _refusal(text: str) -> dict[str, Any]:
+    return {"type": "refusal", "refusal": text}
+
+
+def _summary(text: str) -> dict[str, Any]:
+    return {"type": "summary_text", "text": text}
+
+
+@attrs.define
+class _Writer:
+    """What both forms of an answer have in common."""
+
+    frame: Frame
+    unique: str
+    created: int
+
+    _model: str = attrs.field(init=False, default="")
+    _gathered: Gathered = attrs.field(init=False, factory=Gathered)
+
+    def _take(self, event: Event) -> bool:
+        """Add an event to the answer; whether it is to be told at all."""
+        if isinstance(event, Started):
+            self._model = event.model
+        if isinstance(event, ReasoningDelta | ReasoningSigned) and not self.frame.summary:
+            return False
+        self._gathered.feed(event)
+        return True
+
+    def _item(self, index: int, status: str) -> dict[str, Any]:
+        part = self._gathered.parts[index]
+        item: dict[str, Any] = {"id": self._id(index, part), "type": "message", "status": status}
+        if part.call is not None:
+            told = {"call_id": part.call.id, "name": part.call.name, "arguments": part.text}
+            return {**item, "type": "function_call", **told}
+        if part.kind == "reasoning":
+            return {**item, "type": "reasoning", "summary": [_summary(part.text)]}
+        return {**item, "role": "assistant", "content": [_text(part.text)]}
+
+    def _refused(self) -> dict[str, Any]:
+        return {
+            "id": f"msg_{self.unique}r",
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "content": [_refusal(REFUSAL)],
+        }
+
+    def _id(self, index: int, part: Part) -> str:
+        return f"{PREFIXES[part.kind]}_{self.unique}{index}"
+
+    def _status_of(self, index: int) -> str:
+        finished = self._gathered.finished
+        cut_off = finished is None or finished.reason == "length"
+        last = index == len(self._gathered.parts) - 1
+        return "incomplete" if cut_off and last else "completed"
+
+    def _response(self, status: str, error: APIError | None = None) -> dict[str, Any]:
+        finished = self._gathered.finished
+        output: list[Mapping[str, Any]] = []
+        if status != "in_progress":
+            output = [
+                self._item(index, self._status_of(index))
+                for index in range(len(self._gathered.parts))
+            ]
+        reason = None
+        if finished is not None and finished.reason in INCOMPLETE:
+            status, reason = "incomplete", {"reason": INCOMPLETE[finished.reason]}
+            if finished.reason == "content_filter":
+                output.append(self._refused())
+        return {
+            "id": f"resp_{self.unique}",
+            "object": "response",
+            "created_at": self.created,
+            "status": status,
+            "background": False,
+            "error": None
+            if error is None
+            else {
+                "code": "rate_limit_exceeded" if error.status == 429 else "server_error",
+                "message": error.message,
+            },
+            "incomplete_details": reason,
+            "output": output,
+            "service_tier": "default",
+            **self.frame.echo,
+            "model": self._model or self.frame.echo["model"],
+            "usage": None if finished is None else usage_object(finished.usage),
+        }
+
+    def _complete(self) -> dict[str, Any]:
+        response = self._response("completed")
+        if self.frame.keep is not None:
+            self.frame.keep(response)
+        return response
+
+
+@attrs.define
+class WholeResponse(_Writer, WholeBody):
+    """The one JSON body of a request without `stream`."""
+
+    def feed(self, event: Event, choice: int = 0) -> bytes:
+        """Nothing until the answer is finished, then all of it."""
+        self._take(event)
+        return json.dumps(self._complete()).encode("ascii") if isinstance(event, Finished) else b""
+
+
+@attrs.define
+class StreamedResponse(_Writer):
+    """The events of a request with `stream`, numbered."""
+
+    content_type = "text/event-stream; charset=utf-8"
+    keepalive = b": keep-alive\n\n"
+
+    _sent: int = attrs.field(init=False, default=0)
+
+    def feed(self, event: Event, choice: int = 0) -> bytes:
+        """The frames for one event."""
+        return b"".join(self._frames(event))
+
+    def fail(self, error: APIError) -> bytes:
+        """The response as it is, and why there is no more of it."""
+        frames = [] if self._sent else list(self._begin())
+        told = self._event("response.failed", response=self._response("failed", error))
+        return b"".join((*frames, told))
+
+    def _begin(self) -> Iterator[bytes]:
+        response = self._response("in_progress")
+        yield self._event("response.created", response=response)
+        yield self._event("response.in_progress", response=response)
+
+    def _frames(self, event: Event) -> Iterator[bytes]:
+        parts = self._gathered.parts
+        before = len(parts)
+        if not self._take(event):
+            return
+        if before and (len(parts) > before or isinstance(event, Finished)):
+            yield from self._end_item(before - 1)
+        if len(parts) > before:
+            yield from self._begin_item(len(parts) - 1)
+        match event:
+            case Started():
+                yield from self._begin()
+            case TextDelta(text):
+                yield self._delta("response.output_text.delta", text, content_index=0, logprobs=[])
+            case ReasoningDelta(text):
+                yield self._delta("response.reasoning_summary_text.delta", text, summary_index=0)
+            case ToolArgumentsDelta(_, text):
+                yield self._delta("response.function_call_arguments.delta", text)
+            case Finished(reason):
+                if reason == "content_filter":
+                    yield from self._refuse()
+                response = self._complete()
+                yield self._event(f"response.{response['status']}", response=response)
+
+    def _begin_item(self, index: int) -> Iterator[bytes]:
+        item, part = self._item(index, "in_progress"), self._gathered.parts[index]
+        place = {"item_id": item["id"], "output_index": index}
+        empty: dict[str, dict[str, Any]] = {
+            "text": {"content": []},
+            "reasoning": {"summary": []},
+            "call": {"arguments": ""},
+        }
+        yield self._event(
+            "response.output_item.added", output_index=index, item={**item, **empty[part.kind]}
+        )
+        if part.kind == "text":
+            yield self._event(
+                "response.content_part.added", **place, content_index=0, part=_text("")
+            )
+        elif part.kind == "reasoning":
+            yield self._event(
+                "response.reasoning_summary_part.added", **place, summary_index=0, part=_summary("")
+            )
+
+    def _end_item(self, index: int) -> Iterator[bytes]:
+        part, item = self._gathered.parts[index], self._item(index, self._status_of(index))
+        place = {"item_id": item["id"], "output_index": index}
+        text = part.text
+        if part.call is not None:
+            yield self._event(
+                "response.function_call_arguments.done",
+                **place,
+                name=part.call.name,
+                arguments=text,
+            )
+        elif part.kind == "text":
+            place["content_index"] = 0
+            yield self._event("response.output_text.done", **place, text=text, logprobs=[])
+            yield self._event("response.content_part.done", **place, part=_text(text))
+        else:
+            place["summary_index"] = 0
+            yield self._event("response.reasoning_summary_text.done", **place, text=text)
+            yield self._event("response.reasoning_summary_part.done", **place, part=_summary(text))
+        yield self._event("response.output_item.done", output_index=index, item=item)
+
+    def _refuse(self) -> Iterator[bytes]:
+        index, item = len(self._gathered.parts), self._refused()
+        place = {"item_id": item["id"], "output_index": index, "content_index": 0}
+        begun = {**item, "status": "in_progress", "content": []}
+        yield self._event("response.output_item.added", output_index=index, item=begun)
+        yield self._event("response.content_part.added", **place, part=_refusal(""))
+        yield self._event("response.refusal.delta", **place, delta=REFUSAL)
+        yield self._event("response.refusal.done", **place, refusal=REFUSAL)
+        yield self._event("response.content_part.done", **place, part=_refusal(REFUSAL))
+        yield self._event("response.output_item.done", output_index=index, item=item)
+
+    def _delta(self, kind: str, text: str, **more: Any) -> bytes:
+        index = len(self._gathered.parts) - 1
+        item_id = self._id(index, self._gathered.parts[index])
+        return self._event(kind, item_id=item_id, output_index=index, delta=text, **more)
+
+    def _event(self, kind: str, **told: Any) -> bytes:
+        told = {"type": kind, "sequence_number": self._sent, **told}
+        self._sent += 1
+        return f"event: {kind}\ndata: {json.dumps(told)}\n\n".encode("ascii")

@@ -1,0 +1,242 @@
+"""OpenAI Responses: the input of a request, as turns.
+
+Source: OpenAI's OpenAPI document 2.3.0 (InputItem).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from ...conversation import Block, Turn, alternate
+from ...errors import APIError, bad_request
+from ..fields import Fields, wrong_type
+from ..media import image_block
+from ..openai_content import (
+    read_content,
+    read_file,
+    read_refusal,
+    read_text,
+    refuse_stored,
+    user_at_both_ends,
+)
+from ..tool_calls import Calls, read_arguments
+from .store import Item
+
+
+ROLES = ("user", "assistant", "system", "developer")
+ITEMS = ("message", "function_call", "function_call_output", "reasoning", "item_reference")
+
+
+def read_items(fields: Fields, find: Callable[[str], Item | None]) -> list[Item]:
+    """The items of the field `input`, with those that are only referred to put in their places.
+
+    find: the item of an id.
+    """
+    value = fields.value.get("input")
+    if value is None:
+        raise fields.missing("input")
+    if isinstance(value, str):
+        return [{"type": "message", "role": "user", "content": value}]
+    if not isinstance(value, list):
+        raise wrong_type("input", "a string or an array of items", value)
+    if not value:
+        raise bad_request(
+            "Invalid 'input': empty array. Expected an array with minimum length 1.",
+            "input",
+            "empty_array",
+        )
+    return [_found(item, find) for item in fields.objects("input")]
+
+
+def read_turns(before: Iterable[Item], items: Iterable[Item]) -> tuple[str, tuple[Turn, ...]]:
+    """The system prompt and the turns, which alternate and begin and end with the user's.
+
+    before: the items of earlier responses, which were read once.
+    """
+    placed = [
+        *(Fields(item, "previous_response_id") for item in before),
+        *(Fields(item, f"input[{index}]") for index, item in enumerate(items)),
+    ]
+    outputs = [item.value for item in placed if item.value.get("type") == "function_call_output"]
+    # Not a set: nobody has looked yet at what they are.
+    answered = [output.get("call_id") for output in outputs]
+    reader = _Reader()
+    for item in placed:
+        if not _is_half_a_call(item.value) or item.value.get("call_id") in answered:
+            reader.read(item)
+    reader.expect_no_outputs()
+    return "\n\n".join(reader.system), alternate(user_at_both_ends(reader.turns))
+
+
+def _is_half_a_call(item: Item) -> bool:
+    """Whether max_output_tokens cut a call off: it can be answered, but need not be."""
+    return item.get("type") == "function_call" and item.get("status") == "incomplete"
+
+
+def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
+    # Some clients leave out the type of a reference.
+    if item.value.get("type") != "item_reference" and set(item.value) != {"id"}:
+        for name in ("id", "status"):
+            item.string(name)
+        return item.value
+    item_id = item.needed("id", item.string("id"))
+    found = find(item_id)
+    if found is None:
+        raise APIError(
+            404,
+            f"Item with id '{item_id}' not found. Items are kept in this server's memory for a "
+            "while, unless `store` is false; send the item itself.",
+            param=item.where("id"),
+        )
+    return found
+
+
+@attrs.define
+class _Reader:
+    """What has been read so far. answered: whether calls have begun to get their outputs."""
+
+    system: list[str] = attrs.field(factory=list)
+    turns: list[Turn] = attrs.field(factory=list)
+    calls: Calls = attrs.field(factory=Calls)
+    answered: bool = False
+
+    def read(self, item: Fields) -> None:
+        kind = item.string("type") or "message"
+        if kind not in ITEMS:
+            raise bad_request(
+                f"Items of type '{kind}' are not supported here; supported: {', '.join(ITEMS)}.",
+                item.where("type"),
+                "unsupported_value",
+            )
+        match kind:
+            case "message":
+                self._message(item)
+            case "function_call":
+                if self.answered:
+                    self.expect_no_outputs()
+                self.turns.append(Turn("assistant", (self._call(item),)))
+            case "function_call_output":
+                self.turns.append(Turn("user", (self._output(item),)))
+            case "reasoning":
+                # What the model thought is not needed again, but it is told when it is listed.
+                for name in ("summary", "content"):
+                    list(item.objects(name))
+
+    def expect_no_outputs(self) -> None:
+        """Every call must have its output before anyone says something else."""
+        if waiting := self.calls.waiting:
+            raise bad_request(f"No tool output found for function call {waiting[0]}.", "input")
+        self.answered = False
+
+    def _message(self, item: Fields) -> None:
+        role = item.needed("role", item.choice("role", ROLES))
+        if not item.has("content"):
+            raise item.missing("content")
+        if role == "user":
+            self.expect_no_outputs()
+            blocks = read_content(item, "content", _SHOWN)
+            if not blocks:
+                raise bad_request(
+                    f"Invalid '{item.where('content')}': a user message must hold something other "
+                    "than white space.",
+                    item.where("content"),
+                    "invalid_value",
+                )
+            self.turns.append(Turn("user", blocks))
+        elif role == "assistant":
+            if self.answered:
+                self.expect_no_outputs()
+            if blocks := read_content(item, "content", _SAID):
+                self.turns.append(Turn("assistant", blocks))
+        else:
+            blocks = read_content(item, "content", {"input_text": read_text})
+            self.system.extend(block["text"] for block in blocks)
+
+    def _call(self, item: Fields) -> Block:
+        call_id = item.string("call_id")
+        if not call_id:
+            raise item.missing("call_id")
+        arguments = read_arguments(item.needed("arguments", item.string("arguments")))
+        return self.calls.use(call_id, item.name("name"), arguments, item.where("call_id"))
+
+    def _output(self, item: Fields) -> Block:
+        call_id = item.string("call_id")
+        if not call_id:
+            raise item.missing("call_id")
+        if why := self.calls.why_not(call_id):
+            raise bad_request(
+                f"No tool call found for function call output with call_id {call_id}. {why}",
+                item.where("call_id"),
+            )
+        if not item.has("output"):
+            raise item.missing("output")
+        content = read_content(item, "output", _SHOWN)
+        self.answered = True
+        return self.calls.result(call_id, content)
+
+
+# How ids of items begin.
+_PREFIXES = {"function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+# What the API fills in for what a client may leave out of a part.
+_FILLED: dict[str, Item] = {
+    "output_text": {"annotations": [], "logprobs": []},
+    "input_image": {"detail": "auto"},
+}
+
+
+def as_listed(items: Iterable[Item], unique: str) -> Iterator[Item]:
+    """The items as the API lists them: typed, whole, with parts for content, each with an id.
+
+    The ids are all our own, which nobody can guess: a client's could be another client's too.
+    """
+    for index, item in enumerate(items):
+        kind = item.get("type") or "message"
+        told = {"type": kind, **_given(item)}
+        told["id"] = f"{_PREFIXES.get(kind, 'msg')}_{unique}i{index}"
+        if kind in ("message", "function_call", "function_call_output"):
+            told.setdefault("status", "completed")
+        said = {"message": "content", "function_call_output": "output"}.get(kind, "")
+        if isinstance(told.get(said), list):
+            told[said] = [_part(part) for part in told[said]]
+        if kind == "message" and isinstance(told["content"], str):
+            spoken = "output_text" if told["role"] == "assistant" else "input_text"
+            told["content"] = [_part({"type": spoken, "text": told["content"]})]
+        yield told
+
+
+def _part(part: Item) -> Item:
+    return {**_FILLED.get(str(part.get("type")), {}), **_given(part)}
+
+
+def _given(item: Item) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _image(part: Fields) -> Block:
+    refuse_stored(part)
+    part.string("detail")
+    return image_block(part.needed("image_url", part.string("image_url")), part.where("image_url"))
+
+
+def _file(part: Fields) -> Block:
+    url = part.string("file_url")
+    if url is None:
+        return read_file(part)
+    if not url.startswith("https://"):
+        raise bad_request(
+            f"Invalid '{part.where('file_url')}': expected a https URL.",
+            part.where("file_url"),
+            "invalid_value",
+        )
+    return {"type": "document", "source": {"type": "url", "url": url}}
+
+
+_SHOWN = {
+    "input_text": read_text,
+    "input_image": _image,
+    "input_file": _file,
+}
+_SAID = {"output_text": read_text, "input_text": read_text, "refusal": read_refusal}

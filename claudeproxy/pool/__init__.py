@@ -1,0 +1,1 @@
+"""Which CLI process serves which conversation, and when."""

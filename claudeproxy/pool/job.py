@@ -1,0 +1,106 @@
+"""One conversation on its way through the pool, from request to answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from ..cli.process import Listener, Worker
+from ..conversation import Conversation, Turn, text_block
+from ..events import Event, Failed, Finished, Gathered
+
+
+if TYPE_CHECKING:
+    from .pool import Pool
+
+
+@implementer(IPushProducer)
+class Job:
+    """A conversation and who waits for its answer. To the client's connection it is the producer.
+
+    rung: how its worker was found, "" while it has none. since: when it began to wait, in seconds.
+    """
+
+    def __init__(
+        self, pool: Pool, conversation: Conversation, listener: Listener, since: float
+    ) -> None:
+        """The listener hears everything: whatever goes wrong reaches it as Failed."""
+        self.conversation = conversation
+        self.since = since
+        self.rung = ""
+        self.worker: Worker | None = None
+        self.retried = False
+        self.began = False
+        self._pool = pool
+        self._listener: Listener | None = listener
+        self._gathered = Gathered()
+        self._over = False
+
+    # What the worker tells
+
+    def received(self, events: Sequence[Event]) -> None:
+        """More of the answer; after its end nothing counts, not even the end of the process."""
+        if self._over:
+            return
+        last = events[-1]
+        if isinstance(last, Failed) and last.worker_lost and not self.began and not self.retried:
+            self._pool.retry(self)
+            return
+        if not self.began:
+            self.began = True
+            self._pool.answer_began(self)
+        for event in events:
+            self._gathered.feed(event)
+        self._over = isinstance(last, (Finished, Failed))
+        if isinstance(last, Finished):
+            self._pool.answer_ended(self)
+        if self._listener is not None:
+            self._listener.received(events)
+
+    @property
+    def waits_for_results(self) -> bool:
+        """Whether the answer ended with calls of the client's tools."""
+        finished = self._gathered.finished
+        return finished is not None and finished.reason == "tool_calls"
+
+    @property
+    def answer(self) -> Turn | None:
+        """The whole answer as a client will send it back, None if it is not whole or is empty."""
+        gathered = self._gathered
+        if gathered.finished is None or gathered.finished.reason not in ("stop", "tool_calls"):
+            return None
+        text = gathered.text
+        blocks = [text_block(text)] if text.strip() else []
+        for call, arguments in gathered.calls:
+            try:
+                value = json.loads(arguments)
+            except ValueError:
+                return None
+            blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": value})
+        return Turn("assistant", tuple(blocks)) if blocks else None
+
+    # What the client's side asks
+
+    def cancel(self, reason: str) -> None:
+        """The answer is not wanted any more: no token is spent on it from now on."""
+        self._listener = None
+        self._pool.cancel(self, reason)
+
+    def pauseProducing(self) -> None:
+        """The client reads slowly."""
+        # After the answer only the end of the turn is left to read, and it is not the client's.
+        if self.worker is not None and not self._over:
+            self.worker.pause()
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+        if self.worker is not None:
+            self.worker.resume()
+
+    def stopProducing(self) -> None:
+        """The client has gone."""
+        self.cancel("the client went away")

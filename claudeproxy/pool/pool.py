@@ -1,0 +1,375 @@
+"""The CLI processes of this server, and the requests that wait for one.
+
+The decisions are the Roster's; here are the processes, the queue and the timers. Spares are made
+only while nobody waits for a first token: starting a process costs a second of CPU that a live
+request wants more.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..cli.launch import Launch
+from ..cli.notices import Ready, TurnOver
+from ..cli.process import Listener, Worker
+from ..conversation import Conversation, Profile
+from ..errors import APIError, internal_error, rate_limited, unavailable, upstream_failed
+from ..events import Failed
+from ..metrics import Metrics
+from ..timers import Timers
+from .job import Job
+from .pace import Pace
+from .roster import Activity, Placement, Roster, Seat
+from .workers import PoolSettings, Workers
+
+
+# Spares are not made before it has been quiet for so long.
+QUIET = 0.3
+
+
+class Pool:
+    """Finds a worker for each conversation."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        find_launch: Callable[[], Launch],
+        settings: PoolSettings,
+        metrics: Metrics,
+    ) -> None:
+        """find_launch: raises APIError while there is no CLI; asked again until there is one."""
+        self._reactor = reactor
+        self._settings = settings
+        self._metrics = metrics
+        self._roster = Roster(settings.workers, settings.recycling)
+        self._workers = Workers(reactor, find_launch, settings, metrics, self._roster)
+        self._workers.on_turn_over = self._turn_over
+        self._workers.on_ended = self._ended
+        self._jobs: dict[Worker, Job] = {}
+        self._queue: list[Job] = []
+        self._beginning: set[Job] = set()
+        self._emptying: set[Worker] = set()
+        self._timers = Timers(reactor)
+        self._pace = Pace(os.cpu_count() or 1)
+        self._model = ""
+        self._stopping = False
+        metrics.watch(
+            {
+                activity.value: lambda activity=activity: self.count(activity)  # type: ignore[misc]
+                for activity in Activity
+            },
+            lambda: len(self._queue),
+        )
+
+    # What the rest of the house asks
+
+    def start(self, conversation: Conversation, listener: Listener) -> Job:
+        """Have a conversation answered; raises APIError if there is no room for it.
+
+        Whatever goes wrong later reaches the listener as Failed.
+        """
+        self._refuse_if_stopping()
+        self._workers.look_for_cli()
+        if len(self._queue) >= self._settings.queue:
+            self._metrics.refused()
+            raise rate_limited("Too many requests wait already.", retry_after=5)
+        job = Job(self, conversation, listener, self._reactor.seconds())
+        self._enqueue(job)
+        self._arrange()
+        return job
+
+    async def introduce(self) -> Ready:
+        """What the CLI says of itself: its models and account; costs no token.
+
+        Raises APIError if the CLI does not start. The process stays, for conversations without a
+        system prompt.
+        """
+        self._refuse_if_stopping()
+        self._workers.look_for_cli()
+        # Whoever asks may lose interest; the process must not notice.
+        told: Deferred[Ready] = Deferred()
+        self._prepare(Profile()).addCallbacks(told.callback, told.errback)
+        return await told
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """The job's answer is not wanted any more."""
+        self._forget(job)
+        worker, job.worker = job.worker, None
+        if worker is not None and self._jobs.get(worker) is job:
+            del self._jobs[worker]
+            if worker.ready.called:
+                self._workers.give_up(worker)
+        self._arrange()
+
+    def stop(self) -> Deferred[None]:
+        """End every process; fires when all are gone. Nothing starts from now on."""
+        self._stopping = True
+        error = unavailable("The server is stopping.", retry_after=5)
+        for job in list(self._queue):
+            self._forget(job)
+            job.received([Failed(error)])
+        self._timers.close()
+        return self._workers.stop(error)
+
+    def count(self, activity: Activity) -> int:
+        """How many processes are at it."""
+        return self._roster.count(activity)
+
+    # What jobs tell
+
+    def answer_began(self, job: Job) -> None:
+        """The first event of the job's answer is there."""
+        self._beginning.discard(job)
+        self._metrics.began(self._reactor.seconds() - job.since)
+        self._timers.start("spare", QUIET, self._refill)
+
+    def answer_ended(self, job: Job) -> None:
+        """The client has all of the answer; the worker will be idle in a moment, or waits."""
+        worker = job.worker
+        if worker is None:
+            return
+        seat = self._workers.seat_of(worker)
+        answer = job.answer
+        holds = None if answer is None else job.conversation.key_with(answer)
+        if not job.waits_for_results:
+            self._roster.finishing(seat, holds)
+            self._workers.expect_idle(worker)
+        elif holds is None:
+            self._workers.give_up(worker)
+        else:
+            del self._jobs[worker]
+            job.worker = None
+            self._roster.parked(seat, holds, self._reactor.seconds())
+            self._workers.park(worker)
+            self._arrange()
+
+    def retry(self, job: Job) -> None:
+        """The job lost its worker before it had an answer: it gets another one, once."""
+        if self._stopping:
+            job.retried = True
+            job.received([Failed(unavailable("The server is stopping.", retry_after=5))])
+            return
+        job.retried = True
+        job.worker = None
+        self._metrics.retried()
+        self._enqueue(job)
+        self._arrange()
+
+    # The queue
+
+    def _enqueue(self, job: Job) -> None:
+        self._queue.append(job)
+        self._beginning.add(job)
+        self._timers.start(job, self._settings.queue_wait, self._waited_too_long, job)
+
+    def _waited_too_long(self, job: Job) -> None:
+        self._forget(job)
+        self._metrics.refused()
+        error = rate_limited("No worker became free in time.", retry_after=5)
+        job.received([Failed(error)])
+
+    def _forget(self, job: Job) -> None:
+        """The job waits no more, for whatever reason."""
+        self._beginning.discard(job)
+        if job in self._queue:
+            self._queue.remove(job)
+        self._timers.cancel(job)
+
+    def _arrange(self) -> None:
+        """Give workers to those who wait, first come first served, and then see to spares."""
+        now = self._reactor.seconds()
+        for job in list(self._queue):
+            if job in self._queue:
+                try:
+                    self._place(job, now)
+                except Exception:
+                    # It is one request's, and those behind it are others'.
+                    self.log.failure("placing a conversation")
+                    self._drop(job)
+        if self._queue and (seat := self._roster.longest_parked()):
+            # Whoever left it waiting sends the whole conversation anyway, if at all.
+            self._workers.give_up(self._workers.at(seat))
+        self._timers.start("spare", QUIET, self._refill)
+
+    def _place(self, job: Job, now: float) -> None:
+        if seat := self._roster.superseded(job.conversation):
+            self._workers.give_up(self._workers.at(seat))
+        placement = self._roster.place(
+            job.conversation,
+            now,
+            may_spawn=job.retried or self._worth_a_process(job, now),
+            fresh=job.retried,
+        )
+        if placement is not None:
+            self._forget(job)
+            self._beginning.add(job)
+            self._run(job, placement)
+
+    def _drop(self, job: Job) -> None:
+        """A fault of the proxy's own keeps the job from being served."""
+        self._forget(job)
+        job.received([Failed(internal_error())])
+        if job.worker is not None:
+            self._workers.retire(job.worker, "a fault of the proxy's")
+
+    def _worth_a_process(self, job: Job, now: float) -> bool:
+        waited = now - job.since
+        busy = self._roster.serves(job.conversation)
+        worth = self._pace.worth_a_process(
+            waited=waited,
+            ahead=self._queue.index(job) + 1,
+            busy=busy,
+            starting=sum(not worker.ready.called for worker in self._jobs),
+        )
+        if busy and not worth and waited < self._pace.starting:
+            self._timers.start("queue", self._pace.starting - waited, self._arrange)
+        return worth
+
+    # Workers
+
+    def _run(self, job: Job, placement: Placement) -> None:
+        job.rung = placement.rung
+        self._model = job.conversation.limits.model
+        self._metrics.placed(placement.rung)
+        if placement.instead_of is not None:
+            self._workers.retire(self._workers.at(placement.instead_of), "evicted")
+        try:
+            worker = (
+                self._workers.spawn(placement.seat, self._model)
+                if placement.rung == "spawned"
+                else self._workers.at(placement.seat)
+            )
+        except APIError as error:
+            self._roster.remove(placement.seat)
+            job.received([Failed(error)])
+            return
+        self._workers.in_use(worker)
+        self._jobs[worker] = job
+        job.worker = worker
+        if placement.rung == "resumed":
+            worker.go_on(placement.turns[-1], job.conversation.limits, job)
+            return
+        began = self._reactor.seconds()
+
+        def ask(_: object) -> None:
+            if placement.rung == "spawned":
+                self._pace.started(self._reactor.seconds() - began)
+            if self._jobs.get(worker) is job:
+                limits = job.conversation.limits
+                worker.ask(placement.turns, limits, job, clear=placement.clear)
+            else:
+                self._fresh(worker, job.conversation.profile)
+
+        def failed(failure: Failure) -> None:
+            if self._jobs.pop(worker, None) is job:
+                job.received([Failed(_as_error(failure), worker_lost=True)])
+
+        if not worker.blank:
+            ask(None)
+            return
+        worker.initialize(job.conversation.profile, self._settings.start_timeout)
+        worker.ready.addCallbacks(ask, failed)
+        worker.ready.addCallback(lambda _: self._arrange())
+        worker.ready.addErrback(self._not_asked, worker)
+
+    def _not_asked(self, failure: Failure, worker: Worker) -> None:
+        """A fault of the proxy's own; whoever waits learns of it when the process has gone."""
+        self.log.failure("asking a worker", failure)
+        self._workers.retire(worker, "a fault of the proxy's")
+
+    def _turn_over(self, worker: Worker, seat: Seat, over: TurnOver) -> None:
+        """The worker is idle; it may serve another conversation."""
+        now = self._reactor.seconds()
+        job = self._jobs.pop(worker, None)
+        if job is not None:
+            job.worker = None
+            if job.rung in ("continued", "recycled"):
+                self._pace.answered(now - seat.since)
+        if worker in self._emptying:
+            self._emptying.discard(worker)
+            self._roster.emptied(seat, now)
+        else:
+            self._roster.idle(seat, now, clean=over.clean)
+            if self._roster.better_empty(seat) and not self._queue and worker.alive:
+                self._roster.emptying(seat, now)
+                self._emptying.add(worker)
+                worker.clear()
+                self._workers.expect_idle(worker)
+                return
+        self._workers.rest(worker, wanted=bool(self._queue))
+        self._arrange()
+
+    def _fresh(self, worker: Worker, profile: Profile) -> None:
+        """The worker is ready, and the one it was made ready for does not need it (any more)."""
+        if self._workers.is_kept(worker):
+            seat = self._workers.seat_of(worker)
+            self._roster.fresh(seat, profile, self._reactor.seconds())
+            self._workers.rest(worker, wanted=bool(self._queue))
+            self._arrange()
+
+    def _ended(self, worker: Worker) -> None:
+        """The worker's process is gone."""
+        job = self._jobs.pop(worker, None)
+        self._emptying.discard(worker)
+        if job is not None and job.worker is worker:
+            job.received([Failed(upstream_failed("The CLI process ended."), worker_lost=True)])
+        if not self._stopping:
+            self._arrange()
+
+    # Spares
+
+    def _refill(self) -> None:
+        """Start a process that somebody may want, if nobody needs the time for something now."""
+        roster = self._roster
+        room = len(roster.seats) < self._settings.workers
+        if self._stopping or not self._workers.can_start or not room:
+            return
+        if self._queue or self._beginning:
+            return
+        try:
+            if roster.count(Activity.BLANK) < self._settings.spares:
+                self._workers.spawn(roster.add_blank(self._reactor.seconds()), self._model)
+            elif roster.count(Activity.IDLE) < self._settings.idle_workers and (
+                profile := roster.wants_another()
+            ):
+                self._prepare(profile).addErrback(
+                    lambda failure: self.log.warn("Not prepared: {why}", why=failure.value)
+                )
+            else:
+                return
+        except APIError:
+            # It is in the log already, and a request will tell whoever is concerned.
+            return
+        # One at a time: the next one when this one is likely to be up.
+        self._timers.start("spare", self._pace.starting, self._refill)
+
+    def _prepare(self, profile: Profile) -> Deferred[Ready]:
+        """Start a process and make it ready for a profile; fires when it can be used."""
+        seat = self._roster.add_blank(self._reactor.seconds())
+        seat.activity = Activity.BUSY
+        worker = self._workers.spawn(seat, self._model)
+        worker.initialize(profile, self._settings.start_timeout)
+
+        def ready(result: Ready) -> Ready:
+            self._fresh(worker, profile)
+            return result
+
+        return worker.ready.addCallback(ready)
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping:
+            raise unavailable("The server is stopping.", retry_after=5)
+
+
+def _as_error(failure: Failure) -> APIError:
+    if isinstance(failure.value, APIError):
+        return failure.value
+    return upstream_failed(f"The CLI could not be used: {failure.getErrorMessage()}")

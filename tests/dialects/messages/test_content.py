@@ -1,0 +1,147 @@
+"""Anthropic Messages: what is said in a request, and what cannot be said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from claudeproxy.conversation import Turn, text_block
+from claudeproxy.dialects import Asked
+from claudeproxy.dialects.messages.request import read
+
+from ..asking import HELLO, PDF, PNG, assistant, refused, tool_result, tool_use, user
+
+
+CALL = tool_use("toolu_1", "f", a=1)
+PREFILL = {"role": "assistant", "content": "I"}
+
+
+def ask(*messages: Any, **more: Any) -> Asked:
+    body = {"model": "sonnet", "max_tokens": 50, "messages": list(messages) or [HELLO], **more}
+    return read(json.dumps(body).encode())
+
+
+def turns(*messages: Any) -> tuple[Turn, ...]:
+    return ask(*messages).conversation.turns
+
+
+def told(*content: Any, role: str = "user") -> dict[str, Any]:
+    return {"role": role, "content": list(content)}
+
+
+def result(call_id: str = "toolu_1", **more: Any) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": call_id, **more}
+
+
+@pytest.mark.parametrize(
+    ("system", "text"),
+    [
+        (None, ""),
+        ("S", "S"),
+        (
+            [{"type": "text", "text": "S", "cache_control": {}}, {"type": "text", "text": "T"}],
+            "S\n\nT",
+        ),
+    ],
+)
+def test_the_system_prompt(system: Any, text: str) -> None:
+    assert ask(system=system).conversation.profile.system == text
+
+
+def test_pictures_and_documents() -> None:
+    picture = {"type": "base64", "media_type": "image/png", "data": PNG}
+    document = {"type": "base64", "media_type": "application/pdf", "data": PDF}
+    link = {"type": "url", "url": "https://example.org/a"}
+    plain = {"type": "text", "media_type": "text/plain", "data": "T"}
+    content = (
+        {"type": "image", "source": picture},
+        {"type": "image", "source": link},
+        {"type": "document", "source": document, "title": "D", "context": "C"},
+        {"type": "document", "source": link, "context": "C"},
+        {"type": "document", "source": plain, "title": "D"},
+    )
+    assert turns(told(*content)) == (Turn("user", content),)
+
+
+def test_calls_and_results_and_no_thoughts() -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    hidden = {"type": "redacted_thinking", "data": "x"}
+    conversation = turns(
+        HELLO,
+        told(thought, hidden, text_block("I call"), CALL, role="assistant"),
+        told(result(content="done", is_error=True), text_block("well?")),
+    )
+    failed = {**tool_result("toolu_1", text_block("done")), "is_error": True}
+    assert conversation == (
+        user("Hello"),
+        Turn("assistant", (text_block("I call"), CALL)),
+        Turn("user", (failed, text_block("well?"))),
+    )
+
+
+def test_an_answer_that_was_all_thought_is_not_replayed() -> None:
+    hidden = told({"type": "redacted_thinking", "data": "x"}, role="assistant")
+    assert turns(HELLO, hidden, HELLO) == (user("Hello", "Hello"),)
+    assert turns(HELLO, told(text_block("A"), role="assistant"), HELLO)[1] == assistant("A")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"messages": [PREFILL, HELLO]}, "messages[0].role"),
+        ({"messages": [HELLO, PREFILL]}, "messages[1].role"),
+        ({"messages": [{"role": "system", "content": "S"}]}, "messages[0].role"),
+        ({"messages": [told({"type": "text", "text": " "})]}, "messages[0].content"),
+        ({"messages": [told({"type": "audio"})]}, "messages[0].content[0].type"),
+        ({"messages": [told(result())]}, "messages[0].content[0].tool_use_id"),
+        ({"messages": [HELLO, told(CALL, role="assistant"), HELLO]}, "messages[1]"),
+        (
+            {"messages": [HELLO, told(CALL, role="assistant"), told(text_block("x"), result())]},
+            "messages[2].content[1]",
+        ),
+        ({"messages": [HELLO, told(CALL, CALL, role="assistant")]}, "messages[1].content[1].id"),
+        ({"system": [{"type": "image"}]}, "system[0].type"),
+    ],
+)
+def test_what_cannot_be_said_is_named(body: dict[str, Any], param: str) -> None:
+    messages = body.pop("messages", [HELLO])
+    _, named, _ = refused(lambda: ask(*messages, **body))
+    assert named == param
+
+
+def picture(**source: Any) -> dict[str, Any]:
+    return {"type": "image", "source": source}
+
+
+def document(**more: Any) -> dict[str, Any]:
+    return {"type": "document", **more}
+
+
+BASE64 = {"type": "base64", "media_type": "image/png", "data": PNG}
+
+
+@pytest.mark.parametrize(
+    ("block", "where"),
+    [
+        ({"type": "image"}, "source"),
+        ({"type": "image", "source": "x"}, "source"),
+        (picture(), "source.type"),
+        (picture(type="file", file_id="f"), "source.type"),
+        (picture(**{**BASE64, "data": "SUkqAAAAAAAAAAAA"}), "source"),
+        (picture(**{**BASE64, "data": "%"}), "source"),
+        (picture(**{**BASE64, "data": None}), "source.data"),
+        (picture(type="url"), "source.url"),
+        (picture(type="url", url="file:///etc/passwd"), "source.url"),
+        (document(), "source"),
+        (document(source=BASE64), "source"),
+        (document(source={"type": "file", "file_id": "f"}), "source.type"),
+        (document(source={"type": "text", "media_type": "text/plain"}), "source.data"),
+        (document(source={"type": "url", "url": "/a"}), "source.url"),
+    ],
+)
+def test_a_picture_or_document_that_cannot_be_is_named(block: dict[str, Any], where: str) -> None:
+    _, named, _ = refused(lambda: ask(told(block)))
+    assert named is not None
+    assert named.startswith(f"messages[0].content[0].{where}"), named

@@ -1,0 +1,538 @@
+"""Anthropic Messages requests: what is honoured, what is ignored, what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claudeproxy.conversation import Conversation, Limits, Profile, Tool, ToolChoice
+from claudeproxy.dialects import Asked
+from claudeproxy.dialects.json_schema import ANYTHING
+from claudeproxy.dialects.messages.answer import StreamedMessage, WholeMessage, encode_error
+from claudeproxy.dialects.messages.request import EFFORTS, OPTIONAL, count_tokens, error_body, read
+from claudeproxy.errors import APIError
+
+from ..asking import HELLO, PDF, PNG, calm, refused, tool_result, tool_use, user
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+F: dict[str, Any] = {"name": "f", "description": "F", "input_schema": SCHEMA}
+G: dict[str, Any] = {"name": "g", "input_schema": {"type": "object"}}
+FORM = {"type": "json_schema", "schema": SCHEMA}
+BASE = {"model": "sonnet", "max_tokens": 50, "messages": [HELLO]}
+
+
+def body(**changes: Any) -> bytes:
+    return json.dumps({**BASE, **changes}).encode()
+
+
+def ask(*messages: Any, **changes: Any) -> Asked:
+    return read(body(messages=list(messages) or [HELLO], **changes))
+
+
+def limits(**changes: Any) -> Limits:
+    return ask(**changes).conversation.limits
+
+
+def profile(**changes: Any) -> Profile:
+    return ask(**changes).conversation.profile
+
+
+def faults(**changes: Any) -> tuple[str | None, str | None]:
+    """The parameter and the code of what is refused."""
+    _, param, code = refused(lambda: ask(**changes))
+    return param, code
+
+
+def without(*names: str, given: Mapping[str, Any]) -> bytes:
+    return json.dumps({name: value for name, value in given.items() if name not in names}).encode()
+
+
+# The whole request
+
+
+def test_the_least_there_can_be() -> None:
+    asked = ask()
+    (conversation,) = asked.conversations
+    wanted = Limits("sonnet", max_tokens=50, thinking=False)
+    assert conversation == Conversation(Profile(), (user("Hello"),), wanted)
+    assert (asked.ignored, asked.optional) == ((), OPTIONAL)
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind"), [(None, WholeMessage), (False, WholeMessage), (True, StreamedMessage)]
+)
+def test_the_answer_is_streamed_if_asked_for(stream: Any, kind: type) -> None:
+    assert isinstance(ask(stream=stream).answer("u", 0), kind)
+
+
+NULLABLE = (
+    *("stream", "system", "tools", "tool_choice", "stop_sequences", "temperature", "top_p"),
+    *("top_k", "thinking", "output_config", "output_format", "metadata", "service_tier"),
+    *("inference_geo", "cache_control", "mcp_servers", "container", "context_management"),
+)
+
+
+@pytest.mark.parametrize("name", NULLABLE)
+def test_null_is_absent(name: str) -> None:
+    assert ask(**{name: None}) == ask()
+
+
+def test_what_is_unknown_is_ignored_and_told() -> None:
+    asked = ask(whatever=[1, {"a": None}], fallbacks=[], nothing=None)
+    assert asked.ignored == ("whatever", "fallbacks")
+    assert attrs.evolve(asked, ignored=()) == ask()
+
+
+def test_what_is_unknown_of_a_tool_is_told_once() -> None:
+    tools = [
+        {"name": name, "input_schema": {"type": "object"}, "strict": True, "cache_control": {}}
+        for name in "ab"
+    ]
+    assert ask(tools=tools).ignored == ("tools.strict",)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [{"mcp_servers": []}, {"context_management": {"edits": []}}, {"container": {}}],
+    ids=lambda value: next(iter(value)),
+)
+def test_what_asks_for_nothing_is_no_matter(nothing: dict[str, Any]) -> None:
+    assert ask(**nothing) == ask()
+
+
+def test_threads_are_refused_as_the_sdk_knows_it() -> None:
+    with pytest.raises(APIError) as raised:
+        ask(thread={"type": "create"})
+    told = json.loads(encode_error(raised.value))["error"]
+    assert (raised.value.status, told["type"]) == (400, "invalid_request_error")
+    assert told["details"] == {
+        "error_code": "thread_unsupported_request",
+        "unsupported": ["thread"],
+    }
+
+
+def test_thoughts_cannot_be_left_out() -> None:
+    for kind in ("adaptive", "disabled"):
+        for display, ignored in (("omitted", ("thinking.display",)), ("summarized", ())):
+            assert ask(thinking={"type": kind, "display": display}).ignored == ignored
+    refused(lambda: ask(thinking={"type": "adaptive", "display": "x"}))
+
+
+@pytest.mark.parametrize("text", [b"", b"nothing", b"[]", b'"x"', b'{"model":', b"\xff", b"{"])
+def test_anything_but_an_object_is_refused(text: bytes) -> None:
+    refused(lambda: read(text))
+    refused(lambda: count_tokens(text))
+
+
+@calm
+@given(st.sampled_from([*BASE, *NULLABLE]), st.sampled_from([1, "x", [1], {"x": 1}, True, 1.5]))
+def test_a_field_of_any_type_is_read_or_refused(name: str, value: Any) -> None:
+    for reading in (read, count_tokens):
+        try:
+            reading(body(**{name: value}))
+        except APIError as error:
+            assert (error.status, (error.param or "").startswith(name)) == (400, True)
+
+
+# Fields that must be there
+
+
+@pytest.mark.parametrize("name", ["model", "max_tokens", "messages"])
+def test_what_must_be_there_is_named(name: str) -> None:
+    codes = ("missing_required_parameter", "empty_array")
+    for text in (without(name, given=BASE), body(**{name: None})):
+        _, param, code = refused(lambda text=text: read(text))  # type: ignore[misc]
+        assert param == name
+        assert code in codes
+
+
+def test_the_models_name_must_say_something() -> None:
+    assert faults(model="") == ("model", "missing_required_parameter")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("model", 5, "invalid_type"),
+        ("max_tokens", 0, "integer_below_min_value"),
+        ("max_tokens", -1, "integer_below_min_value"),
+        ("max_tokens", 1.5, "invalid_type"),
+        ("max_tokens", "9", "invalid_type"),
+        ("max_tokens", True, "invalid_type"),
+        ("stream", "yes", "invalid_type"),
+        ("temperature", 1.1, "decimal_above_max_value"),
+        ("temperature", -0.1, "decimal_below_min_value"),
+        ("top_p", 1.1, "decimal_above_max_value"),
+        ("top_p", "x", "invalid_type"),
+        ("stop_sequences", "x", "invalid_type"),
+        ("stop_sequences", [""], "invalid_value"),
+        ("stop_sequences", ["x", ""], "invalid_value"),
+        ("tools", {}, "invalid_type"),
+        ("tool_choice", "auto", "invalid_type"),
+        ("thinking", True, "invalid_type"),
+        ("output_config", "low", "invalid_type"),
+        ("output_format", "json", "invalid_type"),
+    ],
+)
+def test_a_field_that_cannot_be_is_named(name: str, value: Any, code: str) -> None:
+    assert faults(**{name: value}) == (name, code)
+
+
+def test_a_stop_sequence_that_is_no_text_is_named_by_its_place() -> None:
+    assert faults(stop_sequences=["x", 5]) == ("stop_sequences[1]", "invalid_type")
+
+
+# What bounds the answer
+
+
+def test_limits_are_passed_on() -> None:
+    asked = limits(
+        max_tokens=5000,
+        stop_sequences=["A", "B", "C", "D", "E", " "],
+        temperature=0.5,
+        top_p=1,
+        thinking={"type": "adaptive"},
+        output_config={"effort": "high"},
+    )
+    assert asked == Limits(
+        "sonnet",
+        max_tokens=5000,
+        stop=("A", "B", "C", "D", "E", " "),
+        effort="high",
+        thinking=True,
+        temperature=0.5,
+        top_p=1,
+    )
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_every_effort_is_passed_on(effort: str) -> None:
+    assert limits(output_config={"effort": effort}).effort == effort
+
+
+@pytest.mark.parametrize("effort", ["minimal", "none", "", "High"])
+def test_no_other_effort_is_known(effort: str) -> None:
+    assert faults(output_config={"effort": effort}) == ("output_config.effort", "invalid_value")
+
+
+def test_what_a_model_leaves_out_has_the_clients_name() -> None:
+    asked = ask(temperature=0, top_p=0.5, output_config={"effort": "low"})
+    assert asked.ignored_with(Limits("haiku")) == ("output_config.effort", "temperature", "top_p")
+    assert asked.ignored_with(asked.conversation.limits) == ()
+
+
+# Thinking
+
+
+@pytest.mark.parametrize(
+    ("thinking", "thinks", "ignored"),
+    [
+        ({"type": "disabled"}, False, ()),
+        ({"type": "adaptive"}, True, ()),
+        ({"type": "adaptive", "display": "summarized"}, True, ()),
+        ({"type": "enabled", "budget_tokens": 1024}, True, ("thinking.budget_tokens",)),
+        ({"type": "enabled", "budget_tokens": 4999}, True, ("thinking.budget_tokens",)),
+    ],
+)
+def test_thinking(thinking: Any, thinks: bool, ignored: tuple[str, ...]) -> None:
+    asked = ask(max_tokens=5000, thinking=thinking)
+    assert (asked.conversation.limits.thinking, asked.ignored) == (thinks, ignored)
+
+
+@pytest.mark.parametrize(
+    ("thinking", "param"),
+    [
+        ({}, "thinking.type"),
+        ({"type": "on"}, "thinking.type"),
+        ({"type": "enabled"}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": "2000"}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": 1023}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": 5001}, "thinking.budget_tokens"),
+        ({"type": "enabled", "budget_tokens": 5000}, "max_tokens"),
+    ],
+)
+def test_a_budget_must_leave_room_for_an_answer(thinking: Any, param: str) -> None:
+    assert faults(max_tokens=5000, thinking=thinking)[0] == param
+
+
+# The form of the answer
+
+
+@pytest.mark.parametrize("where", [{"output_config": {"format": FORM}}, {"output_format": FORM}])
+def test_the_answer_must_fit_a_schema(where: Any) -> None:
+    asked = ask(**where)
+    assert asked.conversation.profile.output_schema == SCHEMA
+    assert asked.ignored == ()
+
+
+def test_effort_and_form_go_together() -> None:
+    asked = ask(output_config={"effort": "low", "format": FORM}).conversation
+    assert (asked.profile.output_schema, asked.limits.effort) == (SCHEMA, "low")
+
+
+def test_beside_tools_the_answer_may_be_either() -> None:
+    asked = ask(tools=[F], output_format=FORM)
+    assert asked.conversation.profile.output_schema == SCHEMA
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "f"}])
+def test_a_forced_call_leaves_no_room_for_a_form(choice: Any) -> None:
+    asked = ask(tools=[F], tool_choice=choice, output_config={"format": FORM})
+    assert asked.conversation.profile.output_schema is None
+    assert asked.ignored == ("output_config.format",)
+
+
+@pytest.mark.parametrize(
+    ("form", "param"),
+    [
+        ({}, "type"),
+        ({"type": "json_object"}, "type"),
+        ({"type": "json_schema"}, "schema"),
+        ({"type": "json_schema", "schema": "x"}, "schema"),
+        ({"type": "json_schema", "schema": {"type": "array"}}, "schema"),
+        ({"type": "json_schema", "schema": {"type": "objekt"}}, "schema"),
+    ],
+)
+def test_a_form_that_cannot_be_is_named(form: Any, param: str) -> None:
+    assert faults(output_config={"format": form})[0] == f"output_config.format.{param}"
+    assert faults(output_format=form)[0] == f"output_format.{param}"
+
+
+# Tools
+
+
+def test_tools_are_offered_as_they_are_described() -> None:
+    custom = {**G, "type": "custom", "cache_control": {"type": "ephemeral"}}
+    assert profile(tools=[F, custom]).tools == (Tool("f", "F", SCHEMA), Tool("g", "", ANYTHING))
+    assert profile(tools=[]).tools == ()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("bash_20250124", "text_editor_20250728", "computer_20250124", "web_search_20250305"),
+        *("web_fetch_20250910", "code_execution_20250825", "memory_20250818", "mcp_toolset"),
+    ],
+)
+def test_anthropics_own_tools_are_named(kind: str) -> None:
+    message, param, code = refused(lambda: ask(tools=[F, {"type": kind, "name": "x"}]))
+    assert kind in message
+    assert (param, code) == ("tools[1].type", "unsupported_value")
+
+
+@pytest.mark.parametrize(
+    ("tools", "param"),
+    [
+        (["f"], "tools[0]"),
+        ([{"input_schema": SCHEMA}], "tools[0].name"),
+        ([{**F, "name": "no blanks"}], "tools[0].name"),
+        ([{**F, "name": "x" * 65}], "tools[0].name"),
+        ([{**F, "type": 5}], "tools[0].type"),
+        ([{**F, "description": 5}], "tools[0].description"),
+        ([{"name": "f"}], "tools[0].input_schema"),
+        ([{"name": "f", "input_schema": None}], "tools[0].input_schema"),
+        ([{"name": "f", "input_schema": {"type": "string"}}], "tools[0].input_schema"),
+        ([F, G, F], "tools[2].name"),
+        ([{**F, "name": f"f{number}"} for number in range(129)], "tools"),
+    ],
+)
+def test_a_tool_that_cannot_be_is_named(tools: Any, param: str) -> None:
+    assert faults(tools=tools)[0] == param
+
+
+@pytest.mark.parametrize(
+    ("choice", "means"),
+    [
+        ({"type": "auto"}, ToolChoice()),
+        ({"type": "none"}, ToolChoice("none")),
+        ({"type": "any"}, ToolChoice("any")),
+        ({"type": "tool", "name": "g"}, ToolChoice("tool", "g", parallel=False)),
+        (
+            {"type": "auto", "disable_parallel_tool_use": True},
+            ToolChoice("auto", parallel=False),
+        ),
+        ({"type": "any", "disable_parallel_tool_use": True}, ToolChoice("any", parallel=False)),
+        ({"type": "any", "disable_parallel_tool_use": False}, ToolChoice("any")),
+    ],
+)
+def test_which_tool_is_called(choice: Any, means: ToolChoice) -> None:
+    assert limits(tools=[F, G], tool_choice=choice).tool_choice == means
+
+
+@pytest.mark.parametrize("choice", [{"type": "auto"}, {"type": "none"}])
+def test_without_tools_there_is_nothing_to_choose(choice: Any) -> None:
+    assert limits(tool_choice=choice).tool_choice == ToolChoice()
+
+
+@pytest.mark.parametrize(
+    ("choice", "param"),
+    [
+        ({}, "tool_choice.type"),
+        ({"type": "required"}, "tool_choice.type"),
+        ({"type": "tool"}, "tool_choice.name"),
+        ({"type": "tool", "name": "h"}, "tool_choice.name"),
+        ({"type": "any", "disable_parallel_tool_use": 1}, "tool_choice.disable_parallel_tool_use"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_named(choice: Any, param: str) -> None:
+    assert faults(tools=[F, G], tool_choice=choice)[0] == param
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "f"}])
+def test_without_tools_no_call_can_be_forced(choice: Any) -> None:
+    assert faults(tool_choice=choice) == ("tool_choice", "invalid_value")
+
+
+def test_tools_of_the_history_may_not_be_called_again() -> None:
+    asked = ask(
+        HELLO,
+        {"role": "assistant", "content": [tool_use("a", "f"), tool_use("b", "g")]},
+        {"role": "user", "content": [tool_result("a"), tool_result("b")]},
+    ).conversation
+    assert asked.profile.tools == (Tool("f", "", ANYTHING), Tool("g", "", ANYTHING))
+    assert asked.limits.tool_choice == ToolChoice("none")
+
+
+# Ignored, refused
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("metadata", {"user_id": "me"}),
+        ("service_tier", "auto"),
+        ("top_k", 5),
+        ("inference_geo", "us"),
+        ("cache_control", {"type": "ephemeral"}),
+    ],
+)
+def test_what_changes_nothing_is_told(name: str, value: Any) -> None:
+    asked = ask(**{name: value})
+    assert asked.conversation == ask().conversation
+    assert asked.ignored == (name,)
+
+
+def test_all_that_is_ignored_is_told() -> None:
+    asked = ask(
+        max_tokens=5000,
+        thinking={"type": "enabled", "budget_tokens": 2000},
+        top_k=3,
+        metadata={},
+        tools=[F],
+        tool_choice={"type": "any"},
+        output_config={"format": FORM},
+    )
+    assert asked.ignored == ("metadata", "top_k", "output_config.format", "thinking.budget_tokens")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mcp_servers", [{"type": "url", "url": "https://example.org", "name": "x"}]),
+        ("container", "container_1"),
+        ("container", {"skills": []}),
+        ("context_management", {"edits": [{"type": "clear_tool_uses_20250919"}]}),
+    ],
+)
+def test_what_cannot_be_had_is_refused(name: str, value: Any) -> None:
+    assert faults(**{name: value}) == (name, "unsupported_parameter")
+
+
+# Counting
+
+
+def counted(*messages: Any, **changes: Any) -> int:
+    told = {"model": "sonnet", "messages": list(messages) or [HELLO], **changes}
+    model, answer = count_tokens(json.dumps(told).encode())
+    assert model == "sonnet"
+    (tokens,) = json.loads(answer).values()
+    assert isinstance(tokens, int)
+    return tokens
+
+
+def test_counting_answers_with_the_one_number() -> None:
+    _, answer = count_tokens(without("max_tokens", given=BASE))
+    assert json.loads(answer) == {"input_tokens": counted()}
+    assert counted() > 0
+
+
+def text_of(size: int) -> dict[str, Any]:
+    return {"role": "user", "content": "x" * size}
+
+
+@pytest.mark.parametrize(
+    "longer",
+    [
+        lambda size: {"messages": [text_of(size)]},
+        lambda size: {"system": "x" * size},
+        lambda size: {"tools": [{**F, "description": "x" * size}]},
+        lambda size: {"output_format": {**FORM, "schema": {**SCHEMA, "title": "x" * size}}},
+    ],
+    ids=["message", "system", "tool", "schema"],
+)
+def test_each_text_counts(longer: Callable[[int], dict[str, Any]]) -> None:
+    few, many = (
+        counted(*told.pop("messages", [HELLO]), **told) for told in (longer(0x10), longer(0xFF0))
+    )
+    assert 1000 < many - few < 1300
+
+
+def test_a_call_and_its_result_count() -> None:
+    def history(size: int) -> list[Any]:
+        result = tool_result("a", {"type": "text", "text": "x" * size})
+        return [
+            HELLO,
+            {"role": "assistant", "content": [tool_use("a", "f", a="x" * size)]},
+            {"role": "user", "content": [result]},
+        ]
+
+    assert counted(*history(3501)) - counted(*history(1)) == 2000
+
+
+def test_an_image_counts_the_same_however_large_it_is() -> None:
+    picture = {"type": "base64", "media_type": "image/png", "data": PNG}
+    large = {**picture, "data": PNG * 1000}
+    plain = counted({"role": "user", "content": "x"})
+    for source in (picture, large, {"type": "url", "url": "https://example.org/a.png"}):
+        content = [{"type": "image", "source": source}, {"type": "text", "text": "x"}]
+        assert counted({"role": "user", "content": content}) == plain + 1600
+
+
+def test_text_that_is_no_text_counts_too() -> None:
+    # Half of a character: JSON has it, UTF-8 does not.
+    assert counted({"role": "user", "content": "x\ud800"}) > 0
+
+
+def test_counting_refuses_what_answering_would() -> None:
+    for changes, param in (
+        ({"model": ""}, "model"),
+        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0].type"),
+        ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "thinking.budget_tokens"),
+    ):
+        _, named, _ = refused(lambda changes=changes: counted(**changes))  # type: ignore[misc]
+        assert named == param
+
+
+def test_counting_takes_any_budget() -> None:
+    counted(thinking={"type": "enabled", "budget_tokens": 1_000_000})
+
+
+def test_a_document_can_be_counted() -> None:
+    source = {"type": "base64", "media_type": "application/pdf", "data": PDF}
+    assert counted({"role": "user", "content": [{"type": "document", "source": source}]}) > 0
+
+
+# Errors
+
+
+def test_an_error_response_is_anthropics() -> None:
+    error = APIError(404, "No.", param="model", code="model_not_found")
+    assert error_body(error) == encode_error(error)

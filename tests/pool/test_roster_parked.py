@@ -1,0 +1,188 @@
+"""Turns that wait for tool results: who goes on with which, and who has waited long enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from claudeproxy.cli import mcp
+from claudeproxy.conversation import Conversation, Limits, Profile, Turn, text_block
+from claudeproxy.pool.roster import Activity, Placement, Roster, Seat
+
+
+LIMITS = Limits("sonnet", effort="low")
+PROFILE = Profile("S")
+
+
+def user(text: str) -> Turn:
+    return Turn("user", (text_block(text),))
+
+
+def calls(*numbers: int) -> Turn:
+    return Turn(
+        "assistant",
+        tuple(
+            {"type": "tool_use", "id": f"toolu_{n}", "name": "add", "input": {"n": n}}
+            for n in numbers
+        ),
+    )
+
+
+def results(*numbers: int, content: Any = "3") -> Turn:
+    return Turn(
+        "user",
+        tuple(
+            {"type": "tool_result", "tool_use_id": f"toolu_{n}", "content": content}
+            for n in numbers
+        ),
+    )
+
+
+ASKED = Conversation(PROFILE, (user("a"),), LIMITS)
+
+
+def after(*turns: Turn, limits: Limits = LIMITS) -> Conversation:
+    return Conversation(PROFILE, (*ASKED.turns, *turns), limits)
+
+
+def place(roster: Roster, said: Conversation, now: float = 0) -> Placement:
+    placement = roster.place(said, now)
+    assert placement is not None
+    return placement
+
+
+def parked(most: int = 4, now: float = 0) -> tuple[Roster, Seat]:
+    """A roster whose only process waits for the results of two calls."""
+    roster = Roster(most)
+    seat = place(roster, ASKED, now).seat
+    roster.parked(seat, ASKED.key_with(calls(1, 2)), now)
+    assert roster.count(Activity.PARKED) == 1
+    return roster, seat
+
+
+def test_results_go_on_with_the_turn_that_waits_for_them() -> None:
+    roster, seat = parked()
+    placement = place(roster, after(calls(1, 2), results(1, 2)), 5)
+    assert placement == Placement(seat, "resumed", (results(1, 2),))
+    assert (seat.activity, seat.since, seat.holds) == (Activity.BUSY, 5, None)
+
+
+def test_a_resumed_turn_can_wait_again_and_is_then_continued() -> None:
+    roster, seat = parked()
+    second = after(calls(1, 2), results(1, 2))
+    place(roster, second)
+    roster.parked(seat, second.key_with(calls(3)), 1)
+    third = after(calls(1, 2), results(1, 2), calls(3), results(3))
+    assert place(roster, third).rung == "resumed"
+    answer = Turn("assistant", (text_block("6"),))
+    roster.finishing(seat, third.key_with(answer))
+    roster.idle(seat, 2, clean=True)
+    assert place(roster, attrs.evolve(third, turns=(*third.turns, answer, user("b")))).rung == (
+        "continued"
+    )
+
+
+MUCH = "a" * (mcp.LONGEST_RESULT + 1)
+BESIDE = Turn("user", (*results(1, 2).blocks, text_block("and b?")))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        after(calls(1, 2), results(1, 2), limits=Limits("opus", effort="low")),
+        after(calls(1, 2), results(1, 2), limits=Limits("sonnet", effort="high")),
+        after(calls(1, 2), results(1, 2), limits=Limits("sonnet")),
+        after(calls(1, 2), results(1, 2), limits=attrs.evolve(LIMITS, max_tokens=5)),
+        after(calls(1, 2), results(1, 2, content=MUCH)),
+        after(calls(1, 2), BESIDE),
+        after(calls(1, 2), user("b")),
+        after(calls(2, 1), results(1, 2)),
+        after(calls(1), results(1)),
+        Conversation(Profile("T"), (user("a"), calls(1, 2), results(1, 2)), LIMITS),
+        Conversation(PROFILE, (user("edited"), calls(1, 2), results(1, 2)), LIMITS),
+    ],
+    ids=(
+        *(
+            "another-model",
+            "another-effort",
+            "no-effort",
+            "another-limit",
+            "too-large",
+            "text-beside",
+            "no-results",
+        ),
+        *("other-order", "fewer-calls", "another-profile", "edited"),
+    ),
+)
+def test_what_the_running_turn_cannot_take_is_served_elsewhere(said: Conversation) -> None:
+    roster, seat = parked()
+    placement = place(roster, said)
+    assert placement.seat is not seat
+    assert placement.turns == said.turns
+    assert seat.activity is Activity.PARKED
+
+
+def test_limits_that_a_running_turn_can_take_do_not_matter() -> None:
+    roster, seat = parked()
+    limits = attrs.evolve(LIMITS, stop=("x",), thinking=False)
+    said = after(calls(1, 2), results(1, 2), limits=limits)
+    assert place(roster, said).seat is seat
+
+
+def test_results_are_taken_once() -> None:
+    roster, seat = parked()
+    said = after(calls(1, 2), results(1, 2))
+    assert place(roster, said).seat is seat
+    assert place(roster, said).rung == "spawned"
+
+
+def test_a_turn_that_was_given_up_is_not_gone_on_with() -> None:
+    roster, seat = parked()
+    roster.finishing(seat, None)
+    # It will be idle in a moment, and then it can forget.
+    assert roster.place(after(calls(1, 2), results(1, 2)), 1) is None
+    roster.idle(seat, 1, clean=False)
+    placement = place(roster, after(calls(1, 2), results(1, 2)))
+    assert (placement.seat, placement.rung, placement.clear) == (seat, "recycled", True)
+
+
+def test_a_parked_turn_makes_no_room_by_itself() -> None:
+    roster, seat = parked(most=1)
+    assert roster.place(Conversation(Profile("T"), (user("x"),), LIMITS), 1) is None
+    assert seat.activity is Activity.PARKED
+
+
+def test_who_has_waited_longest_makes_room_when_all_is_full() -> None:
+    roster, first = parked(most=2, now=3)
+    assert roster.longest_parked() is None
+    other = Conversation(Profile("T"), (user("x"),), LIMITS)
+    second = place(roster, other, 1).seat
+    assert roster.longest_parked() is first
+    roster.parked(second, other.key_with(calls(1)), 1)
+    assert roster.longest_parked() is second
+
+
+def test_nobody_is_given_up_while_a_process_is_about_to_be_idle() -> None:
+    roster, first = parked(most=2)
+    other = Conversation(Profile("T"), (user("x"),), LIMITS)
+    second = place(roster, other, 1).seat
+    roster.finishing(second, None)
+    assert roster.longest_parked() is None
+    roster.remove(second)
+    place(roster, attrs.evolve(other, profile=Profile("U")), 1)
+    assert roster.longest_parked() is first
+
+
+def test_nobody_is_given_up_while_an_idle_process_could_make_room() -> None:
+    roster, _ = parked(most=2)
+    roster.fresh(roster.add_blank(0), Profile("T"), 0)
+    assert roster.longest_parked() is None
+
+
+def test_a_turn_that_its_own_conversation_cannot_go_on_with_is_superseded() -> None:
+    roster, seat = parked()
+    assert roster.superseded(after(calls(1, 2), BESIDE)) is seat
+    assert roster.superseded(after(calls(1, 2), results(1, 2))) is None
+    assert roster.superseded(after(calls(1), results(1))) is None
