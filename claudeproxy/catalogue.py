@@ -44,7 +44,7 @@ class Model:
     efforts: tuple[str, ...] = ()
     adaptive: bool = True
 
-    def fit(self, limits: Limits) -> Limits:
+    def adapt(self, limits: Limits) -> Limits:
         """The limits for an answer of this model's: what it cannot take is left out."""
         # The API wants a budget of 1024 and more tokens to answer with (seen as a 400 on 2.1.197).
         no_room = not self.adaptive and (limits.max_tokens or LEAST_BUDGET + 1) <= LEAST_BUDGET

@@ -152,7 +152,7 @@ class Part:
 
 
 @attrs.define
-class Gathered:
+class AnswerAccumulator:
     """What the events of one answer add up to so far: its parts in their order."""
 
     parts: list[Part] = attrs.field(init=False, factory=list)

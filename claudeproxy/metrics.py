@@ -57,9 +57,9 @@ class Metrics:
             registry=self._registry,
         )
 
-    def placed(self, rung: str) -> None:
+    def placed(self, reuse: str) -> None:
         """A request got a worker."""
-        self._answered.labels(rung).inc()
+        self._answered.labels(reuse).inc()
 
     def retired(self, reason: str) -> None:
         """A process ended; of the reason only what stands before a colon is kept."""

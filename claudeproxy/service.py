@@ -40,7 +40,7 @@ from .settings import Settings, SettingsError
 from .web.access import Access
 from .web.app import App
 from .web.connections import Channel, Connections
-from .web.exchange import Patience
+from .web.exchange import Timeouts
 from .web.guard import GuardedRequest, guarded_request
 
 
@@ -98,8 +98,10 @@ class ProxyService(Service):
             # The key that the CLI gets: nobody else on this machine can ask it, or look on.
             self.demo = DemoService(reactor, key=f"sk-ant-oat01-{secrets.token_hex(16)}")
         self.metrics = Metrics()
-        chosen = {field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)}
-        self.pool = Pool(reactor, self._find_launch, PoolSettings(**chosen), self.metrics)
+        named_choice = {
+            field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)
+        }
+        self.pool = Pool(reactor, self._find_launch, PoolSettings(**named_choice), self.metrics)
         self._app = App(
             clock=reactor,
             pool=self.pool,
@@ -110,7 +112,7 @@ class ProxyService(Service):
                 ResponseStore(reactor.seconds, settings.responses, settings.responses_age)
             ),
             strict_parameters=settings.strict_parameters,
-            patience=Patience(
+            timeouts=Timeouts(
                 first_token=settings.first_token_timeout,
                 stall=settings.stall_timeout,
                 total=settings.total_timeout,
@@ -126,7 +128,7 @@ class ProxyService(Service):
         )
         self._port: Any = None
         self.url = ""
-        self._introducing: Deferred[None] = Deferred()
+        self._probing: Deferred[None] = Deferred()
         self._draining: Deferred[None] | None = None
 
     def startService(self) -> None:
@@ -142,13 +144,13 @@ class ProxyService(Service):
         self._scratch = scratch.make()
         if self.demo is not None:
             self.demo.startService()
-        self._introducing = ensureDeferred(self._introduce()).addErrback(self._not_introduced)
+        self._probing = ensureDeferred(self._probe_cli()).addErrback(self._probe_failed)
 
     def stopService(self) -> Deferred[None]:
         """Finish what runs, within the limit of the settings, then end everything."""
         return ensureDeferred(self._stop()) if self.running else succeed(None)
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """It stops already, and shall wait for no one."""
         if self._draining is not None:
             self._draining.cancel()
@@ -169,7 +171,7 @@ class ProxyService(Service):
 
     async def _stop(self) -> None:
         super().stopService()
-        self._introducing.cancel()
+        self._probing.cancel()
         # Who comes now is told so, and when to come back; a closed port would say neither.
         drained = self._app.drain()
         if not drained.called:
@@ -226,7 +228,7 @@ class ProxyService(Service):
         await self._asking.acquire()
         try:
             if self._ready is None:
-                self._ready = await self.pool.introduce()
+                self._ready = await self.pool.probe_cli()
         finally:
             self._asking.release()
         return Catalogue(models_from_initialize(self._ready.models), self._settings.aliases)
@@ -244,7 +246,7 @@ class ProxyService(Service):
             },
         }
 
-    async def _introduce(self) -> None:
+    async def _probe_cli(self) -> None:
         self.log.info("claudeproxy {version} listens on {url}", version=__version__, url=self.url)
         try:
             await self._catalogue()
@@ -256,7 +258,7 @@ class ProxyService(Service):
         assert self._ready is not None
         self._announce(welcome(self.url, self._cli, self._ready, demo=self.demo is not None))
 
-    def _not_introduced(self, failure: Failure) -> None:
+    def _probe_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self.log.failure("looking at the CLI", failure)
 

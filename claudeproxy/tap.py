@@ -107,7 +107,7 @@ def _heed_signals(reactor: Any, service: ProxyService, options: Options) -> None
                 first(number, frame)
             else:
                 # To the reactor, which stops already, it would be an error.
-                reactor.callFromThread(service.hurry)
+                reactor.callFromThread(service.stop_now)
 
         return stop
 

@@ -237,7 +237,7 @@ def test_a_model_with_a_budget_needs_room_to_think(
     adaptive: bool, max_tokens: int | None, thinking: bool
 ) -> None:
     model = Model("haiku", "claude-haiku-4-5", adaptive=adaptive)
-    assert model.fit(Limits("what the client said", max_tokens)) == Limits(
+    assert model.adapt(Limits("what the client said", max_tokens)) == Limits(
         "haiku", max_tokens, thinking=thinking, budgeted=not adaptive
     )
 
@@ -260,7 +260,7 @@ def test_a_model_with_a_budget_needs_room_to_think(
 def test_the_effort_is_the_highest_the_model_has_up_to_the_one_wanted(
     efforts: tuple[str, ...], wanted: str | None, effort: str | None
 ) -> None:
-    assert Model("m", "m", efforts).fit(Limits("x", effort=wanted)).effort == effort
+    assert Model("m", "m", efforts).adapt(Limits("x", effort=wanted)).effort == effort
 
 
 @pytest.mark.parametrize(
@@ -284,15 +284,15 @@ def test_only_a_model_that_does_not_think_is_told_how_to_draw_words_and_in_one_w
     fitted: tuple[float | None, float | None],
 ) -> None:
     limits = Limits("x", thinking=thinking, temperature=asked[0], top_p=asked[1])
-    fit = Model("m", "m", adaptive=adaptive).fit(limits)
-    assert (fit.temperature, fit.top_p) == fitted
+    adapt = Model("m", "m", adaptive=adaptive).adapt(limits)
+    assert (adapt.temperature, adapt.top_p) == fitted
 
 
 def test_a_model_without_room_to_think_takes_a_temperature() -> None:
     limits = Limits("x", max_tokens=10, temperature=0.5)
-    assert Model("m", "m", adaptive=False).fit(limits).temperature == 0.5
+    assert Model("m", "m", adaptive=False).adapt(limits).temperature == 0.5
 
 
 def test_every_other_limit_fits_every_model() -> None:
     limits = Limits("x", 5000, ("a",), thinking=False, tool_choice=ToolChoice("tool", "f"))
-    assert Model("m", "m").fit(limits) == attrs.evolve(limits, model="m")
+    assert Model("m", "m").adapt(limits) == attrs.evolve(limits, model="m")

@@ -6,10 +6,10 @@ import pytest
 
 from claudeproxy.errors import APIError
 from claudeproxy.events import (
+    AnswerAccumulator,
     Event,
     Failed,
     Finished,
-    Gathered,
     ReasoningDelta,
     ReasoningSigned,
     Started,
@@ -24,8 +24,8 @@ F = ToolCallStarted(0, "a", "f")
 G = ToolCallStarted(1, "b", "g")
 
 
-def gathered(*events: Event) -> Gathered:
-    so_far = Gathered()
+def gathered(*events: Event) -> AnswerAccumulator:
+    so_far = AnswerAccumulator()
     for event in events:
         so_far.feed(event)
     return so_far

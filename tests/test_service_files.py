@@ -30,7 +30,7 @@ DOC = ROOT / "doc" / "service.md"
 VENV = ".local/share/claudeproxy/venv"
 TWISTD = f"{VENV}/bin/twistd"
 # After the drain: CLI processes that have to be killed, then clients that do not read.
-ENDING = process.KILL_AFTER + process.LINGER + connections.GRACE
+ENDING = process.KILL_AFTER + process.PIPE_LINGER + connections.CLOSE_TIMEOUT
 
 
 @pytest.fixture(autouse=True)

@@ -31,20 +31,20 @@ class Calls:
             return
         use_id = message["params"]["_meta"][USE_ID]
         self._waiting[use_id] = (request_id, message)
-        yield from self._settle(use_id)
+        yield from self._reply_if_ready(use_id)
 
     def answer(self, results: Turn) -> Iterator[bytes]:
         """Results of all calls: the lines for those that have been called for already."""
         self._results = {block["tool_use_id"]: block for block in results.blocks}
         for use_id in list(self._waiting):
-            yield from self._settle(use_id)
+            yield from self._reply_if_ready(use_id)
 
     def forget(self) -> None:
         """No one waits any more."""
         self._waiting.clear()
         self._results.clear()
 
-    def _settle(self, use_id: str) -> Iterator[bytes]:
+    def _reply_if_ready(self, use_id: str) -> Iterator[bytes]:
         if use_id in self._results:
             request_id, call = self._waiting.pop(use_id)
             yield mcp_reply(request_id, mcp.call_result(call, self._results.pop(use_id)))

@@ -27,17 +27,17 @@ class Ready:
 
 
 @attrs.frozen
-class TurnOver:
+class TurnEnded:
     """The CLI is idle again. `clean`: what it remembers is just what the client was told."""
 
     clean: bool
 
 
 @attrs.frozen
-class Broken:
+class ProtocolViolation:
     """The CLI said something that makes no sense here; it must not be used any more."""
 
     reason: str
 
 
-Notice: TypeAlias = Ready | TurnOver | Broken
+Notice: TypeAlias = Ready | TurnEnded | ProtocolViolation

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-KEPT = frozenset(
+SUPPORTED_KEYWORDS = frozenset(
     {
         *("$ref", "$defs", "definitions", "$comment", "title", "description", "default"),
         *("examples", "deprecated", "readOnly", "writeOnly", "nullable", "type", "enum", "const"),
@@ -39,7 +39,9 @@ _PLAIN_PATTERN = re.compile(
 
 def usable(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema without what the CLI could not compile; what it says of a value stays true."""
-    kept = {name: _part(name, value) for name, value in schema.items() if name in KEPT}
+    kept = {
+        name: _part(name, value) for name, value in schema.items() if name in SUPPORTED_KEYWORDS
+    }
     if isinstance(tuple_of := schema.get("prefixItems"), list):
         kept.update(_tuple(tuple_of, schema))
     if isinstance(enum := kept.get("enum"), list):

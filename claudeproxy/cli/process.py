@@ -26,13 +26,13 @@ from ..errors import APIError, timed_out, upstream_failed
 from ..events import Event, Failed
 from ..timers import Timers
 from .launch import Launch
-from .notices import Broken, Notice, Ready, TurnOver
+from .notices import Notice, ProtocolViolation, Ready, TurnEnded
 from .session import Session
 from .state import State
 
 
 # A process that has exited may leave output in the pipe, or a child that holds the pipe open.
-LINGER = 1.0
+PIPE_LINGER = 1.0
 # SIGTERM ends the CLI within 110 ms (seen on both versions).
 KILL_AFTER = 3.0
 STDERR_TAIL = 4096
@@ -73,7 +73,7 @@ class Worker(ProcessProtocol):
         self.session = Session(reactor.seconds, longest_retry, model, reasoning=reasoning)
         self.ready: Deferred[Ready] = Deferred()
         # Called when the CLI is idle again, and when the process has gone.
-        self.on_turn_over: Callable[[TurnOver], None] = lambda over: None
+        self.on_turn_end: Callable[[TurnEnded], None] = lambda over: None
         self.on_ended: Callable[[str], None] = lambda reason: None
         self._listener: Listener | None = None
         self._transport: Any = None
@@ -122,7 +122,7 @@ class Worker(ProcessProtocol):
         # The client before may have left while it was too slow.
         self.resume()
 
-    def go_on(self, results: Turn, limits: Limits, listener: Listener) -> None:
+    def answer_tool_calls(self, results: Turn, limits: Limits, listener: Listener) -> None:
         """Have the turn that waits for these tool results answered further."""
         self._listener = listener
         self.session.resume(results, limits)
@@ -196,7 +196,7 @@ class Worker(ProcessProtocol):
             told = self.session.receive_data(data)
             # First, as it may be an interrupt that must overtake the CLI's next request.
             self._write()
-            if self.session.state is State.SPENT:
+            if self.session.state is State.TRUNCATED:
                 self._kill("reached its limit of tokens")
             self._dispatch(told)
         except Exception:
@@ -211,7 +211,7 @@ class Worker(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         """The process is gone; its pipes may not be: unread output, or a child that holds them."""
         self.resume()
-        self._timers.start("linger", LINGER, self._transport.loseConnection)
+        self._timers.start("linger", PIPE_LINGER, self._transport.loseConnection)
 
     def processEnded(self, reason: Failure) -> None:
         """All of it is gone."""
@@ -244,7 +244,7 @@ class Worker(ProcessProtocol):
         events: list[Event] = []
         notices: list[Notice] = []
         for item in told:
-            if isinstance(item, (Ready, TurnOver, Broken)):
+            if isinstance(item, (Ready, TurnEnded, ProtocolViolation)):
                 notices.append(item)
             else:
                 events.append(item)
@@ -261,10 +261,10 @@ class Worker(ProcessProtocol):
             case Ready():
                 self._timers.cancel("ready")
                 self.ready.callback(notice)
-            case TurnOver():
+            case TurnEnded():
                 self._listener = None
-                self.on_turn_over(notice)
-            case Broken(reason):
+                self.on_turn_end(notice)
+            case ProtocolViolation(reason):
                 self.log.error("The CLI broke the protocol: {reason}", reason=reason)
                 self._end(f"broke the protocol: {reason}")
 

@@ -24,8 +24,8 @@ from . import failures, mcp, outgoing, output_schema
 from .answer import MessageReader
 from .calls import Calls
 from .lines import LineSplitter, LineTooLong
-from .notices import Broken, Notice, Ready, TurnOver
-from .state import ASKED, State
+from .notices import Notice, ProtocolViolation, Ready, TurnEnded
+from .state import AWAITING_ANSWER, State
 from .stops import StopCutter
 
 
@@ -126,7 +126,7 @@ class Session:
 
     def interrupt(self) -> None:
         """End the running turn, if there is one; no more events of it come, only its TurnOver."""
-        if self.state in ASKED or self.state is State.PARKED:
+        if self.state in AWAITING_ANSWER or self.state is State.PARKED:
             self._turns.clear()
             self._cut_off()
 
@@ -152,7 +152,7 @@ class Session:
 
     def connection_lost(self, error: APIError) -> list[Event | Notice]:
         """The CLI is gone; `error` is what a client that still waits is told."""
-        if self.state in ASKED:
+        if self.state in AWAITING_ANSWER:
             self._out.append(Failed(error, worker_lost=True))
         self.state = State.BROKEN
         return self._flush()
@@ -207,7 +207,7 @@ class Session:
         if begins and self._message.has_content:
             # The CLI has begun anew: the connection to the API broke in the middle, or what the
             # model gave it does not fit the schema.
-            self._give_up(failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF)
+            self._fail_and_interrupt(failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF)
             return
         for told in self._message.feed(event):
             if self.state is State.ANSWERING:
@@ -218,7 +218,7 @@ class Session:
         if made_up and self.state is State.ANSWERING and self._message.has_calls:
             # The connection to the API broke after a call was complete: the CLI has made it, and
             # would wait for its results for ever, while the client waits for the message's end.
-            self._give_up(failures.BROKE_OFF)
+            self._fail_and_interrupt(failures.BROKE_OFF)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, TextDelta):
@@ -248,7 +248,7 @@ class Session:
                 self.state = State.PARKED
             case "length":
                 # An interrupt comes too late as often as not.
-                self.state = State.SPENT
+                self.state = State.TRUNCATED
             case "stop":
                 self._end(clean=True)
             case _:
@@ -260,10 +260,10 @@ class Session:
             return
         match message.get("subtype"):
             case "api_retry" if message.get("retry_delay_ms", 0) > self._longest_retry * 1000:
-                self._give_up(failures.from_retry(message))
+                self._fail_and_interrupt(failures.from_retry(message))
             case "init" if self._profile.output_schema is not None:
                 if outgoing.STRUCTURED_OUTPUT not in message.get("tools", ()):
-                    self._give_up(failures.UNUSABLE_SCHEMA)
+                    self._fail_and_interrupt(failures.UNUSABLE_SCHEMA)
 
     def _rate_limit_event(self, message: Mapping[str, Any]) -> None:
         self._plan_limit = message["rate_limit_info"]
@@ -277,7 +277,7 @@ class Session:
                 self._replay()
             else:
                 self.state = State.IDLE
-                self._out.append(TurnOver(clean=True))
+                self._out.append(TurnEnded(clean=True))
             return
         if self.state is State.ANSWERING and self._held and not message.get("is_error"):
             self._out.append(self._held)
@@ -295,7 +295,7 @@ class Session:
         if self.state is State.ENDING:
             self.state = State.IDLE
             self._calls.forget()
-            self._out.append(TurnOver(self._clean and not message.get("is_error")))
+            self._out.append(TurnEnded(self._clean and not message.get("is_error")))
 
     # What is written
 
@@ -323,14 +323,14 @@ class Session:
         self._plan_limit = None
 
     def _await_answer(self) -> None:
-        self._settle()
+        self._apply_limits()
         structured = self._profile.output_schema is not None
         self._message = MessageReader(structured=structured)
         self._stops = StopCutter(self._limits.stop)
         self._held = None
         self.state = State.ANSWERING
 
-    def _settle(self) -> None:
+    def _apply_limits(self) -> None:
         """Set what bounds the next answer, where it differs from what bounded the last one."""
         wanted = self._limits
         if wanted.model != self._model:
@@ -351,7 +351,7 @@ class Session:
 
     # How a turn ends
 
-    def _give_up(self, error: APIError) -> None:
+    def _fail_and_interrupt(self, error: APIError) -> None:
         self._out.append(Failed(error))
         self._cut_off()
 
@@ -370,11 +370,11 @@ class Session:
     def _break(self, reason: str) -> None:
         if self.state is State.BROKEN:
             return
-        if self.state in ASKED:
+        if self.state in AWAITING_ANSWER:
             error = upstream_failed("The CLI broke the protocol; see the log.")
             self._out.append(Failed(error, worker_lost=True))
         self.state = State.BROKEN
-        self._out.append(Broken(reason))
+        self._out.append(ProtocolViolation(reason))
 
 
 _HANDLERS: dict[str, Callable[[Session, Mapping[str, Any]], None]] = {

@@ -19,9 +19,9 @@ class State(Enum):
     # The client has its answer; the CLI has yet to say that its turn is over.
     ENDING = auto()
     # The answer reached its limit, and only a quick death keeps the CLI from going on with it.
-    SPENT = auto()
+    TRUNCATED = auto()
     BROKEN = auto()
 
 
 # A client waits for an answer.
-ASKED = (State.CLEARING, State.REPLAYING, State.ANSWERING)
+AWAITING_ANSWER = (State.CLEARING, State.REPLAYING, State.ANSWERING)

@@ -43,7 +43,7 @@ class WholeBody:
 
 
 @attrs.frozen
-class Asked:
+class ParsedRequest:
     """One request, read and checked.
 
     conversations: one for each answer that is wanted; their limits are the same, and
@@ -64,7 +64,7 @@ class Asked:
         """The first of them, or the only one."""
         return self.conversations[0]
 
-    def ignored_with(self, limits: Limits) -> tuple[str, ...]:
+    def ignored_for(self, limits: Limits) -> tuple[str, ...]:
         """What is ignored, with the limits that a model left of those that were asked for."""
         wanted = self.conversation.limits
         left_out = (
@@ -78,7 +78,7 @@ class Asked:
 class Dialect(Protocol):
     """One wire format."""
 
-    def read(self, body: bytes) -> Asked:
+    def read(self, body: bytes) -> ParsedRequest:
         """Read a request's body; raises APIError that names the parameter at fault."""
 
     def error_body(self, error: APIError) -> bytes:

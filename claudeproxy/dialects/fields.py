@@ -198,17 +198,17 @@ class Fields:
                 raise wrong_type(f"{self.where(name)}[{index}]", "a string", item)
         return tuple(items)
 
-    def others(self, known: Container[str]) -> Iterator[str]:
+    def unknown(self, known: Container[str]) -> Iterator[str]:
         """The names that are given a value and are not among `known`, as far as they can be told.
 
         They go into a header: some, and only such as an API could have.
         """
-        others = (name for name in self.value if name not in known and self.has(name))
-        return islice(filter(NAME.fullmatch, others), MOST_OTHERS)
+        unknown = (name for name in self.value if name not in known and self.has(name))
+        return islice(filter(NAME.fullmatch, unknown), MOST_OTHERS)
 
     def name(self, name: str) -> str:
         """A required name of a function or a schema."""
-        value = self.needed(name, self.string(name))
+        value = self.require(name, self.string(name))
         if not NAME.fullmatch(value):
             raise bad_request(
                 f"Invalid '{self.where(name)}': string does not match pattern. Expected a string "
@@ -218,7 +218,7 @@ class Fields:
             )
         return value
 
-    def needed(self, name: str, value: T | None) -> T:
+    def require(self, name: str, value: T | None) -> T:
         """What was read of a required field; raises the error for one that is not there."""
         if value is None:
             raise self.missing(name)

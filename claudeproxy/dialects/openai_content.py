@@ -45,7 +45,7 @@ def read_content(
 
 
 def _part(part: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> Block:
-    kind = part.needed("type", part.string("type"))
+    kind = part.require("type", part.string("type"))
     if kind not in readers:
         raise bad_request(
             f"Content parts of type '{kind}' are not supported here; supported: "
@@ -58,19 +58,19 @@ def _part(part: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> Blo
 
 def read_text(part: Fields) -> Block:
     """A part with a `text`."""
-    return text_block(part.needed("text", part.string("text")))
+    return text_block(part.require("text", part.string("text")))
 
 
 def read_refusal(part: Fields) -> Block:
     """What the model said instead of an answer."""
-    return text_block(part.needed("refusal", part.string("refusal")))
+    return text_block(part.require("refusal", part.string("refusal")))
 
 
 def read_file(file: Fields) -> Block:
     """A file that is in the request itself."""
     refuse_stored(file)
     return file_block(
-        file.needed("file_data", file.string("file_data")),
+        file.require("file_data", file.string("file_data")),
         file.string("filename"),
         file.where("file_data"),
     )

@@ -17,13 +17,13 @@ from ..conversation import ToolChoice
 from ..errors import bad_request
 from .fields import Fields, wrong_type
 from .json_schema import object_schema
-from .tools import Toolbox, check_number, chosen, no_tools, read_all
+from .tools import ToolSet, check_number, named_choice, no_tools, read_all
 
 
 FORMATS = ("text", "json_object", "json_schema")
 
 
-def read_tools(fields: Fields, *, nested: bool = True) -> Toolbox:
+def read_tools(fields: Fields, *, nested: bool = True) -> ToolSet:
     """The tools of a request and which of them may or must be called."""
     legacy = nested and bool(fields.array("functions"))
     given = "functions" if legacy else "tools"
@@ -47,7 +47,7 @@ def read_tools(fields: Fields, *, nested: bool = True) -> Toolbox:
         choice = attrs.evolve(choice, parallel=False)
     if not tools:
         choice = ToolChoice()
-    return Toolbox(tools, choice, legacy, strict)
+    return ToolSet(tools, choice, legacy, strict)
 
 
 def read_format(
@@ -60,28 +60,28 @@ def read_format(
     wanted = None if fields is None else fields.object(name)
     if wanted is None:
         return None
-    kind = wanted.needed("type", wanted.choice("type", FORMATS))
+    kind = wanted.require("type", wanted.choice("type", FORMATS))
     if kind == "text":
         return None
     if kind == "json_object":
         return {"type": "object"}
-    described = wanted.needed(kind, wanted.object(kind)) if nested else wanted
+    described = wanted.require(kind, wanted.object(kind)) if nested else wanted
     called = described.name("name")
     described.string("description")
     described.boolean("strict")
-    schema = described.needed("schema", described.object("schema"))
+    schema = described.require("schema", described.object("schema"))
     return object_schema(schema.value, f"{wanted.path} '{called}'", described.where("schema"))
 
 
 def _function_of(entry: Fields, *, nested: bool) -> Fields:
-    kind = entry.needed("type", entry.string("type"))
+    kind = entry.require("type", entry.string("type"))
     if kind != "function":
         raise bad_request(
             f"Tools of type '{kind}' are not supported; supported: 'function'.",
             entry.where("type"),
             "unsupported_value",
         )
-    return entry.needed("function", entry.object("function")) if nested else entry
+    return entry.require("function", entry.object("function")) if nested else entry
 
 
 def _choice(
@@ -101,14 +101,14 @@ def _choice(
         raise wrong_type(wanted, "a string or an object", value)
     told = Fields(value, wanted)
     if wanted == "function_call":
-        return chosen(told, names, wanted), None
-    kind = told.needed("type", told.choice("type", ("function", "allowed_tools")))
-    described = told.needed(kind, told.object(kind)) if nested else told
+        return named_choice(told, names, wanted), None
+    kind = told.require("type", told.choice("type", ("function", "allowed_tools")))
+    described = told.require(kind, told.object(kind)) if nested else told
     if kind == "function":
-        return chosen(described, names, wanted), None
-    mode = described.needed("mode", described.choice("mode", ("auto", "required")))
+        return named_choice(described, names, wanted), None
+    mode = described.require("mode", described.choice("mode", ("auto", "required")))
     allowed = [
-        chosen(_function_of(entry, nested=nested), names, wanted).name
+        named_choice(_function_of(entry, nested=nested), names, wanted).name
         for entry in described.objects("tools")
     ]
     if not allowed:

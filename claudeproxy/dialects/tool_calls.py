@@ -75,7 +75,7 @@ class Calls:
             **({"is_error": True} if is_error else {}),
         }
 
-    def why_not(self, call_id: str) -> str | None:
+    def problem_with_result(self, call_id: str) -> str | None:
         """Why there can be no result for a call, None if there can."""
         if call_id in self._open:
             return None

@@ -16,7 +16,7 @@ MOST_TOOLS = 128
 
 
 @attrs.frozen
-class Toolbox:
+class ToolSet:
     """What the model may call. legacy: the client speaks of functions. strict: asked for it."""
 
     tools: tuple[Tool, ...] = ()
@@ -24,7 +24,7 @@ class Toolbox:
     legacy: bool = False
     strict: bool = False
 
-    def and_those_of(self, turns: Iterable[Turn]) -> Toolbox:
+    def with_tools_called_in(self, turns: Iterable[Turn]) -> ToolSet:
         """With tools for the calls in a conversation, where the request itself has none.
 
         The API wants tools for a conversation with calls in it; these may not be called again.
@@ -70,9 +70,9 @@ def read_all(functions: Sequence[Fields], given: str, schema: str) -> tuple[Tool
     return tools
 
 
-def chosen(described: Fields, names: Sequence[str], wanted: str) -> ToolChoice:
+def named_choice(described: Fields, names: Sequence[str], wanted: str) -> ToolChoice:
     """The tool that must be called, by its name."""
-    name = described.needed("name", described.string("name"))
+    name = described.require("name", described.string("name"))
     if not names:
         raise no_tools(wanted)
     if name not in names:

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from ..cli.process import Listener, Worker
 from ..conversation import Conversation, Turn, text_block
-from ..events import Event, Failed, Finished, Gathered
+from ..events import AnswerAccumulator, Event, Failed, Finished
 
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Job:
     """A conversation and who waits for its answer. To the client's connection it is the producer.
 
-    rung: how its worker was found, "" while it has none. since: when it began to wait, in seconds.
+    reuse: how its worker was found, "" while it has none. since: when it began to wait, in seconds.
     """
 
     def __init__(
@@ -31,13 +31,13 @@ class Job:
         """The listener hears everything: whatever goes wrong reaches it as Failed."""
         self.conversation = conversation
         self.since = since
-        self.rung = ""
+        self.reuse = ""
         self.worker: Worker | None = None
         self.retried = False
         self.began = False
         self._pool = pool
         self._listener: Listener | None = listener
-        self._gathered = Gathered()
+        self._accumulated = AnswerAccumulator()
         self._over = False
 
     # What the worker tells
@@ -54,7 +54,7 @@ class Job:
             self.began = True
             self._pool.answer_began(self)
         for event in events:
-            self._gathered.feed(event)
+            self._accumulated.feed(event)
         self._over = isinstance(last, (Finished, Failed))
         if isinstance(last, Finished):
             self._pool.answer_ended(self)
@@ -64,18 +64,21 @@ class Job:
     @property
     def waits_for_results(self) -> bool:
         """Whether the answer ended with calls of the client's tools."""
-        finished = self._gathered.finished
+        finished = self._accumulated.finished
         return finished is not None and finished.reason == "tool_calls"
 
     @property
     def answer(self) -> Turn | None:
         """The whole answer as a client will send it back, None if it is not whole or is empty."""
-        gathered = self._gathered
-        if gathered.finished is None or gathered.finished.reason not in ("stop", "tool_calls"):
+        accumulated = self._accumulated
+        if accumulated.finished is None or accumulated.finished.reason not in (
+            "stop",
+            "tool_calls",
+        ):
             return None
-        text = gathered.text
+        text = accumulated.text
         blocks = [text_block(text)] if text.strip() else []
-        for call, arguments in gathered.calls:
+        for call, arguments in accumulated.calls:
             try:
                 value = json.loads(arguments)
             except ValueError:

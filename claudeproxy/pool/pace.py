@@ -6,11 +6,11 @@ import attrs
 
 
 # How fast averages follow.
-LEARNING = 0.3
+SMOOTHING = 0.3
 
 
 @attrs.define
-class Pace:
+class LatencyEstimates:
     """What has been seen lately, in seconds.
 
     starting: from a process' start to its being ready. turn: a whole answer on a warm process;
@@ -23,14 +23,14 @@ class Pace:
 
     def started(self, seconds: float) -> None:
         """A process took so long to start."""
-        self.starting += LEARNING * (seconds - self.starting)
+        self.starting += SMOOTHING * (seconds - self.starting)
 
     def answered(self, seconds: float) -> None:
         """A warm process took so long to answer."""
         known = self.turn < float("inf")
-        self.turn = self.turn + LEARNING * (seconds - self.turn) if known else seconds
+        self.turn = self.turn + SMOOTHING * (seconds - self.turn) if known else seconds
 
-    def worth_a_process(self, *, waited: float, ahead: int, busy: int, starting: int) -> bool:
+    def should_spawn(self, *, waited: float, ahead: int, busy: int, starting: int) -> bool:
         """Whether to start a process rather than wait for one that is busy or on its way.
 
         waited: how long the request has waited. ahead: how many come before it, itself included.

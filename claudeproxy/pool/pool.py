@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..cli.launch import Launch
-from ..cli.notices import Ready, TurnOver
+from ..cli.notices import Ready, TurnEnded
 from ..cli.process import Listener, Worker
 from ..conversation import Conversation, Profile
 from ..errors import APIError, internal_error, rate_limited, unavailable, upstream_failed
@@ -24,13 +24,13 @@ from ..events import Failed
 from ..metrics import Metrics
 from ..timers import Timers
 from .job import Job
-from .pace import Pace
-from .roster import Activity, Placement, Roster, Seat
+from .pace import LatencyEstimates
+from .roster import Activity, Placement, Roster, Slot
 from .workers import PoolSettings, Workers
 
 
 # Spares are not made before it has been quiet for so long.
-QUIET = 0.3
+SPARE_DELAY = 0.3
 
 
 class Pool:
@@ -51,14 +51,14 @@ class Pool:
         self._metrics = metrics
         self._roster = Roster(settings.workers, settings.recycling)
         self._workers = Workers(reactor, find_launch, settings, metrics, self._roster)
-        self._workers.on_turn_over = self._turn_over
+        self._workers.on_turn_end = self._turn_ended
         self._workers.on_ended = self._ended
         self._jobs: dict[Worker, Job] = {}
         self._queue: list[Job] = []
-        self._beginning: set[Job] = set()
-        self._emptying: set[Worker] = set()
+        self._awaiting_first_event: set[Job] = set()
+        self._clearing: set[Worker] = set()
         self._timers = Timers(reactor)
-        self._pace = Pace(os.cpu_count() or 1)
+        self._pace = LatencyEstimates(os.cpu_count() or 1)
         self._model = ""
         self._stopping = False
         metrics.watch(
@@ -77,23 +77,23 @@ class Pool:
         Whatever goes wrong later reaches the listener as Failed.
         """
         self._refuse_if_stopping()
-        self._workers.look_for_cli()
+        self._workers.find_cli()
         if len(self._queue) >= self._settings.queue:
             self._metrics.refused()
             raise rate_limited("Too many requests wait already.", retry_after=5)
         job = Job(self, conversation, listener, self._reactor.seconds())
         self._enqueue(job)
-        self._arrange()
+        self._assign_workers()
         return job
 
-    async def introduce(self) -> Ready:
+    async def probe_cli(self) -> Ready:
         """What the CLI says of itself: its models and account; costs no token.
 
         Raises APIError if the CLI does not start. The process stays, for conversations without a
         system prompt.
         """
         self._refuse_if_stopping()
-        self._workers.look_for_cli()
+        self._workers.find_cli()
         # Whoever asks may lose interest; the process must not notice.
         told: Deferred[Ready] = Deferred()
         self._prepare(Profile()).addCallbacks(told.callback, told.errback)
@@ -106,8 +106,8 @@ class Pool:
         if worker is not None and self._jobs.get(worker) is job:
             del self._jobs[worker]
             if worker.ready.called:
-                self._workers.give_up(worker)
-        self._arrange()
+                self._workers.interrupt(worker)
+        self._assign_workers()
 
     def stop(self) -> Deferred[None]:
         """End every process; fires when all are gone. Nothing starts from now on."""
@@ -127,29 +127,29 @@ class Pool:
 
     def answer_began(self, job: Job) -> None:
         """The first event of the job's answer is there."""
-        self._beginning.discard(job)
+        self._awaiting_first_event.discard(job)
         self._metrics.began(self._reactor.seconds() - job.since)
-        self._timers.start("spare", QUIET, self._refill)
+        self._timers.start("spare", SPARE_DELAY, self._refill)
 
     def answer_ended(self, job: Job) -> None:
         """The client has all of the answer; the worker will be idle in a moment, or waits."""
         worker = job.worker
         if worker is None:
             return
-        seat = self._workers.seat_of(worker)
+        slot = self._workers.slot_of(worker)
         answer = job.answer
-        holds = None if answer is None else job.conversation.key_with(answer)
+        history_key = None if answer is None else job.conversation.key_with(answer)
         if not job.waits_for_results:
-            self._roster.finishing(seat, holds)
-            self._workers.expect_idle(worker)
-        elif holds is None:
-            self._workers.give_up(worker)
+            self._roster.finishing(slot, history_key)
+            self._workers.expect_turn_end(worker)
+        elif history_key is None:
+            self._workers.interrupt(worker)
         else:
             del self._jobs[worker]
             job.worker = None
-            self._roster.parked(seat, holds, self._reactor.seconds())
+            self._roster.parked(slot, history_key, self._reactor.seconds())
             self._workers.park(worker)
-            self._arrange()
+            self._assign_workers()
 
     def retry(self, job: Job) -> None:
         """The job lost its worker before it had an answer: it gets another one, once."""
@@ -161,13 +161,13 @@ class Pool:
         job.worker = None
         self._metrics.retried()
         self._enqueue(job)
-        self._arrange()
+        self._assign_workers()
 
     # The queue
 
     def _enqueue(self, job: Job) -> None:
         self._queue.append(job)
-        self._beginning.add(job)
+        self._awaiting_first_event.add(job)
         self._timers.start(job, self._settings.queue_wait, self._waited_too_long, job)
 
     def _waited_too_long(self, job: Job) -> None:
@@ -178,12 +178,12 @@ class Pool:
 
     def _forget(self, job: Job) -> None:
         """The job waits no more, for whatever reason."""
-        self._beginning.discard(job)
+        self._awaiting_first_event.discard(job)
         if job in self._queue:
             self._queue.remove(job)
         self._timers.cancel(job)
 
-    def _arrange(self) -> None:
+    def _assign_workers(self) -> None:
         """Give workers to those who wait, first come first served, and then see to spares."""
         now = self._reactor.seconds()
         for job in list(self._queue):
@@ -194,23 +194,23 @@ class Pool:
                     # It is one request's, and those behind it are others'.
                     self.log.failure("placing a conversation")
                     self._drop(job)
-        if self._queue and (seat := self._roster.longest_parked()):
+        if self._queue and (slot := self._roster.longest_parked()):
             # Whoever left it waiting sends the whole conversation anyway, if at all.
-            self._workers.give_up(self._workers.at(seat))
-        self._timers.start("spare", QUIET, self._refill)
+            self._workers.interrupt(self._workers.at(slot))
+        self._timers.start("spare", SPARE_DELAY, self._refill)
 
     def _place(self, job: Job, now: float) -> None:
-        if seat := self._roster.superseded(job.conversation):
-            self._workers.give_up(self._workers.at(seat))
+        if slot := self._roster.unresumable(job.conversation):
+            self._workers.interrupt(self._workers.at(slot))
         placement = self._roster.place(
             job.conversation,
             now,
-            may_spawn=job.retried or self._worth_a_process(job, now),
-            fresh=job.retried,
+            may_spawn=job.retried or self._should_spawn(job, now),
+            new_process=job.retried,
         )
         if placement is not None:
             self._forget(job)
-            self._beginning.add(job)
+            self._awaiting_first_event.add(job)
             self._run(job, placement)
 
     def _drop(self, job: Job) -> None:
@@ -220,53 +220,53 @@ class Pool:
         if job.worker is not None:
             self._workers.retire(job.worker, "a fault of the proxy's")
 
-    def _worth_a_process(self, job: Job, now: float) -> bool:
+    def _should_spawn(self, job: Job, now: float) -> bool:
         waited = now - job.since
         busy = self._roster.serves(job.conversation)
-        worth = self._pace.worth_a_process(
+        worth = self._pace.should_spawn(
             waited=waited,
             ahead=self._queue.index(job) + 1,
             busy=busy,
             starting=sum(not worker.ready.called for worker in self._jobs),
         )
         if busy and not worth and waited < self._pace.starting:
-            self._timers.start("queue", self._pace.starting - waited, self._arrange)
+            self._timers.start("queue", self._pace.starting - waited, self._assign_workers)
         return worth
 
     # Workers
 
     def _run(self, job: Job, placement: Placement) -> None:
-        job.rung = placement.rung
+        job.reuse = placement.reuse
         self._model = job.conversation.limits.model
-        self._metrics.placed(placement.rung)
-        if placement.instead_of is not None:
-            self._workers.retire(self._workers.at(placement.instead_of), "evicted")
+        self._metrics.placed(placement.reuse)
+        if placement.evicted is not None:
+            self._workers.retire(self._workers.at(placement.evicted), "evicted")
         try:
             worker = (
-                self._workers.spawn(placement.seat, self._model)
-                if placement.rung == "spawned"
-                else self._workers.at(placement.seat)
+                self._workers.spawn(placement.slot, self._model)
+                if placement.reuse == "spawned"
+                else self._workers.at(placement.slot)
             )
         except APIError as error:
-            self._roster.remove(placement.seat)
+            self._roster.remove(placement.slot)
             job.received([Failed(error)])
             return
         self._workers.in_use(worker)
         self._jobs[worker] = job
         job.worker = worker
-        if placement.rung == "resumed":
-            worker.go_on(placement.turns[-1], job.conversation.limits, job)
+        if placement.reuse == "resumed":
+            worker.answer_tool_calls(placement.turns[-1], job.conversation.limits, job)
             return
         began = self._reactor.seconds()
 
         def ask(_: object) -> None:
-            if placement.rung == "spawned":
+            if placement.reuse == "spawned":
                 self._pace.started(self._reactor.seconds() - began)
             if self._jobs.get(worker) is job:
                 limits = job.conversation.limits
                 worker.ask(placement.turns, limits, job, clear=placement.clear)
             else:
-                self._fresh(worker, job.conversation.profile)
+                self._prepared(worker, job.conversation.profile)
 
         def failed(failure: Failure) -> None:
             if self._jobs.pop(worker, None) is job:
@@ -277,7 +277,7 @@ class Pool:
             return
         worker.initialize(job.conversation.profile, self._settings.start_timeout)
         worker.ready.addCallbacks(ask, failed)
-        worker.ready.addCallback(lambda _: self._arrange())
+        worker.ready.addCallback(lambda _: self._assign_workers())
         worker.ready.addErrback(self._not_asked, worker)
 
     def _not_asked(self, failure: Failure, worker: Worker) -> None:
@@ -285,60 +285,60 @@ class Pool:
         self.log.failure("asking a worker", failure)
         self._workers.retire(worker, "a fault of the proxy's")
 
-    def _turn_over(self, worker: Worker, seat: Seat, over: TurnOver) -> None:
+    def _turn_ended(self, worker: Worker, slot: Slot, over: TurnEnded) -> None:
         """The worker is idle; it may serve another conversation."""
         now = self._reactor.seconds()
         job = self._jobs.pop(worker, None)
         if job is not None:
             job.worker = None
-            if job.rung in ("continued", "recycled"):
-                self._pace.answered(now - seat.since)
-        if worker in self._emptying:
-            self._emptying.discard(worker)
-            self._roster.emptied(seat, now)
+            if job.reuse in ("continued", "recycled"):
+                self._pace.answered(now - slot.since)
+        if worker in self._clearing:
+            self._clearing.discard(worker)
+            self._roster.cleared(slot, now)
         else:
-            self._roster.idle(seat, now, clean=over.clean)
-            if self._roster.better_empty(seat) and not self._queue and worker.alive:
-                self._roster.emptying(seat, now)
-                self._emptying.add(worker)
+            self._roster.idle(slot, now, clean=over.clean)
+            if self._roster.should_clear(slot) and not self._queue and worker.alive:
+                self._roster.clearing(slot, now)
+                self._clearing.add(worker)
                 worker.clear()
-                self._workers.expect_idle(worker)
+                self._workers.expect_turn_end(worker)
                 return
-        self._workers.rest(worker, wanted=bool(self._queue))
-        self._arrange()
+        self._workers.release(worker, wanted=bool(self._queue))
+        self._assign_workers()
 
-    def _fresh(self, worker: Worker, profile: Profile) -> None:
+    def _prepared(self, worker: Worker, profile: Profile) -> None:
         """The worker is ready, and the one it was made ready for does not need it (any more)."""
-        if self._workers.is_kept(worker):
-            seat = self._workers.seat_of(worker)
-            self._roster.fresh(seat, profile, self._reactor.seconds())
-            self._workers.rest(worker, wanted=bool(self._queue))
-            self._arrange()
+        if self._workers.has_slot(worker):
+            slot = self._workers.slot_of(worker)
+            self._roster.prepared(slot, profile, self._reactor.seconds())
+            self._workers.release(worker, wanted=bool(self._queue))
+            self._assign_workers()
 
     def _ended(self, worker: Worker) -> None:
         """The worker's process is gone."""
         job = self._jobs.pop(worker, None)
-        self._emptying.discard(worker)
+        self._clearing.discard(worker)
         if job is not None and job.worker is worker:
             job.received([Failed(upstream_failed("The CLI process ended."), worker_lost=True)])
         if not self._stopping:
-            self._arrange()
+            self._assign_workers()
 
     # Spares
 
     def _refill(self) -> None:
         """Start a process that somebody may want, if nobody needs the time for something now."""
         roster = self._roster
-        room = len(roster.seats) < self._settings.workers
+        room = len(roster.slots) < self._settings.workers
         if self._stopping or not self._workers.can_start or not room:
             return
-        if self._queue or self._beginning:
+        if self._queue or self._awaiting_first_event:
             return
         try:
             if roster.count(Activity.BLANK) < self._settings.spares:
                 self._workers.spawn(roster.add_blank(self._reactor.seconds()), self._model)
             elif roster.count(Activity.IDLE) < self._settings.idle_workers and (
-                profile := roster.wants_another()
+                profile := roster.profile_needing_spare()
             ):
                 self._prepare(profile).addErrback(
                     lambda failure: self.log.warn("Not prepared: {why}", why=failure.value)
@@ -353,13 +353,13 @@ class Pool:
 
     def _prepare(self, profile: Profile) -> Deferred[Ready]:
         """Start a process and make it ready for a profile; fires when it can be used."""
-        seat = self._roster.add_blank(self._reactor.seconds())
-        seat.activity = Activity.BUSY
-        worker = self._workers.spawn(seat, self._model)
+        slot = self._roster.add_blank(self._reactor.seconds())
+        slot.activity = Activity.BUSY
+        worker = self._workers.spawn(slot, self._model)
         worker.initialize(profile, self._settings.start_timeout)
 
         def ready(result: Ready) -> Ready:
-            self._fresh(worker, profile)
+            self._prepared(worker, profile)
             return result
 
         return worker.ready.addCallback(ready)

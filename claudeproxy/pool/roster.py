@@ -1,6 +1,6 @@
 """Which worker serves which conversation: the pool's decisions, without its processes.
 
-A worker's process has a place here, a Seat. Each conversation is given the first of these that
+A worker's process has a place here, a Slot. Each conversation is given the first of these that
 there is:
 
 1. resumed: a parked worker, whose running turn waits for just the tool results that come;
@@ -28,7 +28,7 @@ from ..conversation import Conversation, Profile, Turn, digest, is_results
 
 
 class Activity(Enum):
-    """What the process at a seat does."""
+    """What the process at a slot does."""
 
     BLANK = "blank"
     BUSY = "busy"
@@ -37,11 +37,11 @@ class Activity(Enum):
 
 
 # Model, effort and bound of tokens: 2.1.330 keeps the last two for a whole turn, 2.1.197 the first.
-SetTo: TypeAlias = tuple[str, str | None, int | None]
+FixedLimits: TypeAlias = tuple[str, str | None, int | None]
 
 
 @attrs.define(eq=False)
-class Seat:
+class Slot:
     """One process. `profile` is None while it is blank.
 
     holds: the digest of all that the process remembers, None if that is unknown or not what any
@@ -52,13 +52,13 @@ class Seat:
 
     activity: Activity
     since: float
-    profile: bytes | None = None
-    made_for: Profile | None = None
-    holds: bytes | None = None
-    short: bool = False
+    profile_key: bytes | None = None
+    profile: Profile | None = None
+    history_key: bytes | None = None
+    single_turn: bool = False
     finishing: bool = False
     turns: int = 0
-    set_to: SetTo | None = None
+    fixed_limits: FixedLimits | None = None
 
 
 @attrs.frozen
@@ -66,49 +66,54 @@ class Placement:
     """Where a conversation goes and what is to be done there.
 
     clear: the process must forget what it holds. turns: those that are to be sent. instead_of:
-    the seat that makes room.
+    the slot that makes room.
     """
 
-    seat: Seat
-    rung: str
+    slot: Slot
+    reuse: str
     turns: tuple[Turn, ...]
     clear: bool = False
-    instead_of: Seat | None = None
+    evicted: Slot | None = None
 
 
 @attrs.define
 class Roster:
-    """All seats. most: how many there may be. recycling: whether rungs 3 and 5 are used.
+    """All slots. most: how many there may be. recycling: whether ways 3 and 5 are used.
 
     one_shots: profiles whose requests do not go on from each other, as far as has been seen.
     """
 
     most: int
     recycling: bool = True
-    seats: list[Seat] = attrs.field(init=False, factory=list)
+    slots: list[Slot] = attrs.field(init=False, factory=list)
     one_shots: set[bytes] = attrs.field(init=False, factory=set)
 
     def place(
-        self, conversation: Conversation, now: float, *, may_spawn: bool = True, fresh: bool = False
+        self,
+        conversation: Conversation,
+        now: float,
+        *,
+        may_spawn: bool = True,
+        new_process: bool = False,
     ) -> Placement | None:
-        """Give a conversation a seat, which is busy from now on; None if it must wait.
+        """Give a conversation a slot, which is busy from now on; None if it must wait.
 
         may_spawn: False if it should rather wait than have a process started for it. fresh: it has
         lost a process already, and what ended that one may have ended all there are.
         """
-        if fresh:
+        if new_process:
             placement = self._spawned(conversation, now)
         else:
             placement = self._resumed(conversation) or self._found(
                 conversation, now, may_spawn=may_spawn
             )
         if placement is not None:
-            seat = placement.seat
-            seat.activity, seat.since = Activity.BUSY, now
-            seat.profile, seat.made_for = conversation.profile_key, conversation.profile
-            seat.holds = None
-            seat.short = len(conversation.turns) == 1
-            seat.set_to = _set_to(conversation)
+            slot = placement.slot
+            slot.activity, slot.since = Activity.BUSY, now
+            slot.profile_key, slot.profile = conversation.profile_key, conversation.profile
+            slot.history_key = None
+            slot.single_turn = len(conversation.turns) == 1
+            slot.fixed_limits = _fixed_limits(conversation)
         return placement
 
     def _found(
@@ -117,17 +122,18 @@ class Roster:
         profile, prefix = conversation.profile_key, conversation.prefix_key
         if len(conversation.turns) > 1:
             self.one_shots.discard(profile)
-        finishing = [seat for seat in self.seats if seat.finishing and seat.profile == profile]
-        if any(seat.holds == prefix for seat in finishing):
+        finishing = [slot for slot in self.slots if slot.finishing and slot.profile_key == profile]
+        if any(slot.history_key == prefix for slot in finishing):
             # A client that asks on at once: its process is all but idle.
             return None
         idle = [
-            seat
-            for seat in self._ordered(self.seats)
-            if seat.activity is Activity.IDLE and seat.profile == profile
+            slot
+            for slot in self._ordered(self.slots)
+            if slot.activity is Activity.IDLE and slot.profile_key == profile
         ]
         placement = self._continued(conversation, idle, prefix) or self._recycled(
-            conversation, [seat for seat in idle if seat.short or seat.holds in (None, profile)]
+            conversation,
+            [slot for slot in idle if slot.single_turn or slot.history_key in (None, profile)],
         )
         if placement is None and finishing:
             return None
@@ -139,152 +145,156 @@ class Roster:
             placement = self._spawned(conversation, now)
         return placement
 
-    def add_blank(self, now: float) -> Seat:
+    def add_blank(self, now: float) -> Slot:
         """A spare that was started for whoever comes."""
-        seat = Seat(Activity.BLANK, now)
-        self.seats.append(seat)
-        return seat
+        slot = Slot(Activity.BLANK, now)
+        self.slots.append(slot)
+        return slot
 
-    def finishing(self, seat: Seat, holds: bytes | None) -> None:
+    def finishing(self, slot: Slot, history_key: bytes | None) -> None:
         """The answer is told, or not wanted; `holds`: the digest of all that is remembered then.
 
         None if it cannot be gone on from.
         """
-        seat.finishing, seat.holds = True, holds
+        slot.finishing, slot.history_key = True, history_key
 
-    def parked(self, seat: Seat, holds: bytes, now: float) -> None:
+    def parked(self, slot: Slot, history_key: bytes, now: float) -> None:
         """The answer calls the client's tools, and the process waits for their results."""
-        seat.activity, seat.since, seat.holds = Activity.PARKED, now, holds
+        slot.activity, slot.since, slot.history_key = Activity.PARKED, now, history_key
 
-    def superseded(self, conversation: Conversation) -> Seat | None:
-        """The parked seat of this very conversation, if its turn cannot be gone on with.
+    def unresumable(self, conversation: Conversation) -> Slot | None:
+        """The parked slot of this very conversation, if its turn cannot be gone on with.
 
         Nobody else will ever want it, and it can be emptied sooner than a process can be started.
         """
-        seat = self._parked_for(conversation)
-        return None if seat is None or _can_go_on(seat, conversation) else seat
+        slot = self._parked_for(conversation)
+        return None if slot is None or _can_resume(slot, conversation) else slot
 
-    def longest_parked(self) -> Seat | None:
-        """The seat that has waited longest for tool results, if its place is all that is left."""
-        full = len(self.seats) >= self.most and not self.count(Activity.IDLE)
-        if full and not any(seat.finishing for seat in self.seats):
+    def longest_parked(self) -> Slot | None:
+        """The slot that has waited longest for tool results, if its place is all that is left."""
+        full = len(self.slots) >= self.most and not self.count(Activity.IDLE)
+        if full and not any(slot.finishing for slot in self.slots):
             return self._oldest(Activity.PARKED)
         return None
 
-    def idle(self, seat: Seat, now: float, *, clean: bool) -> None:
+    def idle(self, slot: Slot, now: float, *, clean: bool) -> None:
         """The process is idle; `clean`: it remembers just what its client was told."""
-        seat.activity, seat.since, seat.finishing = Activity.IDLE, now, False
-        seat.turns += 1
+        slot.activity, slot.since, slot.finishing = Activity.IDLE, now, False
+        slot.turns += 1
         if not clean:
-            seat.holds = None
+            slot.history_key = None
 
-    def fresh(self, seat: Seat, profile: Profile, now: float) -> None:
-        """The seat's process is ready for a profile and remembers nothing."""
-        seat.activity, seat.since = Activity.IDLE, now
-        seat.profile = seat.holds = digest(profile, ())
-        seat.made_for = profile
+    def prepared(self, slot: Slot, profile: Profile, now: float) -> None:
+        """The slot's process is ready for a profile and remembers nothing."""
+        slot.activity, slot.since = Activity.IDLE, now
+        slot.profile_key = slot.history_key = digest(profile, ())
+        slot.profile = profile
 
-    def better_empty(self, seat: Seat) -> bool:
+    def should_clear(self, slot: Slot) -> bool:
         """Whether what an idle process remembers is of no use, so that it may as well forget it.
 
         Then the next request does not have to wait for that.
         """
-        if not self.recycling or seat.holds == seat.profile:
+        if not self.recycling or slot.history_key == slot.profile_key:
             return False
-        return seat.holds is None or (seat.short and seat.profile in self.one_shots)
+        return slot.history_key is None or (slot.single_turn and slot.profile_key in self.one_shots)
 
-    def emptying(self, seat: Seat, now: float) -> None:
+    def clearing(self, slot: Slot, now: float) -> None:
         """The idle process forgets what it remembers; until it has, it is as good as busy."""
-        seat.activity, seat.since, seat.finishing, seat.holds = Activity.BUSY, now, True, None
+        slot.activity, slot.since, slot.finishing, slot.history_key = Activity.BUSY, now, True, None
 
-    def emptied(self, seat: Seat, now: float) -> None:
+    def cleared(self, slot: Slot, now: float) -> None:
         """The process remembers nothing."""
-        seat.activity, seat.since, seat.finishing = Activity.IDLE, now, False
-        seat.holds = seat.profile
+        slot.activity, slot.since, slot.finishing = Activity.IDLE, now, False
+        slot.history_key = slot.profile_key
 
-    def wants_another(self) -> Profile | None:
+    def profile_needing_spare(self) -> Profile | None:
         """A profile of one-shots that a single process serves: while it forgets, another could."""
         for profile in self.one_shots:
-            seats = [seat for seat in self.seats if seat.profile == profile]
-            if len(seats) == 1:
-                return seats[0].made_for
+            slots = [slot for slot in self.slots if slot.profile_key == profile]
+            if len(slots) == 1:
+                return slots[0].profile
         return None
 
-    def remove(self, seat: Seat) -> None:
+    def remove(self, slot: Slot) -> None:
         """The process is gone, or is not to be used again."""
-        if seat in self.seats:
-            self.seats.remove(seat)
-        if all(other.profile != seat.profile for other in self.seats):
-            self.one_shots.discard(seat.profile or b"")
+        if slot in self.slots:
+            self.slots.remove(slot)
+        if all(other.profile_key != slot.profile_key for other in self.slots):
+            self.one_shots.discard(slot.profile_key or b"")
 
     def serves(self, conversation: Conversation) -> int:
-        """How many busy seats could serve the conversation next."""
+        """How many busy slots could serve the conversation next."""
         return sum(
-            seat.activity is Activity.BUSY and seat.profile == conversation.profile_key
-            for seat in self.seats
+            slot.activity is Activity.BUSY and slot.profile_key == conversation.profile_key
+            for slot in self.slots
         )
 
     def count(self, activity: Activity) -> int:
-        """How many seats are blank, busy, idle or parked."""
-        return sum(seat.activity is activity for seat in self.seats)
+        """How many slots are blank, busy, idle or parked."""
+        return sum(slot.activity is activity for slot in self.slots)
 
-    def _parked_for(self, conversation: Conversation) -> Seat | None:
-        parked = (seat for seat in self.seats if seat.activity is Activity.PARKED)
-        return next((seat for seat in parked if seat.holds == conversation.prefix_key), None)
+    def _parked_for(self, conversation: Conversation) -> Slot | None:
+        parked = (slot for slot in self.slots if slot.activity is Activity.PARKED)
+        return next((slot for slot in parked if slot.history_key == conversation.prefix_key), None)
 
     def _resumed(self, conversation: Conversation) -> Placement | None:
-        seat = self._parked_for(conversation)
-        if seat is None or not _can_go_on(seat, conversation):
+        slot = self._parked_for(conversation)
+        if slot is None or not _can_resume(slot, conversation):
             return None
-        return Placement(seat, "resumed", conversation.turns[-1:])
+        return Placement(slot, "resumed", conversation.turns[-1:])
 
     def _continued(
-        self, conversation: Conversation, idle: list[Seat], prefix: bytes
+        self, conversation: Conversation, idle: list[Slot], prefix: bytes
     ) -> Placement | None:
-        for seat in idle:
-            if seat.holds == prefix:
-                rung = "recycled" if seat.turns else "claimed"
+        for slot in idle:
+            if slot.history_key == prefix:
+                reuse = "recycled" if slot.turns else "claimed"
                 if len(conversation.turns) > 1:
-                    rung = "continued"
-                return Placement(seat, rung, conversation.turns[-1:])
+                    reuse = "continued"
+                return Placement(slot, reuse, conversation.turns[-1:])
         return None
 
-    def _recycled(self, conversation: Conversation, idle: list[Seat]) -> Placement | None:
+    def _recycled(self, conversation: Conversation, idle: list[Slot]) -> Placement | None:
         if not self.recycling or not idle:
             return None
         profile = conversation.profile_key
         # What holds nothing of value first: never used, then spoilt, then the longest unused.
         worth = {profile: 0, None: 1}
-        seat = min(idle, key=lambda seat: worth.get(seat.holds, 2))
-        if seat.short and seat.holds not in worth:
+        slot = min(idle, key=lambda slot: worth.get(slot.history_key, 2))
+        if slot.single_turn and slot.history_key not in worth:
             self.one_shots.add(profile)
-        return Placement(seat, "recycled", conversation.turns, clear=seat.holds != profile)
+        return Placement(slot, "recycled", conversation.turns, clear=slot.history_key != profile)
 
     def _spawned(self, conversation: Conversation, now: float) -> Placement | None:
-        instead_of = None
-        if len(self.seats) >= self.most:
-            instead_of = self._oldest(Activity.IDLE)
-            if instead_of is None:
+        evicted = None
+        if len(self.slots) >= self.most:
+            evicted = self._oldest(Activity.IDLE)
+            if evicted is None:
                 return None
-            self.seats.remove(instead_of)
-        seat = self.add_blank(now)
-        return Placement(seat, "spawned", conversation.turns, instead_of=instead_of)
+            self.slots.remove(evicted)
+        slot = self.add_blank(now)
+        return Placement(slot, "spawned", conversation.turns, evicted=evicted)
 
-    def _oldest(self, activity: Activity) -> Seat | None:
+    def _oldest(self, activity: Activity) -> Slot | None:
         return next(
-            iter(self._ordered(seat for seat in self.seats if seat.activity is activity)), None
+            iter(self._ordered(slot for slot in self.slots if slot.activity is activity)), None
         )
 
-    def _ordered(self, seats: Iterable[Seat]) -> list[Seat]:
-        return sorted(seats, key=lambda seat: seat.since)
+    def _ordered(self, slots: Iterable[Slot]) -> list[Slot]:
+        return sorted(slots, key=lambda slot: slot.since)
 
 
-def _set_to(conversation: Conversation) -> SetTo:
+def _fixed_limits(conversation: Conversation) -> FixedLimits:
     limits = conversation.limits
     return limits.model, limits.effort, limits.max_tokens
 
 
-def _can_go_on(seat: Seat, conversation: Conversation) -> bool:
-    """Whether the turn that waits at a seat can take what its conversation brings."""
+def _can_resume(slot: Slot, conversation: Conversation) -> bool:
+    """Whether the turn that waits at a slot can take what its conversation brings."""
     newest = conversation.turns[-1]
-    return seat.set_to == _set_to(conversation) and is_results(newest) and can_carry(newest)
+    return (
+        slot.fixed_limits == _fixed_limits(conversation)
+        and is_results(newest)
+        and can_carry(newest)
+    )

@@ -43,7 +43,7 @@ class Access:
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
 
-    def stranger(self, host: str | None, origin: str | None) -> str | None:
+    def refusal_reason(self, host: str | None, origin: str | None) -> str | None:
         """Why a request with these headers is refused, None if it is not."""
         if origin is not None and not self.allows_origin(origin):
             return (
@@ -67,7 +67,7 @@ class Access:
         """Whether a page of this origin may ask."""
         return origin in self.origins or _hostname(origin) in LOCAL
 
-    def who(self, authorization: str | None, api_key: str | None) -> str:
+    def authenticate(self, authorization: str | None, api_key: str | None) -> str:
         """The name of the key in a request's headers, "" if none is asked for; raises a 401."""
         if not self.keys:
             return ""

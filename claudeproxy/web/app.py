@@ -20,12 +20,12 @@ from ..dialects import Dialect, chat, completions, messages
 from ..dialects.responses.request import Responses
 from ..errors import APIError, internal_error, unavailable, unsupported
 from ..pool.pool import Pool
-from .exchange import Exchange, Patience
+from .exchange import Exchange, Timeouts
 from .openapi import document
 from .respond import dialect_of, send_body, send_error, send_json
 
 
-SERVED = (
+SERVED_ROUTES = (
     "This is claudeproxy, which answers with Claude in OpenAI's and Anthropic's formats: "
     "POST /v1/chat/completions, /v1/responses, /v1/messages and /v1/completions; GET /v1/models, "
     "/health and /openapi.json. It has no embeddings, images, audio, files, batches or assistants."
@@ -46,7 +46,7 @@ class App:
     catalogue: Callable[[], Awaitable[Catalogue]]
     about: Callable[[], dict[str, Any]]
     metrics: Callable[[], bytes]
-    patience: Patience
+    timeouts: Timeouts
     responses: Responses
     strict_parameters: bool = False
     _running: int = attrs.field(init=False, default=0)
@@ -169,7 +169,7 @@ class App:
     @router.handle_errors(NotFound)
     def not_found(self, request: Any, failure: Failure) -> None:
         """A path that is not served."""
-        message = f"Invalid URL ({_asked_for(request)}). {SERVED}"
+        message = f"Invalid URL ({_asked_for(request)}). {SERVED_ROUTES}"
         send_error(request, dialect_of(request), APIError(404, message))
 
     @router.handle_errors(MethodNotAllowed)
@@ -217,13 +217,13 @@ class App:
                 raise unavailable("The server is stopping.", retry_after=5)
             asked = dialect.read(self._body_of(request))
             wanted = asked.conversation.limits
-            limits = (await self.catalogue()).resolve(wanted.model).fit(wanted)
-            if ignored := asked.ignored_with(limits):
+            limits = (await self.catalogue()).resolve(wanted.model).adapt(wanted)
+            if ignored := asked.ignored_for(limits):
                 if self.strict_parameters:
                     raise unsupported(ignored)
                 request.setHeader("x-claudeproxy-ignored", ", ".join(ignored))
             answer = asked.answer(request.unique, int(self.clock.seconds()))
-            exchange = Exchange(request, dialect, answer, self.clock, self.patience)
+            exchange = Exchange(request, dialect, answer, self.clock, self.timeouts)
             await exchange.run(
                 self.pool, [attrs.evolve(one, limits=limits) for one in asked.conversations]
             )

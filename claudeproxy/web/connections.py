@@ -19,12 +19,12 @@ from ..errors import APIError
 
 # What has been written may still be on its way to a client; one that does not read it by then
 # will not.
-GRACE = 1.0
+CLOSE_TIMEOUT = 1.0
 
 
 @implementer(IPushProducer)
 @attrs.frozen(eq=False)
-class _Watched:
+class _WatchedProducer:
     """What writes to a connection, as the connection's transport sees it."""
 
     producer: Any
@@ -33,12 +33,12 @@ class _Watched:
     def pauseProducing(self) -> None:
         """More is written than the client has read."""
         self.producer.pauseProducing()
-        self.connection.filled()
+        self.connection.write_buffer_full()
 
     def resumeProducing(self) -> None:
         """The client has read it all."""
         self.producer.resumeProducing()
-        self.connection.drained()
+        self.connection.write_buffer_empty()
 
     def stopProducing(self) -> None:
         """The connection is gone."""
@@ -77,22 +77,22 @@ class Connection(ProtocolWrapper):
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """What writes here is told when the client does not read."""
-        super().registerProducer(_Watched(producer, self), streaming)
+        super().registerProducer(_WatchedProducer(producer, self), streaming)
 
-    def when_read(self, call: Callable[[], None]) -> None:
+    def when_writable(self, call: Callable[[], None]) -> None:
         """Call when the client has read what was written; never, if it goes away before."""
         if self._full:
             self._held = call
         else:
             call()
 
-    def filled(self) -> None:
+    def write_buffer_full(self) -> None:
         """More is written than the client has read; it has its time for that, too."""
         self._full = True
         _cancel(self._unread)
         self._unread = self.factory.unread_deadline(self._abort)
 
-    def drained(self) -> None:
+    def write_buffer_empty(self) -> None:
         """The client has read it all."""
         self._full = False
         _cancel(self._unread)
@@ -181,7 +181,7 @@ class Connections(WrappingFactory):
         self._reactor = reactor
         self._request_timeout = request_timeout
         self._unread_timeout = unread_timeout
-        self._emptied: Deferred[None] | None = None
+        self._all_closed: Deferred[None] | None = None
         self._abort: IDelayedCall | None = None
 
     def deadline(self, call: Callable[[], None]) -> IDelayedCall | None:
@@ -201,21 +201,21 @@ class Connections(WrappingFactory):
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
         """A connection is gone."""
         super().unregisterProtocol(p)
-        if not self.protocols and self._emptied is not None:
-            emptied, self._emptied = self._emptied, None
+        if not self.protocols and self._all_closed is not None:
+            cleared, self._all_closed = self._all_closed, None
             if self._abort is not None and self._abort.active():
                 self._abort.cancel()
-            emptied.callback(None)
+            cleared.callback(None)
 
     def close(self) -> Deferred[None]:
         """End every connection once its data is sent; fires when the last one is gone."""
         if not self.protocols:
             return succeed(None)
-        self._emptied = emptied = Deferred[None]()
-        self._abort = self._reactor.callLater(GRACE, self._abort_all)
+        self._all_closed = cleared = Deferred[None]()
+        self._abort = self._reactor.callLater(CLOSE_TIMEOUT, self._abort_all)
         for protocol in list(self.protocols):
             protocol.transport.loseConnection()
-        return emptied
+        return cleared
 
     def _abort_all(self) -> None:
         for protocol in list(self.protocols):

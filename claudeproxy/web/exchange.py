@@ -27,7 +27,7 @@ from .respond import send_error, send_stream_head, send_whole_head
 
 
 @attrs.frozen
-class Patience:
+class Timeouts:
     """How long an exchange waits for what; all in seconds, as in the settings."""
 
     first_token: float
@@ -56,13 +56,13 @@ class Exchange:
     log = Logger()
 
     def __init__(
-        self, request: Any, dialect: Dialect, answer: Answer, clock: Any, patience: Patience
+        self, request: Any, dialect: Dialect, answer: Answer, clock: Any, timeouts: Timeouts
     ) -> None:
         """The exchange takes the request over until `run` is done."""
         self._request = request
         self._dialect = dialect
         self._answer = answer
-        self._patience = patience
+        self._timeouts = timeouts
         self._jobs: list[Job] = []
         self._unfinished = 0
         self._done: Deferred[None] = Deferred()
@@ -76,10 +76,10 @@ class Exchange:
         Each is a choice of the answer, and has a worker of its own. Raises APIError if it could not
         even begin. A client that goes away cancels this.
         """
-        self._timers.start("silence", self._patience.first_token, self._silent_too_long)
-        self._timers.start("total", self._patience.total, self._took_too_long)
+        self._timers.start("silence", self._timeouts.first_token, self._silent_too_long)
+        self._timers.start("total", self._timeouts.total, self._took_too_long)
         if self._streamed:
-            self._timers.start("keepalive", self._patience.hold_head, self._keep_alive)
+            self._timers.start("keepalive", self._timeouts.hold_head, self._keep_alive)
         self._unfinished = len(conversations)
         try:
             for index, conversation in enumerate(conversations):
@@ -104,20 +104,20 @@ class Exchange:
         """Events of one of the choices."""
         if self._done.called:
             return
-        self._timers.put_off("silence", self._patience.stall)
+        self._timers.put_off("silence", self._timeouts.stall)
         try:
             self._tell(events, choice)
         except Exception:
             # It must not reach the process that the events came from.
             self.log.failure("writing an answer")
-            self._give_up("a fault of the proxy's", internal_error())
+            self._abort("a fault of the proxy's", internal_error())
 
     # What the connection tells
 
     def pauseProducing(self) -> None:
         """The client reads slowly; silence is now of its own making."""
         self._paused = True
-        self._timers.put_off("silence", self._patience.stall)
+        self._timers.put_off("silence", self._timeouts.stall)
         for job in self._jobs:
             job.pauseProducing()
 
@@ -126,7 +126,7 @@ class Exchange:
         self._paused = False
         for job in self._jobs:
             job.resumeProducing()
-        self._timers.put_off("silence", self._patience.stall)
+        self._timers.put_off("silence", self._timeouts.stall)
 
     def stopProducing(self) -> None:
         """The client has gone; `run` is cancelled for the same reason."""
@@ -161,7 +161,7 @@ class Exchange:
             else:
                 send_whole_head(self._request, self._answer.content_type, len(data))
         self._request.write(data)
-        self._timers.put_off("keepalive", self._patience.keepalive)
+        self._timers.put_off("keepalive", self._timeouts.keepalive)
 
     def _fail(self, error: APIError, before: bytes = b"") -> None:
         if self._done.called:
@@ -174,10 +174,10 @@ class Exchange:
         self._end()
 
     def _name_workers(self) -> None:
-        if rungs := [job.rung for job in self._jobs if job.rung]:
+        if rungs := [job.reuse for job in self._jobs if job.reuse]:
             self._request.setHeader("x-claudeproxy-worker", ", ".join(rungs))
 
-    def _give_up(self, reason: str, error: APIError) -> None:
+    def _abort(self, reason: str, error: APIError) -> None:
         self._cancel(reason)
         self._fail(error)
 
@@ -200,7 +200,7 @@ class Exchange:
     # Deadlines
 
     def _keep_alive(self) -> None:
-        self._timers.start("keepalive", self._patience.keepalive, self._keep_alive)
+        self._timers.start("keepalive", self._timeouts.keepalive, self._keep_alive)
         self._write(self._answer.keepalive)
 
     def _silent_too_long(self) -> None:
@@ -209,7 +209,7 @@ class Exchange:
             self._cancel("the client does not read")
             self._request.channel.forceAbortClient()
         else:
-            self._give_up("it said nothing for too long", timed_out("No answer came in time."))
+            self._abort("it said nothing for too long", timed_out("No answer came in time."))
 
     def _took_too_long(self) -> None:
-        self._give_up("it took too long", timed_out("The answer took too long."))
+        self._abort("it took too long", timed_out("The answer took too long."))

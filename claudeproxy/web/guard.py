@@ -17,10 +17,10 @@ from .respond import dialect_of, send_error
 
 # So much more than the limit is still read, and thrown away, before the connection is broken
 # off: a client that is answered while it still sends often does not see the answer.
-PATIENCE = 4
+DISCARD_FACTOR = 4
 
 # The headers that anyone here reads.
-READ = (
+TEXT_HEADERS = (
     *("host", "origin", "authorization", "x-api-key", "content-type", "content-encoding"),
     *("sec-fetch-site", "sec-fetch-dest"),
     *("access-control-request-method", "access-control-request-headers"),
@@ -31,7 +31,7 @@ METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 # What anyone may know: that there is a server, not whose.
 OPEN_PATHS = (b"/health", b"/v1/health")
 # What a page may read of an answer's head.
-EXPOSED = (
+EXPOSED_HEADERS = (
     "x-request-id, request-id, x-claudeproxy-worker, x-claudeproxy-ignored, x-should-retry, "
     "retry-after"
 )
@@ -79,7 +79,7 @@ class GuardedRequest(Request):
         self._length += len(data)
         if self._length <= self.body_limit:
             self.content.write(data)
-        elif self._length > PATIENCE * self.body_limit:
+        elif self._length > DISCARD_FACTOR * self.body_limit:
             self.channel.forceAbortClient()
 
     def process(self) -> None:
@@ -92,7 +92,7 @@ class GuardedRequest(Request):
         connection.arrived()
         self.notifyFinish().addBoth(lambda _: connection.served())
         # Who does not read the answers it has is given no further one.
-        connection.when_read(self._serve)
+        connection.when_writable(self._serve)
 
     def _serve(self) -> None:
         try:
@@ -109,7 +109,7 @@ class GuardedRequest(Request):
         """What a router or a log could not read is refused before they see it."""
         try:
             unquote_to_bytes(self.path).decode("utf-8")
-            for name in READ:
+            for name in TEXT_HEADERS:
                 self.getHeader(name)
         except UnicodeDecodeError:
             raise APIError(400, "The request's path or a header of it is not UTF-8.") from None
@@ -117,7 +117,7 @@ class GuardedRequest(Request):
     def _let_in(self) -> bool:
         """Whether the request is to be served; raises APIError. A preflight is answered here."""
         access, origin = self.access(), self.getHeader("origin")
-        if reason := access.stranger(self.getHeader("host"), origin):
+        if reason := access.refusal_reason(self.getHeader("host"), origin):
             raise APIError(403, reason, should_retry=False)
         if origin is not None:
             self._share_with(origin)
@@ -131,7 +131,7 @@ class GuardedRequest(Request):
             return False
         if self.path not in OPEN_PATHS:
             try:
-                access.who(self.getHeader("authorization"), self.getHeader("x-api-key"))
+                access.authenticate(self.getHeader("authorization"), self.getHeader("x-api-key"))
             except APIError:
                 self.setHeader("www-authenticate", "Bearer")
                 raise
@@ -143,7 +143,7 @@ class GuardedRequest(Request):
         The page's own headers are allowed as it names them: they can do no harm here.
         """
         self.setHeader("access-control-allow-origin", origin)
-        self.setHeader("access-control-expose-headers", EXPOSED)
+        self.setHeader("access-control-expose-headers", EXPOSED_HEADERS)
         self.setHeader("vary", "origin")
         if self.getHeader("access-control-request-method"):
             self.setHeader("access-control-allow-methods", METHODS)

@@ -45,12 +45,12 @@ ERRORS = {
     504: "No answer came within the deadlines.",
 }
 # Of every request; of whatever asks the CLI; of answers.
-AT_THE_DOOR = (401, 403, 405, 408, 500)
-OF_THE_CLI = (502, 503, 504)
-OF_AN_ANSWER = (400, 404, 413, 415, 429)
-ON_RESPONSES = (*AT_THE_DOOR, 404)
+ANY_ROUTE = (401, 403, 405, 408, 500)
+CLI_ROUTES = (502, 503, 504)
+ANSWER_ROUTES = (400, 404, 413, 415, 429)
+RESPONSE_ROUTES = (*ANY_ROUTE, 404)
 
-TOLD = ("x-request-id", "x-claudeproxy-worker", "x-claudeproxy-ignored")
+RESPONSE_HEADERS = ("x-request-id", "x-claudeproxy-worker", "x-claudeproxy-ignored")
 
 
 def document() -> dict[str, Any]:
@@ -107,13 +107,13 @@ def _paths() -> dict[str, Any]:
             "models",
             "Every name of a model that a request may use.",
             _json("ModelList"),
-            errors=(*AT_THE_DOOR, *OF_THE_CLI),
+            errors=(*ANY_ROUTE, *CLI_ROUTES),
         ),
         "/v1/models/{name}": {
             "parameters": [
                 _named("Any name of a model; it may hold slashes."),
             ],
-            **_get("model", "One model.", _json("Model"), errors=(*AT_THE_DOOR, 404, *OF_THE_CLI)),
+            **_get("model", "One model.", _json("Model"), errors=(*ANY_ROUTE, 404, *CLI_ROUTES)),
         },
         "/v1/chat/completions": _post(
             *("chat_completions", "OpenAI Chat Completions.", "ChatRequest", "ChatCompletion"),
@@ -127,11 +127,11 @@ def _paths() -> dict[str, Any]:
             "parameters": [_named("The id of a response.")],
             **_get(
                 *("response", "A response that is kept.", _json("Response")),
-                (400, *ON_RESPONSES),
+                (400, *RESPONSE_ROUTES),
                 parameters=[_query("stream", {"const": "false"})],
             ),
             "delete": _operation(
-                "delete_response", "Forget a response.", _json("Deleted"), ON_RESPONSES
+                "delete_response", "Forget a response.", _json("Deleted"), RESPONSE_ROUTES
             ),
         },
         "/v1/responses/{name}/input_items": {
@@ -143,7 +143,7 @@ def _paths() -> dict[str, Any]:
             ],
             **_get(
                 *("input_items", "What a response answers.", _json("ItemList")),
-                (400, *ON_RESPONSES),
+                (400, *RESPONSE_ROUTES),
             ),
         },
         "/v1/completions": _post(
@@ -167,7 +167,7 @@ def _post(
 ) -> dict[str, Any]:
     streamed: Schema = {"text/event-stream": {"schema": TEXT}} if stream else {}
     also = f" With `stream`, server-sent events, {stream}." if stream else ""
-    statuses = (*AT_THE_DOOR, *OF_AN_ANSWER, *OF_THE_CLI)
+    statuses = (*ANY_ROUTE, *ANSWER_ROUTES, *CLI_ROUTES)
     return {
         "post": {
             "operationId": name,
@@ -176,7 +176,7 @@ def _post(
             "responses": {
                 "200": {
                     "description": f"The answer.{also}",
-                    "headers": {told: {"schema": TEXT} for told in TOLD},
+                    "headers": {told: {"schema": TEXT} for told in RESPONSE_HEADERS},
                     "content": {**_json(answer), **streamed},
                 },
                 **_errors(*statuses, error=error),
@@ -200,7 +200,7 @@ def _query(name: str, schema: Schema) -> Schema:
 
 
 def _get(
-    name: str, summary: str, content: Schema, errors: tuple[int, ...] = AT_THE_DOOR, **more: Any
+    name: str, summary: str, content: Schema, errors: tuple[int, ...] = ANY_ROUTE, **more: Any
 ) -> dict[str, Any]:
     return {"get": {**_operation(name, summary, content, errors), **more}}
 

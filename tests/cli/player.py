@@ -116,7 +116,7 @@ class Player:
                 # A session answers all but a tool's call by itself.
                 if response["request_id"] in self._called:
                     self._take_result(response)
-            case _ if self.session.state is State.SPENT:
+            case _ if self.session.state is State.TRUNCATED:
                 # By now its process would be dead.
                 pass
             case _ if number > self._asked_up_to:

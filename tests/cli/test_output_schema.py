@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from claudeproxy.cli.output_schema import KEPT, usable
+from claudeproxy.cli.output_schema import SUPPORTED_KEYWORDS, usable
 
 
 STRING = {"type": "string"}
@@ -74,6 +74,6 @@ def test_a_pattern_that_may_mean_something_else_is_told_in_words(pattern: str) -
 
 
 def test_words_for_names_are_not_taken_for_keywords() -> None:
-    named = dict.fromkeys(sorted(KEPT | {"example", "x-", "discriminator"}), STRING)
+    named = dict.fromkeys(sorted(SUPPORTED_KEYWORDS | {"example", "x-", "discriminator"}), STRING)
     schema = {"type": "object", "properties": named, "required": list(named)}
     assert json.dumps(usable(schema)) == json.dumps(schema)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claudeproxy.cli.notices import Ready, TurnOver
+from claudeproxy.cli.notices import Ready, TurnEnded
 from claudeproxy.cli.state import State
 from claudeproxy.errors import not_logged_in
 from claudeproxy.events import (
@@ -60,11 +60,11 @@ def test_two_turns_of_text(version: str) -> None:
         started,
         *texts(*words, "tok11"),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
         started,
         *texts("second"),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
 
 
@@ -84,7 +84,7 @@ def test_text_beyond_ascii(version: str) -> None:
         Started(model_of(version)),
         TextDelta("héllo→🦜漢字"),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
 
 
@@ -96,7 +96,7 @@ def test_thinking_comes_as_reasoning(version: str) -> None:
         ReasoningSigned("c2ln"),
         *texts("done ", "thinking"),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_stop_sequence_is_a_plain_stop(version: str) -> None:
         Started(model_of(version)),
         *texts("before ", "stop"),
         finished("stop", "stop_sequence"),
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
 
 
@@ -116,7 +116,7 @@ def test_what_the_cli_goes_on_with_after_max_tokens_is_not_told(version: str) ->
     end = finished("length", "max_tokens")
     assert player.answer == [Started(model_of(version)), *texts("cut ", "off ", "here"), end]
     # Only the death of the process keeps the CLI from going on.
-    assert player.session.state is State.SPENT
+    assert player.session.state is State.TRUNCATED
     assert player.writes_after(lambda item: item == end) == []
 
 
@@ -134,7 +134,7 @@ def test_a_refusal_ends_the_answer_and_what_the_cli_makes_of_it_is_cut_off(versi
         Started(model_of(version)),
         *texts("no"),
         end,
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
     assert player.log[player.log.index(end) + 1] == "interrupt"
 
@@ -146,11 +146,11 @@ def test_after_an_interrupt_the_next_question_is_answered(version: str) -> None:
     assert player.answer == [
         started,
         *texts(*(f"tok{n} " for n in range(7))),
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
         started,
         *texts("after"),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
     assert player.writes == [*READY, "question", "interrupt", "question"]
 
@@ -201,7 +201,7 @@ SERVER_SIDE = (
 )
 def test_an_error_of_the_api_fails_the_answer(version: str, name: str, error: object) -> None:
     player = Player(version, name)
-    assert player.answer == [error, TurnOver(clean=False)]
+    assert player.answer == [error, TurnEnded(clean=False)]
     # The turn is over already: there is nothing to interrupt, and a short retry is waited for.
     assert player.writes == [*READY, "question"]
 
@@ -217,13 +217,13 @@ def test_a_long_retry_fails_the_answer_at_once(version: str) -> None:
         code="rate_limit_exceeded",
         retry_after=seconds,
     )
-    assert player.answer == [error, TurnOver(clean=False)]
+    assert player.answer == [error, TurnEnded(clean=False)]
     assert player.log[2:] == [
         player.told[0],
         "question",
         error,
         "interrupt",
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
 
 
@@ -239,7 +239,7 @@ def test_a_plans_limit_tells_when_it_ends(version: str) -> None:
             code="rate_limit_exceeded",
             retry_after=resets_at - int(NOW),
         ),
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
 
 
@@ -249,7 +249,7 @@ def test_a_warning_of_the_plans_limit_changes_nothing(version: str) -> None:
         Started(model_of(version, "sonnet")),
         TextDelta("hello"),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
 
 
@@ -261,7 +261,7 @@ def test_a_prompt_that_is_too_long_is_told_by_2_1_330() -> None:
             param="messages",
             code="context_length_exceeded",
         ),
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
 
 
@@ -270,7 +270,7 @@ def test_a_prompt_that_is_too_long_is_left_to_the_api_by_2_1_197() -> None:
         Started(model_of("2.1.197")),
         TextDelta("big"),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
 
 
@@ -281,7 +281,7 @@ def test_history_is_replayed_before_the_question(version: str) -> None:
         Started(model_of(version)),
         TextDelta('TOOL_RESULT:["sunny"]'),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
     ours = [item for item in player.writes if item != "control_response"]
     assert ours == [*READY, "history", "assistant", "question"]
@@ -292,8 +292,8 @@ def test_what_was_cleared_is_not_gone_on_with(version: str) -> None:
     player = Player(version, "clear-and-reuse")
     started = Started(model_of(version))
     assert player.answer == [
-        *(started, TextDelta("one"), END_TURN, TurnOver(clean=True)),
-        *(started, TextDelta("two"), END_TURN, TurnOver(clean=True)),
+        *(started, TextDelta("one"), END_TURN, TurnEnded(clean=True)),
+        *(started, TextDelta("two"), END_TURN, TurnEnded(clean=True)),
     ]
 
 
@@ -320,7 +320,7 @@ def test_calls_are_told_and_the_turn_goes_on_with_their_results(version: str) ->
         Started(model_of(version)),
         *texts('TOOL_RESULT:[[{"type": ', '"text", ', '"text": ', *echoed),
         END_TURN,
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
     assert player.writes_after(lambda item: item == called) == ["control_response"] * 2
 
@@ -358,7 +358,7 @@ def test_an_object_that_fits_its_schema_is_the_text(version: str) -> None:
         Started(model_of(version)),
         *texts('{"name":', '"bob","n', '":3}'),
         finished("stop", "tool_use"),
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
     # By itself the model would rather say something: it is told to call.
     assert player.writes == [*READY, "apply_flag_settings", "question"]

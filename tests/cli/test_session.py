@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claudeproxy.cli import session as session_module
-from claudeproxy.cli.notices import Broken, Ready, TurnOver
+from claudeproxy.cli.notices import ProtocolViolation, Ready, TurnEnded
 from claudeproxy.cli.session import Session
 from claudeproxy.cli.state import State
 from claudeproxy.conversation import Limits, Profile
@@ -88,7 +88,7 @@ def parked() -> Session:
 def spent() -> Session:
     session = in_the_middle()
     say(session, stop("max_tokens"))
-    assert session.state is State.SPENT
+    assert session.state is State.TRUNCATED
     return session
 
 
@@ -180,7 +180,7 @@ def test_a_response_is_taken_once() -> None:
 def test_a_refused_initialize_breaks_the_session() -> None:
     session = initializing()
     response = control_answer("claudeproxy-1", subtype="error", error="why not")
-    assert say(session, response) == [Broken("initialize refused: why not")]
+    assert say(session, response) == [ProtocolViolation("initialize refused: why not")]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_refused_history_breaks_the_session_and_fails_the_answer() -> None:
     session = replaying()
     assert say(session, {**REPLAYED, "is_error": True}) == [
         BROKE,
-        Broken("a turn of the history was refused"),
+        ProtocolViolation("a turn of the history was refused"),
     ]
 
 
@@ -355,7 +355,7 @@ def test_a_refused_setting_breaks_the_session_and_fails_the_answer() -> None:
     session.ask([user("Hello")], Limits("haiku"))
     (request, _) = written(session)
     response = control_answer(request["request_id"], subtype="error", error="no such model")
-    assert say(session, response) == [BROKE, Broken("set_model refused: no such model")]
+    assert say(session, response) == [BROKE, ProtocolViolation("set_model refused: no such model")]
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_the_turn_is_over_with_the_result_not_before() -> None:
     ]
     assert state_of(session) is State.ENDING
     assert say(session, {"type": "message_stop"}) == []
-    assert say(session, RESULT) == [TurnOver(clean=True)]
+    assert say(session, RESULT) == [TurnEnded(clean=True)]
     assert session.state is State.IDLE
     assert session.data_to_send() == b""
 
@@ -391,7 +391,7 @@ def test_a_session_is_clean_after_an_answer_that_was_complete(reason: str, clean
     session = in_the_middle()
     say(session, stop(reason))
     assert [in_short(m) for m in written(session)] == ([] if clean else ["interrupt"])
-    assert say(session, RESULT) == [TurnOver(clean)]
+    assert say(session, RESULT) == [TurnEnded(clean)]
 
 
 def test_a_session_whose_answer_reached_its_limit_is_spent() -> None:
@@ -399,32 +399,32 @@ def test_a_session_whose_answer_reached_its_limit_is_spent() -> None:
     assert say(session, stop("max_tokens")) == [
         Finished("length", Usage(input_tokens=1), "max_tokens")
     ]
-    assert state_of(session) is State.SPENT
+    assert state_of(session) is State.TRUNCATED
     # An interrupt would come too late as often as not.
     session.interrupt()
     assert say(session, START, text("b"), stop(), RESULT) == []
     assert session.data_to_send() == b""
-    assert session.state is State.SPENT
+    assert session.state is State.TRUNCATED
 
 
 def test_a_session_is_clean_again_after_the_next_complete_answer() -> None:
     session = in_the_middle()
     session.interrupt()
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
     session.ask([user("Hello")], OPUS)
-    assert say(session, START, stop(), RESULT)[-1] == TurnOver(clean=True)
+    assert say(session, START, stop(), RESULT)[-1] == TurnEnded(clean=True)
 
 
 def test_a_session_is_not_clean_if_the_cli_says_more_than_the_answer() -> None:
     session = ending()
     say(session, START, text("and another thing"), stop())
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
 def test_a_session_is_not_clean_if_the_turn_failed_after_the_answer() -> None:
     session = ending()
     assert say(session, {**RESULT, "is_error": True, "result": "API Error"}) == [
-        TurnOver(clean=False)
+        TurnEnded(clean=False)
     ]
 
 
@@ -433,7 +433,7 @@ def test_a_result_without_an_answer_fails() -> None:
         failed(
             status=502, message="The CLI ended the turn without an answer.", type="server_error"
         ),
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
 
 
@@ -441,7 +441,7 @@ def test_a_failed_result_in_the_middle_of_an_answer_fails_it() -> None:
     line = {**RESULT, "is_error": True, "api_error_status": 529, "result": "Overloaded"}
     assert say(in_the_middle(), line) == [
         failed(status=503, message="Overloaded", type="server_error", should_retry=False),
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
 
 
@@ -452,7 +452,7 @@ def test_a_second_start_before_any_content_is_a_silent_retry() -> None:
         Started("m"),
         TextDelta("a"),
         Finished("stop", Usage(input_tokens=9), "end_turn"),
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
     assert session.data_to_send() == b""
 
@@ -466,7 +466,7 @@ def test_a_second_start_after_content_fails_the_answer() -> None:
     )
     assert say(session, START, text("a"), text("b"), stop()) == [error]
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
 def test_what_a_subagent_streams_is_not_the_answer() -> None:
@@ -555,7 +555,7 @@ def test_after_an_interrupt_nothing_comes_but_the_end_of_the_turn(
     assert say(session, text("b"), stop(), retry(60000)) == []
     assert say(session, control_answer(interrupt["request_id"])) == []
     assert session.data_to_send() == b""
-    assert say(session, {**RESULT, "is_error": True}) == [TurnOver(clean=False)]
+    assert say(session, {**RESULT, "is_error": True}) == [TurnEnded(clean=False)]
     assert session.state is State.IDLE
 
 
@@ -565,14 +565,14 @@ def test_a_turn_that_starts_after_its_interrupt_is_interrupted_again() -> None:
     session.data_to_send()
     assert say(session, START, text("a")) == []
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
 def test_history_is_not_gone_on_with_after_an_interrupt() -> None:
     session = replaying()
     session.interrupt()
     session.data_to_send()
-    assert say(session, REPLAYED) == [TurnOver(clean=False)]
+    assert say(session, REPLAYED) == [TurnEnded(clean=False)]
     assert session.data_to_send() == b""
     session.ask([user("Hello")], OPUS)
     assert written(session) == [QUESTION]
@@ -607,7 +607,7 @@ def test_a_line_that_is_not_json_breaks_any_session(make: Callable[[], Session])
     session = make()
     expected: list[object] = [BROKE] if make in WAITING else []
     if make is not broken:
-        expected.append(Broken("a line that is not JSON"))
+        expected.append(ProtocolViolation("a line that is not JSON"))
     assert plain(session.receive_data(b"{oops\n")) == expected
     assert session.state is State.BROKEN
 
@@ -615,12 +615,12 @@ def test_a_line_that_is_not_json_breaks_any_session(make: Callable[[], Session])
 @pytest.mark.parametrize("line", [b"\xff\xfe", b'"half', b"undefined", b"[1,]"])
 def test_no_such_line_is_json(line: bytes) -> None:
     told = idle().receive_data(line + b"\n")
-    assert told == [Broken("a line that is not JSON")]
+    assert told == [ProtocolViolation("a line that is not JSON")]
 
 
 def test_a_line_that_is_too_deep_breaks_the_session() -> None:
     (told,) = idle().receive_data(b"[" * 100_000 + b"\n")
-    assert isinstance(told, Broken)
+    assert isinstance(told, ProtocolViolation)
 
 
 UNKNOWN_SHAPES: list[dict[str, Any]] = [
@@ -652,7 +652,7 @@ def test_a_known_line_of_unknown_shape_breaks_the_session_and_fails_the_answer(
     session = answering()
     error, notice = plain(session.receive_data(encoded(line)))
     assert error == BROKE
-    assert isinstance(notice, Broken)
+    assert isinstance(notice, ProtocolViolation)
     assert notice.reason.startswith(f"a {line['type']} line of unknown shape: ")
     assert session.state is State.BROKEN
 
@@ -663,7 +663,7 @@ def test_what_came_before_a_broken_line_is_told_first() -> None:
         Started("m"),
         TextDelta("a"),
         BROKE,
-        Broken("a line that is not JSON"),
+        ProtocolViolation("a line that is not JSON"),
     ]
 
 
@@ -702,7 +702,7 @@ def test_a_line_that_is_too_long_breaks_the_session_once(monkeypatch: pytest.Mon
     session = answering()
     assert plain(session.receive_data(b"x" * 1001)) == [
         BROKE,
-        Broken("a line of more than 1000 bytes"),
+        ProtocolViolation("a line of more than 1000 bytes"),
     ]
     assert session.receive_data(b"x") == []
     assert session.receive_data(b"\n") == []
@@ -712,7 +712,7 @@ def test_what_came_before_a_line_that_is_too_long_is_told(monkeypatch: pytest.Mo
     monkeypatch.setattr(session_module, "LONGEST_LINE", 1000)
     session = answering()
     told = session.receive_data(encoded(stream(START)) + b"x" * 1001)
-    assert plain(told) == [Started("m"), BROKE, Broken("a line of more than 1000 bytes")]
+    assert plain(told) == [Started("m"), BROKE, ProtocolViolation("a line of more than 1000 bytes")]
 
 
 json_like = st.recursive(
@@ -783,5 +783,5 @@ def test_an_interrupt_while_clearing_leaves_nothing_to_ask() -> None:
     written(session)
     session.interrupt()
     assert [m["request"]["subtype"] for m in written(session)] == ["interrupt"]
-    assert say(session, CLEARED) == [TurnOver(clean=False)]
+    assert say(session, CLEARED) == [TurnEnded(clean=False)]
     assert written(session) == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claudeproxy.cli.notices import TurnOver
+from claudeproxy.cli.notices import TurnEnded
 from claudeproxy.cli.session import Session
 from claudeproxy.cli.state import State
 from claudeproxy.conversation import Limits, Profile, Tool
@@ -68,7 +68,7 @@ def test_the_answer_is_finished_when_the_cli_has_found_that_it_fits() -> None:
     session = held()
     assert session.state is State.ANSWERING
     # What is remembered is a call, not the text that the client has.
-    assert say(session, {"type": "message_stop"}, RESULT) == [END, TurnOver(clean=False)]
+    assert say(session, {"type": "message_stop"}, RESULT) == [END, TurnEnded(clean=False)]
     assert state_of(session) is State.IDLE
     assert session.data_to_send() == b""
 
@@ -80,14 +80,14 @@ def test_an_object_that_does_not_fit_fails_the_answer() -> None:
     )
     assert say(session, START, *OUTPUT, stop("tool_use")) == [error]
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
 def test_a_failed_result_fails_the_answer() -> None:
     line = {**RESULT, "is_error": True, "errors": ["Too many attempts."]}
     assert say(held(), line) == [
         failed(status=502, message="Too many attempts.", type="server_error", should_retry=False),
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
 
 
@@ -95,7 +95,7 @@ def test_a_result_without_any_object_fails_the_answer() -> None:
     session = answering()
     prose = (START, BLOCK_START, text("Bob."), BLOCK_STOP, stop())
     first, error, over = say(session, *prose, RESULT)
-    assert (first, over) == (Started("m"), TurnOver(clean=False))
+    assert (first, over) == (Started("m"), TurnEnded(clean=False))
     assert isinstance(error, tuple)
     assert error[0] == "Failed"
 
@@ -107,7 +107,7 @@ def test_prose_alone_is_not_told_and_the_next_message_is_the_answer() -> None:
         Started("m"),
         TextDelta('{"n":1}'),
         Finished("stop", Usage(input_tokens=2), "tool_use"),
-        TurnOver(clean=False),
+        TurnEnded(clean=False),
     ]
     assert session.data_to_send() == b""
 
@@ -125,13 +125,13 @@ def test_an_object_that_is_too_long_is_the_end_of_the_session() -> None:
     session = answering()
     told = say(session, START, *OUTPUT[:2], stop("max_tokens"))
     assert told[-1] == Finished("length", Usage(input_tokens=1), "max_tokens")
-    assert session.state is State.SPENT
+    assert session.state is State.TRUNCATED
 
 
 def test_an_object_that_is_held_can_be_interrupted() -> None:
     session = held()
     session.interrupt()
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
 def test_an_object_that_is_held_is_not_finished_if_the_cli_is_gone() -> None:
@@ -156,7 +156,7 @@ def test_a_blank_stop_sequence_ends_the_answer_and_the_turn() -> None:
         Finished("stop", Usage(input_tokens=1), "stop_sequence", "\n\n")
     ]
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from claudeproxy.cli.failures import BROKE_OFF
-from claudeproxy.cli.notices import Broken, TurnOver
+from claudeproxy.cli.notices import ProtocolViolation, TurnEnded
 from claudeproxy.cli.session import Session
 from claudeproxy.cli.state import State
 from claudeproxy.conversation import Block, Limits, Profile, Tool, ToolChoice, Turn
@@ -112,7 +112,7 @@ def test_a_message_that_breaks_off_after_a_call_is_not_waited_for(calls: Any) ->
     assert say(session, own) == plain([Failed(BROKE_OFF)])
     assert state_of(session) is State.ENDING
     assert [in_short(line) for line in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
 def test_what_the_cli_itself_says_is_else_left_to_its_result() -> None:
@@ -152,7 +152,7 @@ def test_messages_to_another_server_are_refused() -> None:
 def test_a_call_that_says_nothing_of_its_block_breaks_the_session() -> None:
     session = idle(TOOLS)
     (told,) = say(session, mcp("a", {"method": "tools/call", "id": 1, "params": {}}))
-    assert isinstance(told, Broken)
+    assert isinstance(told, ProtocolViolation)
 
 
 def test_after_calls_the_session_waits_for_their_results() -> None:
@@ -183,7 +183,7 @@ def test_results_answer_their_calls_and_the_turn_goes_on() -> None:
         Started("m"),
         TextDelta("b"),
         Finished("stop", Usage(input_tokens=1), "end_turn"),
-        TurnOver(clean=True),
+        TurnEnded(clean=True),
     ]
 
 
@@ -226,7 +226,7 @@ def test_an_interrupt_ends_the_wait() -> None:
     session = parked(call(1), call(2))
     session.interrupt()
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, {**RESULT, "is_error": True}) == [TurnOver(clean=False)]
+    assert say(session, {**RESULT, "is_error": True}) == [TurnEnded(clean=False)]
     assert session.state is State.IDLE
 
 
@@ -245,12 +245,12 @@ def test_a_cli_that_does_not_wait_is_interrupted() -> None:
     session = parked(call(1), call(2))
     assert say(session, START, BLOCK_START, text("b"), stop()) == []
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
 def test_a_cli_that_gives_up_waiting_is_not_clean() -> None:
     session = parked(call(1))
-    assert say(session, RESULT) == [TurnOver(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
     assert session.data_to_send() == b""
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from claudeproxy.conversation import Block, Limits, Turn, text_block
-from claudeproxy.dialects import Asked
+from claudeproxy.dialects import ParsedRequest
 from claudeproxy.dialects.chat.request import read
 from claudeproxy.errors import APIError
 
@@ -68,7 +68,7 @@ def body(**changes: Any) -> bytes:
     return json.dumps({"model": "sonnet", "messages": [HELLO], **changes}).encode()
 
 
-def ask(*messages: Any, **changes: Any) -> Asked:
+def ask(*messages: Any, **changes: Any) -> ParsedRequest:
     return read(body(messages=list(messages) or [HELLO], **changes))
 
 

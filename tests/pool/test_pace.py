@@ -1,31 +1,31 @@
 from __future__ import annotations
 
-from claudeproxy.pool.pace import Pace
+from claudeproxy.pool.pace import LatencyEstimates
 
 
 def test_without_a_busy_process_as_many_start_as_there_are_cores() -> None:
-    pace = Pace(cores=2)
-    assert pace.worth_a_process(waited=0, ahead=1, busy=0, starting=1)
-    assert not pace.worth_a_process(waited=0, ahead=1, busy=0, starting=2)
+    pace = LatencyEstimates(cores=2)
+    assert pace.should_spawn(waited=0, ahead=1, busy=0, starting=1)
+    assert not pace.should_spawn(waited=0, ahead=1, busy=0, starting=2)
 
 
 def test_short_turns_are_waited_for_long_ones_are_not() -> None:
-    pace = Pace(cores=2, starting=0.5)
-    assert pace.worth_a_process(waited=0, ahead=1, busy=1, starting=0)
+    pace = LatencyEstimates(cores=2, starting=0.5)
+    assert pace.should_spawn(waited=0, ahead=1, busy=1, starting=0)
     pace.answered(0.05)
-    assert not pace.worth_a_process(waited=0, ahead=10, busy=1, starting=0)
-    assert pace.worth_a_process(waited=0, ahead=11, busy=1, starting=0)
-    assert not pace.worth_a_process(waited=0, ahead=20, busy=2, starting=0)
+    assert not pace.should_spawn(waited=0, ahead=10, busy=1, starting=0)
+    assert pace.should_spawn(waited=0, ahead=11, busy=1, starting=0)
+    assert not pace.should_spawn(waited=0, ahead=20, busy=2, starting=0)
 
 
 def test_who_has_waited_as_long_as_a_start_takes_waits_no_more() -> None:
-    pace = Pace(cores=2, starting=0.5, turn=0.05)
-    assert pace.worth_a_process(waited=0.5, ahead=1, busy=1, starting=0)
-    assert not pace.worth_a_process(waited=0.5, ahead=1, busy=1, starting=1)
+    pace = LatencyEstimates(cores=2, starting=0.5, turn=0.05)
+    assert pace.should_spawn(waited=0.5, ahead=1, busy=1, starting=0)
+    assert not pace.should_spawn(waited=0.5, ahead=1, busy=1, starting=1)
 
 
 def test_it_learns() -> None:
-    pace = Pace(cores=2)
+    pace = LatencyEstimates(cores=2)
     pace.started(2)
     assert pace.starting == 1.3
     pace.answered(1)

@@ -9,7 +9,7 @@ import pytest
 
 from claudeproxy.cli import mcp
 from claudeproxy.conversation import Conversation, Limits, Profile, Turn, text_block
-from claudeproxy.pool.roster import Activity, Placement, Roster, Seat
+from claudeproxy.pool.roster import Activity, Placement, Roster, Slot
 
 
 LIMITS = Limits("sonnet", effort="low")
@@ -40,11 +40,11 @@ def results(*numbers: int, content: Any = "3") -> Turn:
     )
 
 
-ASKED = Conversation(PROFILE, (user("a"),), LIMITS)
+AWAITING_ANSWER = Conversation(PROFILE, (user("a"),), LIMITS)
 
 
 def after(*turns: Turn, limits: Limits = LIMITS) -> Conversation:
-    return Conversation(PROFILE, (*ASKED.turns, *turns), limits)
+    return Conversation(PROFILE, (*AWAITING_ANSWER.turns, *turns), limits)
 
 
 def place(roster: Roster, said: Conversation, now: float = 0) -> Placement:
@@ -53,33 +53,33 @@ def place(roster: Roster, said: Conversation, now: float = 0) -> Placement:
     return placement
 
 
-def parked(most: int = 4, now: float = 0) -> tuple[Roster, Seat]:
+def parked(most: int = 4, now: float = 0) -> tuple[Roster, Slot]:
     """A roster whose only process waits for the results of two calls."""
     roster = Roster(most)
-    seat = place(roster, ASKED, now).seat
-    roster.parked(seat, ASKED.key_with(calls(1, 2)), now)
+    slot = place(roster, AWAITING_ANSWER, now).slot
+    roster.parked(slot, AWAITING_ANSWER.key_with(calls(1, 2)), now)
     assert roster.count(Activity.PARKED) == 1
-    return roster, seat
+    return roster, slot
 
 
 def test_results_go_on_with_the_turn_that_waits_for_them() -> None:
-    roster, seat = parked()
+    roster, slot = parked()
     placement = place(roster, after(calls(1, 2), results(1, 2)), 5)
-    assert placement == Placement(seat, "resumed", (results(1, 2),))
-    assert (seat.activity, seat.since, seat.holds) == (Activity.BUSY, 5, None)
+    assert placement == Placement(slot, "resumed", (results(1, 2),))
+    assert (slot.activity, slot.since, slot.history_key) == (Activity.BUSY, 5, None)
 
 
 def test_a_resumed_turn_can_wait_again_and_is_then_continued() -> None:
-    roster, seat = parked()
+    roster, slot = parked()
     second = after(calls(1, 2), results(1, 2))
     place(roster, second)
-    roster.parked(seat, second.key_with(calls(3)), 1)
+    roster.parked(slot, second.key_with(calls(3)), 1)
     third = after(calls(1, 2), results(1, 2), calls(3), results(3))
-    assert place(roster, third).rung == "resumed"
+    assert place(roster, third).reuse == "resumed"
     answer = Turn("assistant", (text_block("6"),))
-    roster.finishing(seat, third.key_with(answer))
-    roster.idle(seat, 2, clean=True)
-    assert place(roster, attrs.evolve(third, turns=(*third.turns, answer, user("b")))).rung == (
+    roster.finishing(slot, third.key_with(answer))
+    roster.idle(slot, 2, clean=True)
+    assert place(roster, attrs.evolve(third, turns=(*third.turns, answer, user("b")))).reuse == (
         "continued"
     )
 
@@ -117,48 +117,48 @@ BESIDE = Turn("user", (*results(1, 2).blocks, text_block("and b?")))
     ),
 )
 def test_what_the_running_turn_cannot_take_is_served_elsewhere(said: Conversation) -> None:
-    roster, seat = parked()
+    roster, slot = parked()
     placement = place(roster, said)
-    assert placement.seat is not seat
+    assert placement.slot is not slot
     assert placement.turns == said.turns
-    assert seat.activity is Activity.PARKED
+    assert slot.activity is Activity.PARKED
 
 
 def test_limits_that_a_running_turn_can_take_do_not_matter() -> None:
-    roster, seat = parked()
+    roster, slot = parked()
     limits = attrs.evolve(LIMITS, stop=("x",), thinking=False)
     said = after(calls(1, 2), results(1, 2), limits=limits)
-    assert place(roster, said).seat is seat
+    assert place(roster, said).slot is slot
 
 
 def test_results_are_taken_once() -> None:
-    roster, seat = parked()
+    roster, slot = parked()
     said = after(calls(1, 2), results(1, 2))
-    assert place(roster, said).seat is seat
-    assert place(roster, said).rung == "spawned"
+    assert place(roster, said).slot is slot
+    assert place(roster, said).reuse == "spawned"
 
 
 def test_a_turn_that_was_given_up_is_not_gone_on_with() -> None:
-    roster, seat = parked()
-    roster.finishing(seat, None)
+    roster, slot = parked()
+    roster.finishing(slot, None)
     # It will be idle in a moment, and then it can forget.
     assert roster.place(after(calls(1, 2), results(1, 2)), 1) is None
-    roster.idle(seat, 1, clean=False)
+    roster.idle(slot, 1, clean=False)
     placement = place(roster, after(calls(1, 2), results(1, 2)))
-    assert (placement.seat, placement.rung, placement.clear) == (seat, "recycled", True)
+    assert (placement.slot, placement.reuse, placement.clear) == (slot, "recycled", True)
 
 
 def test_a_parked_turn_makes_no_room_by_itself() -> None:
-    roster, seat = parked(most=1)
+    roster, slot = parked(most=1)
     assert roster.place(Conversation(Profile("T"), (user("x"),), LIMITS), 1) is None
-    assert seat.activity is Activity.PARKED
+    assert slot.activity is Activity.PARKED
 
 
 def test_who_has_waited_longest_makes_room_when_all_is_full() -> None:
     roster, first = parked(most=2, now=3)
     assert roster.longest_parked() is None
     other = Conversation(Profile("T"), (user("x"),), LIMITS)
-    second = place(roster, other, 1).seat
+    second = place(roster, other, 1).slot
     assert roster.longest_parked() is first
     roster.parked(second, other.key_with(calls(1)), 1)
     assert roster.longest_parked() is second
@@ -167,7 +167,7 @@ def test_who_has_waited_longest_makes_room_when_all_is_full() -> None:
 def test_nobody_is_given_up_while_a_process_is_about_to_be_idle() -> None:
     roster, first = parked(most=2)
     other = Conversation(Profile("T"), (user("x"),), LIMITS)
-    second = place(roster, other, 1).seat
+    second = place(roster, other, 1).slot
     roster.finishing(second, None)
     assert roster.longest_parked() is None
     roster.remove(second)
@@ -177,12 +177,12 @@ def test_nobody_is_given_up_while_a_process_is_about_to_be_idle() -> None:
 
 def test_nobody_is_given_up_while_an_idle_process_could_make_room() -> None:
     roster, _ = parked(most=2)
-    roster.fresh(roster.add_blank(0), Profile("T"), 0)
+    roster.prepared(roster.add_blank(0), Profile("T"), 0)
     assert roster.longest_parked() is None
 
 
 def test_a_turn_that_its_own_conversation_cannot_go_on_with_is_superseded() -> None:
-    roster, seat = parked()
-    assert roster.superseded(after(calls(1, 2), BESIDE)) is seat
-    assert roster.superseded(after(calls(1, 2), results(1, 2))) is None
-    assert roster.superseded(after(calls(1), results(1))) is None
+    roster, slot = parked()
+    assert roster.unresumable(after(calls(1, 2), BESIDE)) is slot
+    assert roster.unresumable(after(calls(1, 2), results(1, 2))) is None
+    assert roster.unresumable(after(calls(1), results(1))) is None

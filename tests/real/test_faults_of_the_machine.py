@@ -220,7 +220,7 @@ class Storms(FaultCase):
         assert _fds() <= fds + 3 * max(new, 0) + 8
         assert len(reactor.getDelayedCalls()) <= timers + max(new, 0) + 4
         assert not pool._jobs
-        assert not pool._beginning
+        assert not pool._awaiting_first_event
         assert not self.flushLoggedErrors()
 
     async def test_before_the_body_ends(self) -> None:

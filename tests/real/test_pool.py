@@ -29,18 +29,18 @@ class Pools(RealCLI):
         }
         response, content = await self.http("POST", "/v1/chat/completions", body)
         assert response.code == 200, content
-        rung = response.headers.getRawHeaders("x-claudeproxy-worker")[0]
-        return rung, json.loads(content)["choices"][0]
+        reuse = response.headers.getRawHeaders("x-claudeproxy-worker")[0]
+        return reuse, json.loads(content)["choices"][0]
 
     async def test_a_conversation_goes_on_in_the_process_that_holds_it(self) -> None:
         said = ["ECHO:one"]
         rungs = []
         for more in ("ECHO:two", "ECHO:three", "/clear ECHO:four"):
-            rung, choice = await self.rung_of(*said)
-            rungs.append(rung)
+            reuse, choice = await self.rung_of(*said)
+            rungs.append(reuse)
             said += [choice["message"]["content"], more]
-        rung, choice = await self.rung_of(*said)
-        assert [*rungs[1:], rung] == ["continued"] * 3
+        reuse, choice = await self.rung_of(*said)
+        assert [*rungs[1:], reuse] == ["continued"] * 3
         assert conversation(self.seen()) == [
             ("user", "ECHO:one"),
             ("assistant", "one"),
@@ -53,15 +53,15 @@ class Pools(RealCLI):
 
     async def test_a_one_shot_request_recycles_and_sends_nothing_of_the_one_before(self) -> None:
         await self.rung_of("CANARY-1")
-        rung, _ = await self.rung_of("second")
-        assert rung == "recycled"
+        reuse, _ = await self.rung_of("second")
+        assert reuse == "recycled"
         assert b"CANARY-1" not in self.api.requests[-1].raw
         assert self.seen()["system"][-1]["text"] == "S"
 
     async def test_a_new_system_prompt_claims_a_spare(self) -> None:
         await when(lambda: len(self.processes()) >= 2)
-        rung, _ = await self.rung_of("hi", system="never seen before")
-        assert rung == "claimed"
+        reuse, _ = await self.rung_of("hi", system="never seen before")
+        assert reuse == "claimed"
         assert self.seen()["system"][-1]["text"] == "never seen before"
 
     async def test_edited_and_branched_histories_are_right(self) -> None:
@@ -107,8 +107,8 @@ class Pools(RealCLI):
         requests = await self.api.received(2)
         deferred.cancel()
         await requests[1].ended()
-        rung, _ = await self.rung_of("after")
-        assert rung == "recycled"
+        reuse, _ = await self.rung_of("after")
+        assert reuse == "recycled"
         assert b"CANARY-2" not in self.api.requests[-1].raw
 
     async def test_a_lost_worker_is_made_up_for(self) -> None:

@@ -313,12 +313,12 @@ class Results(ToolCase):
         assert first["content"][1]["source"]["data"] == PNG
 
     async def test_large_results_arrive_whole(self) -> None:
-        for size, rung in ((300_000, "resumed"), (450_000, None)):
+        for size, reuse in ((300_000, "resumed"), (450_000, None)):
             said, calls = await self.call("CALL:get_time")
             text = "x" * size
             _, headers = await self.told(*said, result(calls[0], text), tools=TOOLS)
             assert text_of(blocks_of(self.seen(), "tool_result")[-1]) == text
-            assert (headers["x-claudeproxy-worker"] == "resumed") == (rung == "resumed")
+            assert (headers["x-claudeproxy-worker"] == "resumed") == (reuse == "resumed")
 
     async def test_what_is_out_of_place_costs_nothing(self) -> None:
         said, calls = await self.call()

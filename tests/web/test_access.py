@@ -18,7 +18,7 @@ from claudeproxy.web.access import Access, is_loopback
 def test_who_is_on_this_machine_may_ask(
     host: str | None, origin: str | None, interface: str
 ) -> None:
-    assert Access(interface).stranger(host, origin) is None
+    assert Access(interface).refusal_reason(host, origin) is None
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def test_who_is_on_this_machine_may_ask(
 )
 def test_a_name_that_somebody_made_point_here_is_refused(host: str) -> None:
     for interface in ("127.0.0.1", "0.0.0.0"):
-        assert f"not called {host} " in str(Access(interface).stranger(host, None))
-    assert Access("127.0.0.1").stranger("192.168.1.5:3456", None) is not None
+        assert f"not called {host} " in str(Access(interface).refusal_reason(host, None))
+    assert Access("127.0.0.1").refusal_reason("192.168.1.5:3456", None) is not None
 
 
 @pytest.mark.parametrize(
@@ -41,34 +41,34 @@ def test_a_name_that_somebody_made_point_here_is_refused(host: str) -> None:
 )
 @pytest.mark.parametrize("interface", ["127.0.0.1", "0.0.0.0"])
 def test_a_web_page_is_refused_wherever_the_server_listens(origin: str, interface: str) -> None:
-    assert Access(interface).stranger("localhost", origin) is not None
+    assert Access(interface).refusal_reason("localhost", origin) is not None
 
 
 def test_elsewhere_a_server_is_called_by_its_address_or_an_allowed_name() -> None:
     access = Access("0.0.0.0", hosts=frozenset({"my-laptop.lan"}))
     for host in ("192.168.1.5:3456", "[fe80::1]:1", "my-laptop.lan:3456", "localhost"):
-        assert access.stranger(host, None) is None
-    assert access.stranger("your-laptop.lan", None) is not None
+        assert access.refusal_reason(host, None) is None
+    assert access.refusal_reason("your-laptop.lan", None) is not None
 
 
 def test_case_does_not_matter_in_a_name() -> None:
     access = Access(hosts=frozenset({"my-laptop.lan", "other.lan:80"}))
     for host in ("My-Laptop.LAN", "MY-LAPTOP.lan:3456", "Other.lan:80"):
-        assert access.stranger(host, None) is None
-    assert access.stranger("other.lan:81", None) is not None
+        assert access.refusal_reason(host, None) is None
+    assert access.refusal_reason("other.lan:81", None) is not None
 
 
 def test_the_loopbacks_other_addresses_are_names_of_who_listens_there() -> None:
-    assert Access("127.0.0.2").stranger("127.0.0.2:3456", None) is None
-    assert Access("127.0.0.1").stranger("127.0.0.2:3456", None) is not None
+    assert Access("127.0.0.2").refusal_reason("127.0.0.2:3456", None) is None
+    assert Access("127.0.0.1").refusal_reason("127.0.0.2:3456", None) is not None
 
 
 def test_allowed_origins_may_ask() -> None:
     access = Access(origins=frozenset({"app://obsidian.md", "https://chat.example"}))
-    assert access.stranger("localhost", "app://obsidian.md") is None
-    assert access.stranger("localhost", "https://chat.example") is None
-    assert access.stranger("localhost", "https://chat.example:444") is not None
-    assert access.stranger("localhost", "null") is not None
+    assert access.refusal_reason("localhost", "app://obsidian.md") is None
+    assert access.refusal_reason("localhost", "https://chat.example") is None
+    assert access.refusal_reason("localhost", "https://chat.example:444") is not None
+    assert access.refusal_reason("localhost", "null") is not None
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ KEYS = Access(keys={"mine": "k-1", "hers": "k-é"})
     ],
 )
 def test_a_key_says_whose_it_is(authorization: str, api_key: str, name: str) -> None:
-    assert KEYS.who(authorization, api_key) == name
+    assert KEYS.authenticate(authorization, api_key) == name
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,13 @@ def test_without_a_key_nobody_is_let_in(
     authorization: str | None, api_key: str | None, why: str
 ) -> None:
     with pytest.raises(APIError) as caught:
-        KEYS.who(authorization, api_key)
+        KEYS.authenticate(authorization, api_key)
     assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
     assert why in caught.value.message
     assert "k-" not in caught.value.message
 
 
 def test_with_no_keys_none_is_asked_for() -> None:
-    assert Access().who(None, None) == Access().who("Bearer not-needed", None) == ""
+    assert (
+        Access().authenticate(None, None) == Access().authenticate("Bearer not-needed", None) == ""
+    )

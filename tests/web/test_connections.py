@@ -19,8 +19,8 @@ from claudeproxy.web.connections import Channel, Connections
 from claudeproxy.web.guard import guarded_request
 
 
-ASKED = b"GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n"
-LATER = ASKED.replace(b"now", b"later")
+AWAITING_ANSWER = b"GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LATER = AWAITING_ANSWER.replace(b"now", b"later")
 POST = (
     b"POST /now HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: 100\r\n\r\n"
@@ -126,37 +126,37 @@ class Deadlines(SynchronousTestCase):
 
     def test_each_request_of_a_connection_has_its_own_time(self) -> None:
         for _ in range(5):
-            self.send(ASKED[:20])
+            self.send(AWAITING_ANSWER[:20])
             self.clock.advance(40)
-            self.send(ASKED[20:])
+            self.send(AWAITING_ANSWER[20:])
             self.clock.advance(15)
         assert self.answers() == 5
         self.assert_fine()
-        self.send(ASKED[:20])
+        self.send(AWAITING_ANSWER[:20])
         self.drip(70)
         self.assert_too_slow()
 
     def test_pipelined_requests_are_served_in_turn(self) -> None:
-        self.send(LATER + ASKED + ASKED)
+        self.send(LATER + AWAITING_ANSWER + AWAITING_ANSWER)
         self.clock.advance(3000)
         assert self.answers() == 0
         self.served.waiting[0].finish()
         assert self.answers() == 3
         self.assert_fine()
         self.clock.advance(30)
-        self.send(ASKED)
+        self.send(AWAITING_ANSWER)
         assert self.answers() == 4
 
     def test_a_length_that_cannot_be_read_is_refused_behind_a_running_answer_too(self) -> None:
         self.send(LATER)
-        self.send(POST.replace(b"100", b"9" * 5000) + ASKED)
+        self.send(POST.replace(b"100", b"9" * 5000) + AWAITING_ANSWER)
         self.served.waiting[0].finish()
         assert self.answers() == 1
         assert self.transport.value().count(b"HTTP/1.1 400 ") == 1
         assert self.transport.disconnecting
 
     def test_half_a_request_behind_a_whole_one_is_not_waited_for_for_ever(self) -> None:
-        self.send(ASKED + POST)
+        self.send(AWAITING_ANSWER + POST)
         self.drip(80)
         assert self.answers() == 1
         self.assert_too_slow()
@@ -177,10 +177,10 @@ class Deadlines(SynchronousTestCase):
         self.lose()
 
     def test_who_does_not_read_is_given_no_further_answer(self) -> None:
-        self.send(ASKED)
+        self.send(AWAITING_ANSWER)
         producer: Any = self.transport.producer
         producer.pauseProducing()
-        self.send(ASKED * 1000)
+        self.send(AWAITING_ANSWER * 1000)
         assert self.answers() == 1
         producer.resumeProducing()
         assert self.answers() == 1001
@@ -190,17 +190,17 @@ class Deadlines(SynchronousTestCase):
 
     def test_who_does_not_read_is_not_waited_for_for_ever(self) -> None:
         self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
-        self.send(ASKED)
+        self.send(AWAITING_ANSWER)
         producer: Any = self.transport.producer
         for _ in range(3):
             producer.pauseProducing()
-            self.send(ASKED)
+            self.send(AWAITING_ANSWER)
             self.clock.advance(299)
             self.assert_fine()
             producer.resumeProducing()
         assert self.answers() == 4
         producer.pauseProducing()
-        self.send(ASKED)
+        self.send(AWAITING_ANSWER)
         self.clock.advance(301)
         assert self.transport.disconnecting
         assert self.answers() == 4
@@ -227,7 +227,15 @@ class Deadlines(SynchronousTestCase):
                 self.lose()
 
     def test_a_client_that_goes_away_leaves_no_timer(self) -> None:
-        for sent in (b"", b"GET", POST, LATER, ASKED, ASKED + POST, LATER + ASKED):
+        for sent in (
+            b"",
+            b"GET",
+            POST,
+            LATER,
+            AWAITING_ANSWER,
+            AWAITING_ANSWER + POST,
+            LATER + AWAITING_ANSWER,
+        ):
             with self.subTest(sent=sent):
                 self.setUp()
                 if sent:

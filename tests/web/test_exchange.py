@@ -21,12 +21,12 @@ from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usag
 from claudeproxy.web.access import Access
 from claudeproxy.web.app import App
 from claudeproxy.web.connections import Connections
-from claudeproxy.web.exchange import Patience
+from claudeproxy.web.exchange import Timeouts
 from claudeproxy.web.guard import guarded_request
 
 
 class FakeJob:
-    rung = "spawned"
+    reuse = "spawned"
 
     def __init__(self) -> None:
         self.did: list[str] = []
@@ -84,7 +84,7 @@ class ExchangeTests(SynchronousTestCase):
             catalogue=catalogue,
             about=dict,
             metrics=bytes,
-            patience=Patience(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
+            timeouts=Timeouts(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
             responses=Responses(ResponseStore(self.clock.seconds, 10, 60)),
         )
         site = Site(

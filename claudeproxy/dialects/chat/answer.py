@@ -13,9 +13,9 @@ import attrs
 
 from ...errors import APIError
 from ...events import (
+    AnswerAccumulator,
     Event,
     Finished,
-    Gathered,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -32,7 +32,7 @@ def finish_reason(finished: Finished, *, legacy: bool) -> str:
     return "function_call" if legacy and finished.reason == "tool_calls" else finished.reason
 
 
-def _message(answer: Gathered, *, legacy: bool) -> dict[str, Any]:
+def _message(answer: AnswerAccumulator, *, legacy: bool) -> dict[str, Any]:
     """ChatCompletionResponseMessage."""
     refused = answer.finished is not None and answer.finished.reason == "content_filter"
     message: dict[str, Any] = {
@@ -67,11 +67,11 @@ class WholeAnswer(WholeBody):
     legacy: bool = False
 
     _model: str = attrs.field(init=False, default="")
-    _choices: list[Gathered] = attrs.field(init=False)
+    _choices: list[AnswerAccumulator] = attrs.field(init=False)
 
     @_choices.default
-    def _empty(self) -> list[Gathered]:
-        return [Gathered() for _ in range(self.choices)]
+    def _empty(self) -> list[AnswerAccumulator]:
+        return [AnswerAccumulator() for _ in range(self.choices)]
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """Nothing until all choices are finished, then all of it."""

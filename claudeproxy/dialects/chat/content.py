@@ -47,7 +47,7 @@ class _Reader:
     caller: str = ""
 
     def read(self, message: Fields) -> None:
-        role = message.needed("role", message.choice("role", ROLES))
+        role = message.require("role", message.choice("role", ROLES))
         if role not in ("tool", "function"):
             self.expect_no_results()
         match role:
@@ -77,11 +77,11 @@ class _Reader:
     def _calls(self, message: Fields) -> Iterable[Block]:
         self.caller = message.where("role")
         for call in message.objects("tool_calls"):
-            call.needed("type", call.choice("type", ("function",)))
+            call.require("type", call.choice("type", ("function",)))
             call_id, function = call.string("id"), call.object("function")
             if not call_id:
                 raise call.missing("id")
-            yield self._call(call_id, call.needed("function", function), call.where("id"))
+            yield self._call(call_id, call.require("function", function), call.where("id"))
         legacy = message.object("function_call")
         if legacy is not None:
             # It has no id, so its place makes one that is the same every time.
@@ -91,7 +91,7 @@ class _Reader:
         if not function.string("name"):
             raise function.missing("name")
         name = function.name("name")
-        arguments = function.needed("arguments", function.string("arguments"))
+        arguments = function.require("arguments", function.string("arguments"))
         return self.calls.use(call_id, name, read_arguments(arguments), where)
 
     def _result(self, message: Fields, role: str) -> Block:
@@ -104,7 +104,7 @@ class _Reader:
             if not name:
                 raise message.missing("name")
             call_id = self.calls.waiting_for(name)
-        why = self.calls.why_not(call_id)
+        why = self.calls.problem_with_result(call_id)
         if why is not None:
             if role == "function" and self.calls:
                 why = f"There is no call of '{name}' for it in the message before."
@@ -139,13 +139,13 @@ def _assistant_text(message: Fields) -> tuple[Block, ...]:
 
 
 def _image(part: Fields) -> Block:
-    image = part.needed("image_url", part.object("image_url"))
+    image = part.require("image_url", part.object("image_url"))
     image.string("detail")
-    return image_block(image.needed("url", image.string("url")), image.where("url"))
+    return image_block(image.require("url", image.string("url")), image.where("url"))
 
 
 def _file(part: Fields) -> Block:
-    return read_file(part.needed("file", part.object("file")))
+    return read_file(part.require("file", part.object("file")))
 
 
 _SHOWN = {"text": read_text, "image_url": _image, "file": _file}

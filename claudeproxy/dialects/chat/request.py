@@ -13,7 +13,7 @@ from typing import Any
 
 from ...conversation import Conversation, Limits, Profile, ToolChoice
 from ...errors import APIError
-from .. import Asked
+from .. import ParsedRequest
 from ..fields import Fields, parse_object, unsupported_parameter
 from ..openai_answer import encode_error
 from ..openai_request import EFFORTS, MOST_CHOICES, read_stops, wants_usage
@@ -26,7 +26,7 @@ from .content import read_messages
 OPTIONAL = {"effort": "reasoning_effort", "temperature": "temperature", "top_p": "top_p"}
 
 
-def read(body: bytes) -> Asked:
+def read(body: bytes) -> ParsedRequest:
     """Read the body of POST /v1/chat/completions; raises APIError, a 400 naming the parameter."""
     fields = parse_object(body)
     model = fields.string("model")
@@ -37,11 +37,11 @@ def read(body: bytes) -> Asked:
     system, turns = read_messages(fields)
     _refuse_unsupported(fields)
     schema = read_format(fields, "response_format")
-    toolbox = read_tools(fields).and_those_of(turns)
+    tool_set = read_tools(fields).with_tools_called_in(turns)
     ignored = list(_ignored(fields))
-    if toolbox.strict:
+    if tool_set.strict:
         ignored.append("tools.function.strict")
-    if schema is not None and toolbox.choice.forced:
+    if schema is not None and tool_set.choice.forced:
         # The answer is a call then, and a schema would be another way out.
         schema = None
         ignored.append("response_format")
@@ -52,15 +52,15 @@ def read(body: bytes) -> Asked:
         )
     make = partial(StreamedAnswer, with_usage=with_usage) if stream else WholeAnswer
     conversation = Conversation(
-        profile=Profile(system, toolbox.tools, schema),
+        profile=Profile(system, tool_set.tools, schema),
         turns=turns,
-        limits=_limits(fields, model, toolbox.choice),
+        limits=_limits(fields, model, tool_set.choice),
     )
-    return Asked(
+    return ParsedRequest(
         conversations=(conversation,) * choices,
         ignored=tuple(ignored),
         optional=OPTIONAL,
-        answer=partial(make, choices=choices, legacy=toolbox.legacy),
+        answer=partial(make, choices=choices, legacy=tool_set.legacy),
     )
 
 
@@ -142,4 +142,4 @@ def _ignored(fields: Fields) -> Iterable[str]:
         check(fields, name)
         if fields.has(name):
             yield name
-    yield from fields.others(KNOWN)
+    yield from fields.unknown(KNOWN)

@@ -39,15 +39,17 @@ def request() -> dict[str, Schema]:
     )
     tool = struct(("type", "function"), type={"const": "function"}, function=function)
     named = struct(("name",), name=TEXT)
-    chosen = struct(("type", "function"), type={"const": "function"}, function=named)
+    named_choice = struct(("type", "function"), type={"const": "function"}, function=named)
     allowed = struct(
-        ("mode", "tools"), mode={"enum": ["auto", "required"]}, tools=array(chosen, minItems=1)
+        ("mode", "tools"),
+        mode={"enum": ["auto", "required"]},
+        tools=array(named_choice, minItems=1),
     )
     options = dict.fromkeys(("include_usage", "include_obfuscation"), optional("boolean"))
     modes: Schema = {"enum": ["none", "auto", "required"]}
     choice = or_null(
         modes,
-        chosen,
+        named_choice,
         struct(("type", "allowed_tools"), type={"const": "allowed_tools"}, allowed_tools=allowed),
     )
     penalty = optional("number", IGNORED, minimum=-2, maximum=2)

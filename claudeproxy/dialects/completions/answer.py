@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from ...errors import APIError
-from ...events import Event, Finished, Gathered, Started, TextDelta, Usage
+from ...events import AnswerAccumulator, Event, Finished, Started, TextDelta, Usage
 from .. import WholeBody
 from ..openai_answer import DONE, encode_error, usage_object
 
@@ -53,11 +53,11 @@ class WholeCompletion(_Writer, WholeBody):
     created: int
 
     _model: str = attrs.field(init=False, default="")
-    _choices: list[Gathered] = attrs.field(init=False)
+    _choices: list[AnswerAccumulator] = attrs.field(init=False)
 
     @_choices.default
-    def _empty(self) -> list[Gathered]:
-        return [Gathered() for _ in self.echoed]
+    def _empty(self) -> list[AnswerAccumulator]:
+        return [AnswerAccumulator() for _ in self.echoed]
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """Nothing until all choices are finished, then all of it."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...conversation import Conversation, Limits, Profile, Turn, text_block
 from ...errors import bad_request
-from .. import Asked
+from .. import ParsedRequest
 from ..fields import Fields, parse_object, unsupported_parameter, wrong_type
 from ..openai_request import MOST_CHOICES, read_stops, wants_usage
 from .answer import StreamedCompletion, WholeCompletion
@@ -35,7 +35,7 @@ KNOWN = IGNORED.keys() | {
 }
 
 
-def read(body: bytes) -> Asked:
+def read(body: bytes) -> ParsedRequest:
     """Read the body of POST /v1/completions; raises APIError, a 400 naming the parameter."""
     fields = parse_object(body)
     model = fields.string("model")
@@ -71,7 +71,7 @@ def read(body: bytes) -> Asked:
     )
     each = [prompt for prompt in prompts for _ in range(times)]
     echoed = tuple(prompt if echo else "" for prompt in each)
-    return Asked(
+    return ParsedRequest(
         conversations=tuple(
             Conversation(Profile(), (Turn("user", (text_block(prompt),)),), limits)
             for prompt in each
@@ -114,4 +114,4 @@ def _ignored(fields: Fields) -> Iterable[str]:
         check(fields, name)
         if fields.has(name):
             yield name
-    yield from fields.others(KNOWN)
+    yield from fields.unknown(KNOWN)

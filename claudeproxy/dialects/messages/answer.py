@@ -14,9 +14,9 @@ import attrs
 
 from ...errors import APIError
 from ...events import (
+    AnswerAccumulator,
     Event,
     Finished,
-    Gathered,
     Part,
     ReasoningDelta,
     ReasoningSigned,
@@ -109,7 +109,7 @@ class WholeMessage(WholeBody):
     created: int
 
     _model: str = attrs.field(init=False, default="")
-    _gathered: Gathered = attrs.field(init=False, factory=Gathered)
+    _gathered: AnswerAccumulator = attrs.field(init=False, factory=AnswerAccumulator)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """Nothing until the answer is finished, then all of it."""
@@ -133,7 +133,7 @@ class StreamedMessage:
     content_type = "text/event-stream; charset=utf-8"
     keepalive = b'event: ping\ndata: {"type": "ping"}\n\n'
 
-    _gathered: Gathered = attrs.field(init=False, factory=Gathered)
+    _gathered: AnswerAccumulator = attrs.field(init=False, factory=AnswerAccumulator)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""

@@ -25,8 +25,8 @@ def read_system(fields: Fields) -> str:
         raise wrong_type("system", "a string or an array of text blocks", value)
     texts = []
     for block in fields.objects("system"):
-        block.needed("type", block.choice("type", ("text",)))
-        texts.append(block.needed("text", block.string("text")))
+        block.require("type", block.choice("type", ("text",)))
+        texts.append(block.require("text", block.string("text")))
     return "\n\n".join(text for text in texts if text.strip())
 
 
@@ -60,7 +60,7 @@ class _Reader:
     caller: str = ""
 
     def read(self, message: Fields) -> None:
-        role = message.needed("role", message.choice("role", ("user", "assistant")))
+        role = message.require("role", message.choice("role", ("user", "assistant")))
         if role == "assistant":
             self.expect_no_results()
             self.caller = message.path
@@ -123,14 +123,14 @@ class _Reader:
         call_id = block.string("id")
         if not call_id:
             raise block.missing("id")
-        arguments = block.needed("input", block.object("input"))
+        arguments = block.require("input", block.object("input"))
         return self.calls.use(call_id, block.name("name"), arguments.value, block.where("id"))
 
     def _result(self, block: Fields) -> Block:
         call_id = block.string("tool_use_id")
         if not call_id:
             raise block.missing("tool_use_id")
-        if why := self.calls.why_not(call_id):
+        if why := self.calls.problem_with_result(call_id):
             raise bad_request(
                 f"{block.path}: each `tool_result` block must have a corresponding `tool_use` "
                 f"block in the previous message. {why}",
@@ -147,7 +147,7 @@ _RESULT = ("text", "image", "document")
 
 
 def _kind(block: Fields, kinds: tuple[str, ...]) -> str:
-    kind = block.needed("type", block.string("type"))
+    kind = block.require("type", block.string("type"))
     if kind not in kinds:
         raise bad_request(
             f"{block.where('type')}: blocks of type '{kind}' are not supported here; supported: "
@@ -169,7 +169,7 @@ def _content_of(block: Fields, kinds: tuple[str, ...]) -> Iterator[Block]:
 
 
 def _text(block: Fields) -> Iterator[Block]:
-    text = block.needed("text", block.string("text"))
+    text = block.require("text", block.string("text"))
     if text.strip():
         yield text_block(text)
 
@@ -200,7 +200,7 @@ def _document(block: Fields) -> Iterator[Block]:
         case "url":
             told = {"type": "url", "url": _https(source)}
         case _:
-            text = source.needed("data", source.string("data"))
+            text = source.require("data", source.string("data"))
             if not text.strip():
                 raise _unusable(source, "data", "the document is blank")
             told = {"type": "text", "media_type": "text/plain", "data": text}
@@ -208,18 +208,18 @@ def _document(block: Fields) -> Iterator[Block]:
 
 
 def _source(block: Fields, kinds: tuple[str, ...]) -> Fields:
-    source = block.needed("source", block.object("source"))
-    source.needed("type", source.choice("type", kinds))
+    source = block.require("source", block.object("source"))
+    source.require("type", source.choice("type", kinds))
     return source
 
 
 def _data_url(source: Fields) -> str:
-    kind = source.needed("media_type", source.string("media_type"))
-    return f"data:{kind};base64,{source.needed('data', source.string('data'))}"
+    kind = source.require("media_type", source.string("media_type"))
+    return f"data:{kind};base64,{source.require('data', source.string('data'))}"
 
 
 def _https(source: Fields) -> str:
-    url = source.needed("url", source.string("url"))
+    url = source.require("url", source.string("url"))
     if not url.startswith("https://"):
         raise _unusable(source, "url", "expected a https URL")
     return url

@@ -16,10 +16,10 @@ import attrs
 
 from ...conversation import Conversation, Limits, Profile, ToolChoice
 from ...errors import APIError, bad_request
-from .. import Asked
+from .. import ParsedRequest
 from ..fields import Fields, parse_object
 from ..json_schema import object_schema
-from ..tools import Toolbox, check_number, chosen, no_tools, read_all
+from ..tools import ToolSet, check_number, named_choice, no_tools, read_all
 from .answer import THREADS, StreamedMessage, WholeMessage, encode_error
 from .content import read_messages, read_system
 
@@ -51,13 +51,13 @@ BYTES_PER_TOKEN = 3.5
 TOKENS_OF_AN_IMAGE = 1600
 
 
-def read(body: bytes) -> Asked:
+def read(body: bytes) -> ParsedRequest:
     """Read the body of POST /v1/messages; raises APIError, a 400 naming the parameter."""
     fields = parse_object(body)
-    max_tokens = fields.needed("max_tokens", fields.integer("max_tokens", 1))
+    max_tokens = fields.require("max_tokens", fields.integer("max_tokens", 1))
     stream = fields.boolean("stream") or False
     conversation, ignored = _read(fields, max_tokens)
-    return Asked(
+    return ParsedRequest(
         conversations=(conversation,),
         ignored=ignored,
         optional=OPTIONAL,
@@ -102,14 +102,14 @@ def _read(fields: Fields, max_tokens: int | None) -> tuple[Conversation, tuple[s
         if fields.value.get(name) not in ASKS_FOR_NOTHING:
             code = THREADS if name == "thread" else "unsupported_parameter"
             raise bad_request(f"{name}: {why}", name, code)
-    toolbox = _tools(fields).and_those_of(turns)
+    tool_set = _tools(fields).with_tools_called_in(turns)
     ignored = [name for name in IGNORED if fields.has(name)]
-    ignored += fields.others(KNOWN)
+    ignored += fields.unknown(KNOWN)
     ignored += {
-        f"tools.{name}": None for t in fields.objects("tools") for name in t.others(OF_A_TOOL)
+        f"tools.{name}": None for t in fields.objects("tools") for name in t.unknown(OF_A_TOOL)
     }
     schema, effort = _output(fields)
-    if schema is not None and toolbox.choice.forced:
+    if schema is not None and tool_set.choice.forced:
         # The answer is a call then, and a schema would be another way out.
         schema = None
         ignored.append("output_config.format")
@@ -120,11 +120,11 @@ def _read(fields: Fields, max_tokens: int | None) -> tuple[Conversation, tuple[s
         stop=_stops(fields),
         effort=effort,
         thinking=thinks,
-        tool_choice=toolbox.choice,
+        tool_choice=tool_set.choice,
         temperature=fields.number("temperature", 0, 1),
         top_p=fields.number("top_p", 0, 1),
     )
-    conversation = Conversation(Profile(system, toolbox.tools, schema), turns, limits)
+    conversation = Conversation(Profile(system, tool_set.tools, schema), turns, limits)
     return conversation, (*ignored, *told)
 
 
@@ -137,7 +137,7 @@ def _stops(fields: Fields) -> tuple[str, ...]:
     return stops
 
 
-def _tools(fields: Fields) -> Toolbox:
+def _tools(fields: Fields) -> ToolSet:
     check_number(fields, "tools")
     described = list(fields.objects("tools"))
     for tool in described:
@@ -149,21 +149,21 @@ def _tools(fields: Fields) -> Toolbox:
                 tool.where("type"),
                 "unsupported_value",
             )
-        tool.needed("input_schema", tool.object("input_schema"))
+        tool.require("input_schema", tool.object("input_schema"))
     tools = read_all(described, "tools", "input_schema")
     choice = _choice(fields.object("tool_choice"), [tool.name for tool in tools])
-    return Toolbox(tools, choice if tools else ToolChoice())
+    return ToolSet(tools, choice if tools else ToolChoice())
 
 
 def _choice(wanted: Fields | None, names: list[str]) -> ToolChoice:
     if wanted is None:
         return ToolChoice()
-    mode = wanted.needed("type", wanted.choice("type", ("auto", "any", "tool", "none")))
+    mode = wanted.require("type", wanted.choice("type", ("auto", "any", "tool", "none")))
     if mode == "any" and not names:
         raise no_tools("tool_choice")
     choice = ToolChoice(mode)  # type: ignore[arg-type]
     if mode == "tool":
-        choice = chosen(wanted, names, "tool_choice")
+        choice = named_choice(wanted, names, "tool_choice")
     parallel = not wanted.boolean("disable_parallel_tool_use") and mode != "tool"
     return attrs.evolve(choice, parallel=parallel)
 
@@ -176,8 +176,8 @@ def _output(fields: Fields) -> tuple[Mapping[str, Any] | None, str | None]:
     form = (config and config.object("format")) or fields.object("output_format")
     if form is None:
         return None, effort or None
-    form.needed("type", form.choice("type", ("json_schema",)))
-    schema = form.needed("schema", form.object("schema"))
+    form.require("type", form.choice("type", ("json_schema",)))
+    schema = form.require("schema", form.object("schema"))
     return object_schema(schema.value, form.path, form.where("schema")), effort or None
 
 
@@ -186,13 +186,13 @@ def _thinking(fields: Fields, max_tokens: int | None) -> tuple[bool, Iterable[st
     wanted = fields.object("thinking")
     if wanted is None:
         return False, ()
-    kind = wanted.needed("type", wanted.choice("type", THINKING))
+    kind = wanted.require("type", wanted.choice("type", THINKING))
     ignored = []
     if wanted.choice("display", DISPLAYS) == "omitted":
         ignored.append(wanted.where("display"))
     if kind != "enabled":
         return kind == "adaptive", ignored
-    budget = wanted.needed(
+    budget = wanted.require(
         "budget_tokens", wanted.integer("budget_tokens", LEAST_BUDGET, max_tokens or float("inf"))
     )
     if budget == max_tokens:

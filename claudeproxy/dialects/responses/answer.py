@@ -13,9 +13,9 @@ import attrs
 
 from ...errors import APIError
 from ...events import (
+    AnswerAccumulator,
     Event,
     Finished,
-    Gathered,
     Part,
     ReasoningDelta,
     ReasoningSigned,
@@ -34,7 +34,7 @@ INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 @attrs.frozen
-class Frame:
+class ResponseContext:
     """What a response says beside its answer.
 
     echo: the fields of the request that it says again. summary: whether it tells what the model
@@ -76,12 +76,12 @@ def _summary(text: str) -> dict[str, Any]:
 class _Writer:
     """What both forms of an answer have in common."""
 
-    frame: Frame
+    frame: ResponseContext
     unique: str
     created: int
 
     _model: str = attrs.field(init=False, default="")
-    _gathered: Gathered = attrs.field(init=False, factory=Gathered)
+    _gathered: AnswerAccumulator = attrs.field(init=False, factory=AnswerAccumulator)
 
     def _take(self, event: Event) -> bool:
         """Add an event to the answer; whether it is to be told at all."""

@@ -82,7 +82,7 @@ def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
         for name in ("id", "status"):
             item.string(name)
         return item.value
-    item_id = item.needed("id", item.string("id"))
+    item_id = item.require("id", item.string("id"))
     found = find(item_id)
     if found is None:
         raise APIError(
@@ -132,7 +132,7 @@ class _Reader:
         self.answered = False
 
     def _message(self, item: Fields) -> None:
-        role = item.needed("role", item.choice("role", ROLES))
+        role = item.require("role", item.choice("role", ROLES))
         if not item.has("content"):
             raise item.missing("content")
         if role == "user":
@@ -159,14 +159,14 @@ class _Reader:
         call_id = item.string("call_id")
         if not call_id:
             raise item.missing("call_id")
-        arguments = read_arguments(item.needed("arguments", item.string("arguments")))
+        arguments = read_arguments(item.require("arguments", item.string("arguments")))
         return self.calls.use(call_id, item.name("name"), arguments, item.where("call_id"))
 
     def _output(self, item: Fields) -> Block:
         call_id = item.string("call_id")
         if not call_id:
             raise item.missing("call_id")
-        if why := self.calls.why_not(call_id):
+        if why := self.calls.problem_with_result(call_id):
             raise bad_request(
                 f"No tool call found for function call output with call_id {call_id}. {why}",
                 item.where("call_id"),
@@ -218,7 +218,7 @@ def _given(item: Item) -> dict[str, Any]:
 def _image(part: Fields) -> Block:
     refuse_stored(part)
     part.string("detail")
-    return image_block(part.needed("image_url", part.string("image_url")), part.where("image_url"))
+    return image_block(part.require("image_url", part.string("image_url")), part.where("image_url"))
 
 
 def _file(part: Fields) -> Block:

@@ -16,12 +16,12 @@ import attrs
 
 from ...conversation import Conversation, Limits, Profile, ToolChoice
 from ...errors import APIError, bad_request
-from .. import Asked
+from .. import ParsedRequest
 from ..fields import Fields, parse_object, unsupported_parameter
 from ..openai_answer import encode_error
 from ..openai_request import EFFORTS
 from ..openai_tools import read_format, read_tools
-from .answer import Frame, StreamedResponse, WholeResponse
+from .answer import ResponseContext, StreamedResponse, WholeResponse
 from .content import as_listed, read_items, read_turns
 from .store import Item, ResponseStore, Stored
 
@@ -80,7 +80,7 @@ class Responses:
 
     store: ResponseStore
 
-    def read(self, body: bytes) -> Asked:
+    def read(self, body: bytes) -> ParsedRequest:
         """Read the body of POST /v1/responses; raises APIError, a 400 naming the parameter."""
         fields = parse_object(body)
         model = fields.string("model")
@@ -96,29 +96,29 @@ class Responses:
         items = read_items(fields, self.store.item)
         system, turns = read_turns(before, items)
         instructions = fields.string("instructions") or ""
-        toolbox = read_tools(fields, nested=False).and_those_of(turns)
+        tool_set = read_tools(fields, nested=False).with_tools_called_in(turns)
         text = fields.object("text")
         schema = read_format(text, "format", nested=False)
         ignored = list(_ignored(fields, text))
-        if toolbox.strict:
+        if tool_set.strict:
             ignored.append("tools.strict")
-        if schema is not None and toolbox.choice.forced:
+        if schema is not None and tool_set.choice.forced:
             # The answer is a call then, and a schema would be another way out.
             schema = None
             ignored.append("text.format")
-        limits, summary = _limits(fields, model, toolbox.choice)
-        profile = Profile("\n\n".join(filter(None, (instructions, system))), toolbox.tools, schema)
+        limits, summary = _limits(fields, model, tool_set.choice)
+        profile = Profile("\n\n".join(filter(None, (instructions, system))), tool_set.tools, schema)
         keep = None
         if fields.boolean("store") is not False:
             # Its items are needed as long as it is, whether the earlier ones are kept or not.
             size = len(body) + (0 if previous is None else previous.size)
             keep = partial(self._keep, tuple(items), before, size)
         make = StreamedResponse if stream else WholeResponse
-        return Asked(
+        return ParsedRequest(
             conversations=(Conversation(profile, turns, limits),),
             ignored=tuple(ignored),
             optional=OPTIONAL,
-            answer=partial(make, Frame(_echo(fields), summary=summary, keep=keep)),
+            answer=partial(make, ResponseContext(_echo(fields), summary=summary, keep=keep)),
         )
 
     def error_body(self, error: APIError) -> bytes:
@@ -239,7 +239,7 @@ def _ignored(fields: Fields, text: Fields | None) -> Iterable[str]:
         yield "truncation"
     if text is not None and text.choice("verbosity", ("low", "medium", "high")):
         yield "text.verbosity"
-    yield from fields.others(KNOWN)
+    yield from fields.unknown(KNOWN)
 
 
 def _echo(fields: Fields) -> Mapping[str, Any]:
@@ -248,11 +248,11 @@ def _echo(fields: Fields) -> Mapping[str, Any]:
         for name in metadata.value:
             metadata.string(name)
     return {"model": fields.value["model"]} | {
-        name: _filled(fields.value.get(name), default) for name, default in ECHOED.items()
+        name: _with_defaults(fields.value.get(name), default) for name, default in ECHOED.items()
     }
 
 
-def _filled(given: Any, default: Any) -> Any:
+def _with_defaults(given: Any, default: Any) -> Any:
     """What was given, with what it leaves open as it is by default."""
     if given is None:
         return default

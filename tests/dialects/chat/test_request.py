@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from claudeproxy.conversation import Conversation, Limits, Profile
-from claudeproxy.dialects import Answer, Asked
+from claudeproxy.dialects import Answer, ParsedRequest
 from claudeproxy.dialects.chat.answer import StreamedAnswer, WholeAnswer
 from claudeproxy.dialects.chat.request import error_body, read
 from claudeproxy.dialects.fields import MOST_OTHERS
@@ -18,7 +18,7 @@ from claudeproxy.errors import bad_request
 from ..asking import HELLO, ask, limits, refused, user
 
 
-def comparable(asked: Asked) -> tuple[Asked, Answer]:
+def comparable(asked: ParsedRequest) -> tuple[ParsedRequest, Answer]:
     return attrs.evolve(asked, answer=WholeAnswer), asked.answer("abc", 0)
 
 
@@ -207,7 +207,7 @@ def test_how_words_are_drawn_is_a_limit(name: str, value: float | None) -> None:
 def test_what_a_model_left_out_is_ignored_by_the_names_of_the_request(
     changes: dict[str, Any], fitted: Limits, left_out: tuple[str, ...]
 ) -> None:
-    assert ask(**changes).ignored_with(fitted) == left_out
+    assert ask(**changes).ignored_for(fitted) == left_out
 
 
 @pytest.mark.parametrize(("n", "choices"), [(None, 1), (1, 1), (2, 2), (8, 8)])

@@ -10,7 +10,7 @@ import pytest
 from openai.types import Completion
 
 from claudeproxy.conversation import Conversation, Limits, Profile
-from claudeproxy.dialects import Asked
+from claudeproxy.dialects import ParsedRequest
 from claudeproxy.dialects.completions.answer import StreamedCompletion, WholeCompletion, error_body
 from claudeproxy.dialects.completions.request import read
 from claudeproxy.errors import APIError, bad_request
@@ -30,7 +30,7 @@ from ..asking import refused, user
 USAGE = Usage(input_tokens=4, cache_read_tokens=1, output_tokens=3, reasoning_tokens=2)
 
 
-def ask(prompt: Any = "Hello", **changes: Any) -> Asked:
+def ask(prompt: Any = "Hello", **changes: Any) -> ParsedRequest:
     return read(json.dumps({"model": "sonnet", "prompt": prompt, **changes}).encode())
 
 
@@ -38,7 +38,7 @@ def limits(**changes: Any) -> Limits:
     return ask(**changes).conversation.limits
 
 
-def said(asked: Asked) -> list[str]:
+def said(asked: ParsedRequest) -> list[str]:
     """What the user says in each conversation."""
     return [its.turns[0].blocks[0]["text"] for its in asked.conversations]
 
@@ -93,7 +93,7 @@ def test_what_bounds_the_answer_is_a_limit(changes: dict[str, Any], expected: Li
 
 def test_what_a_model_left_out_is_ignored() -> None:
     asked = ask(temperature=1, top_p=1, user="me")
-    assert asked.ignored_with(Limits("x")) == ("user", "temperature", "top_p")
+    assert asked.ignored_for(Limits("x")) == ("user", "temperature", "top_p")
 
 
 IGNORED = {
@@ -219,7 +219,7 @@ USAGE_DETAILS = {
 }
 
 
-def feed(asked: Asked, events: Iterable[tuple[int, Event]]) -> list[bytes]:
+def feed(asked: ParsedRequest, events: Iterable[tuple[int, Event]]) -> list[bytes]:
     writer = asked.answer("abc", 1700000000)
     return [writer.feed(event, choice) for choice, event in events]
 
@@ -228,7 +228,7 @@ def in_turn(*choices: Sequence[Event]) -> list[tuple[int, Event]]:
     return [(choice, event) for choice, events in enumerate(choices) for event in events]
 
 
-def whole(asked: Asked, events: Iterable[tuple[int, Event]]) -> dict[str, Any]:
+def whole(asked: ParsedRequest, events: Iterable[tuple[int, Event]]) -> dict[str, Any]:
     *before, body = feed(asked, events)
     assert not any(before)
     told: dict[str, Any] = json.loads(body)
@@ -296,7 +296,7 @@ def frames(pieces: Iterable[bytes]) -> list[str]:
     return [frame.removeprefix("data: ") for frame in told]
 
 
-def streamed(asked: Asked, events: Iterable[tuple[int, Event]]) -> list[dict[str, Any]]:
+def streamed(asked: ParsedRequest, events: Iterable[tuple[int, Event]]) -> list[dict[str, Any]]:
     *chunks, done = frames(feed(asked, events))
     assert done == "[DONE]"
     told = [json.loads(chunk) for chunk in chunks]

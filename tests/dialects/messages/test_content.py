@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claudeproxy.conversation import Turn, text_block
-from claudeproxy.dialects import Asked
+from claudeproxy.dialects import ParsedRequest
 from claudeproxy.dialects.messages.request import read
 
 from ..asking import HELLO, PDF, PNG, assistant, refused, tool_result, tool_use, user
@@ -18,7 +18,7 @@ CALL = tool_use("toolu_1", "f", a=1)
 PREFILL = {"role": "assistant", "content": "I"}
 
 
-def ask(*messages: Any, **more: Any) -> Asked:
+def ask(*messages: Any, **more: Any) -> ParsedRequest:
     body = {"model": "sonnet", "max_tokens": 50, "messages": list(messages) or [HELLO], **more}
     return read(json.dumps(body).encode())
 

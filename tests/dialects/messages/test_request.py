@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claudeproxy.conversation import Conversation, Limits, Profile, Tool, ToolChoice
-from claudeproxy.dialects import Asked
+from claudeproxy.dialects import ParsedRequest
 from claudeproxy.dialects.json_schema import ANYTHING
 from claudeproxy.dialects.messages.answer import StreamedMessage, WholeMessage, encode_error
 from claudeproxy.dialects.messages.request import EFFORTS, OPTIONAL, count_tokens, error_body, read
@@ -32,7 +32,7 @@ def body(**changes: Any) -> bytes:
     return json.dumps({**BASE, **changes}).encode()
 
 
-def ask(*messages: Any, **changes: Any) -> Asked:
+def ask(*messages: Any, **changes: Any) -> ParsedRequest:
     return read(body(messages=list(messages) or [HELLO], **changes))
 
 
@@ -224,8 +224,8 @@ def test_no_other_effort_is_known(effort: str) -> None:
 
 def test_what_a_model_leaves_out_has_the_clients_name() -> None:
     asked = ask(temperature=0, top_p=0.5, output_config={"effort": "low"})
-    assert asked.ignored_with(Limits("haiku")) == ("output_config.effort", "temperature", "top_p")
-    assert asked.ignored_with(asked.conversation.limits) == ()
+    assert asked.ignored_for(Limits("haiku")) == ("output_config.effort", "temperature", "top_p")
+    assert asked.ignored_for(asked.conversation.limits) == ()
 
 
 # Thinking

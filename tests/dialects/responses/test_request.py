@@ -10,7 +10,7 @@ import pytest
 from openai.types.responses import Response
 
 from claudeproxy.conversation import Conversation, Limits, Profile
-from claudeproxy.dialects import Asked
+from claudeproxy.dialects import ParsedRequest
 from claudeproxy.dialects.responses.answer import StreamedResponse, WholeResponse
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
@@ -30,7 +30,7 @@ def dialect(now: Callable[[], float] = lambda: 0.0, most: int = 10, age: float =
     return Responses(ResponseStore(now, most, age))
 
 
-def ask(*items: Any, to: Responses | None = None, **changes: Any) -> Asked:
+def ask(*items: Any, to: Responses | None = None, **changes: Any) -> ParsedRequest:
     body = {"model": "sonnet", "input": list(items) or "Hello", **changes}
     return (to or dialect()).read(json.dumps(body).encode())
 
@@ -144,8 +144,8 @@ def test_thoughts_are_told_if_asked_for(name: str, wanted: str | None, stream: b
 
 def test_what_a_model_left_out_is_ignored_by_the_names_of_the_request() -> None:
     asked = ask(reasoning={"effort": "max"}, temperature=1, top_p=1, user="me")
-    assert asked.ignored_with(Limits("x")) == ("user", "reasoning.effort", "temperature", "top_p")
-    assert asked.ignored_with(Limits("x", effort="high", temperature=1, top_p=1)) == ("user",)
+    assert asked.ignored_for(Limits("x")) == ("user", "reasoning.effort", "temperature", "top_p")
+    assert asked.ignored_for(Limits("x", effort="high", temperature=1, top_p=1)) == ("user",)
 
 
 # What changes the answer and cannot be had
