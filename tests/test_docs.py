@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from pathlib import Path
 
+import pytest
+
 from claudeproxy.demo import script
+from claudeproxy.dialects.chat import schema as chat
+from claudeproxy.dialects.completions import schema as completions
+from claudeproxy.dialects.messages import schema as messages
+from claudeproxy.dialects.parameters import Use
+from claudeproxy.dialects.responses import schema as responses
 from claudeproxy.settings import FIELDS
 
 
@@ -25,3 +34,55 @@ def test_every_word_of_the_demo_is_in_its_manual() -> None:
     for line in table:
         word = line.split("``")[1]
         assert f"`{word}`" in manual, word
+
+
+# Where the fields of each dialect are told: in the first table after a heading of a page.
+TABLES = {
+    "chat-completions.md": ("# POST /v1/chat/completions", chat.REQUEST),
+    "messages.md": ("# Anthropic Messages", messages.REQUEST),
+    "responses.md": ("# Responses", responses.REQUEST),
+    "responses.md#completions": ("## Completions", completions.REQUEST),
+}
+
+
+def rows_of(page: str, heading: str) -> list[str]:
+    lines = (DOC / page.partition("#")[0]).read_text("utf-8").splitlines()
+    after = lines[next(n for n, line in enumerate(lines) if line.startswith(heading)) :]
+    begun = next(n for n, line in enumerate(after) if line.startswith("| --- |"))
+    return list(itertools.takewhile(lambda line: line.startswith("|"), after[begun + 1 :]))
+
+
+def told_of(row: str, name: str) -> bool:
+    """Whether the first cell of a row names a field, alone or as the beginning of a path."""
+    first = row.split("|")[1]
+    return re.search(rf"`{re.escape(name)}(?:[.:`\[ ])", first) is not None
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_the_manual_says_of_each_field_what_happens_to_it(page: str) -> None:
+    heading, declared = TABLES[page]
+    rows = rows_of(page, heading)
+    for field in declared.fields:
+        mine = [row for row in rows if told_of(row, field.name)]
+        assert mine, f"{page} does not tell of `{field.name}`"
+        said = " ".join(mine)
+        if field.use is Use.REFUSED:
+            assert "400" in said, (field.name, said)
+        elif field.use is Use.IGNORED:
+            assert "gnored" in said, (field.name, said)
+        else:
+            assert not re.match(r"\|[^|]*\| ignored", mine[0]), (field.name, said)
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_the_manual_tells_of_no_field_that_is_not_declared(page: str) -> None:
+    heading, declared = TABLES[page]
+    known = {field.name for field in declared.fields}
+    for row in rows_of(page, heading):
+        first = row.split("|")[1]
+        if first.startswith(
+            (" blocks", " fields", " other", " files", " hosted", " order", " items")
+        ):
+            continue
+        for name in re.findall(r"`([a-z_]+)", first):
+            assert name in known or not first.strip().startswith(f"`{name}"), (name, row)

@@ -5,15 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from ..conversation import Block, Turn, text_block
-from ..errors import bad_request
-from .fields import Fields, wrong_type
+from .fields import Fields
+from .kinds import Either, Kind, List, Nothing, Text
 from .media import file_block
+from .parameters import Field, Object, Variant
 
 
-# The Messages API wants the user to speak first and last, Chat Completions does not mind. Where
-# no user turn stands there, these do.
+NOTHING_STORED = "This server stores no files: send the file itself as 'file_data'."
+
+# The fields of a file, wherever they stand.
+FILE = (
+    Field("file_id", Nothing(NOTHING_STORED)),
+    Field("file_data", Text(), note="A data URL, or base64 alone."),
+    Field("filename", Text()),
+)
+TEXT_PART = Object((Field("text", Text(), required=True),))
+REFUSAL_PART = Object((Field("refusal", Text(), required=True),))
+
+# The Messages API wants the user to speak first and last, OpenAI's APIs do not mind. Where no user
+# turn stands there, these do.
 OPENING = text_block("Begin.")
 CONTINUATION = text_block("Continue.")
+
+
+def content(parts: Mapping[str, Object]) -> Kind:
+    """A string, or an array of these types of parts."""
+    return Either(
+        (Text(), List(Variant("type", parts, what="Content parts"))),
+        "a string or an array of parts",
+    )
 
 
 def user_at_both_ends(turns: list[Turn]) -> Iterable[Turn]:
@@ -32,55 +52,27 @@ def read_content(
 
     readers: how to read each type of part.
     """
-    content = fields.value.get(name)
-    if content is None:
+    given = fields.get(name)
+    if given is None:
         return ()
-    if isinstance(content, str):
-        blocks = [text_block(content)]
-    elif isinstance(content, list):
-        blocks = [_part(part, readers) for part in fields.objects(name)]
-    else:
-        raise wrong_type(fields.where(name), "a string or an array of parts", content)
+    if isinstance(given, str):
+        return (text_block(given),) if given.strip() else ()
+    blocks = [readers[part.get("type")](part) for part in fields.children(name)]
     return tuple(block for block in blocks if block["type"] != "text" or block["text"].strip())
-
-
-def _part(part: Fields, readers: Mapping[str, Callable[[Fields], Block]]) -> Block:
-    kind = part.require("type", part.string("type"))
-    if kind not in readers:
-        raise bad_request(
-            f"Content parts of type '{kind}' are not supported here; supported: "
-            f"{', '.join(readers)}.",
-            part.where("type"),
-            "unsupported_value",
-        )
-    return readers[kind](part)
 
 
 def read_text(part: Fields) -> Block:
     """A part with a `text`."""
-    return text_block(part.require("text", part.string("text")))
+    return text_block(part.get("text"))
 
 
 def read_refusal(part: Fields) -> Block:
     """What the model said instead of an answer."""
-    return text_block(part.require("refusal", part.string("refusal")))
+    return text_block(part.get("refusal"))
 
 
 def read_file(file: Fields) -> Block:
     """A file that is in the request itself."""
-    refuse_stored(file)
-    return file_block(
-        file.require("file_data", file.string("file_data")),
-        file.string("filename"),
-        file.where("file_data"),
-    )
-
-
-def refuse_stored(file: Fields) -> None:
-    """Raises a 400 for a file that is only named."""
-    if file.has("file_id"):
-        raise bad_request(
-            "This server stores no files: send the file itself as 'file_data'.",
-            file.where("file_id"),
-            "unsupported_parameter",
-        )
+    if not file.has("file_data"):
+        raise file.missing("file_data")
+    return file_block(file.get("file_data"), file.get("filename"), file.where("file_data"))

@@ -1,46 +1,107 @@
-"""What the requests of OpenAI's dialects have in common.
+"""What the requests of OpenAI's dialects have in common: fields, and how they are read.
 
-Source: OpenAI's OpenAPI document 2.3.0 (CreateChatCompletionRequest, CreateCompletionRequest).
+Source: OpenAI's OpenAPI document 2.3.0 (CreateChatCompletionRequest, CreateCompletionRequest,
+CreateResponse).
 """
 
 from __future__ import annotations
 
-from ..errors import bad_request
+from typing import Any
+
+from ..conversation import Limits
+from ..errors import APIError, bad_request
 from .fields import Fields
+from .json_body import parse_object
+from .kinds import Choice, Either, Flag, Invalid, List, Map, Number, Text
+from .parameters import Field, Object, Use, told
+from .wording import openai_error
 
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MOST_STOPS = 4
 MOST_CHOICES = 8
+NAME = r"[a-zA-Z0-9_-]{1,64}"
+
+MODEL = Field("model", Text(empty=False), required=True)
+STREAM = Field("stream", Flag())
+STREAM_OPTIONS = Field(
+    "stream_options",
+    Object(
+        (Field("include_usage", Flag()), Field("include_obfuscation", Flag(), Use.ACCEPTED)),
+    ),
+    note="Only with `stream`.",
+)
+STOP = Field("stop", Either((Text(), List(Text(), most=MOST_STOPS)), "a string or an array"))
+TEMPERATURE = Field("temperature", Number(0, 2))
+TOP_P = Field("top_p", Number(0, 1))
+SEED = Field("seed", Number(whole=True), Use.IGNORED)
+LOGIT_BIAS = Field("logit_bias", Map(), Use.IGNORED)
+USER = Field("user", Text(), Use.IGNORED)
+PENALTIES = tuple(
+    Field(name, Number(-2, 2), Use.IGNORED) for name in ("presence_penalty", "frequency_penalty")
+)
+# Claude has no use for them, nothing is stored here, and Anthropic is not told.
+ACCOUNTING = (
+    USER,
+    *(
+        Field(name, Text(), Use.IGNORED)
+        for name in (
+            *("safety_identifier", "service_tier"),
+            *("prompt_cache_key", "prompt_cache_retention"),
+        )
+    ),
+    *(Field(name, Map(), Use.IGNORED) for name in ("prompt_cache_options", "moderation")),
+)
+VERBOSITY = Field("verbosity", Choice(("low", "medium", "high")), Use.IGNORED)
 
 
-def wants_usage(fields: Fields, *, stream: bool) -> bool:
+def read_request(body: bytes, declared: Object) -> tuple[Fields, tuple[str, ...]]:
+    """A request that fits its declaration, and the names of what is ignored; raises a 400."""
+    return check_request(parse_object(body), declared)
+
+
+def check_request(value: dict[str, Any], declared: Object) -> tuple[Fields, tuple[str, ...]]:
+    """The same for a body that has been parsed."""
+    try:
+        ignored = declared.check(value)
+    except Invalid as error:
+        raise openai_error(error) from None
+    return Fields(value), told(ignored)
+
+
+def wants_usage(fields: Fields) -> bool:
     """Whether a stream is to end with what it cost; raises a 400."""
-    options = fields.object("stream_options")
-    if options is None:
-        return False
-    if not stream:
+    if fields.has("stream_options") and not fields.get("stream"):
         raise bad_request(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
             "stream_options",
         )
-    options.boolean("include_obfuscation")
-    return options.boolean("include_usage") or False
+    return bool(fields.child("stream_options").get("include_usage"))
 
 
 def read_stops(fields: Fields) -> tuple[str, ...]:
-    """The stop sequences; raises a 400."""
-    value = fields.value.get("stop")
-    stops = (value,) if isinstance(value, str) else fields.strings("stop")
-    if len(stops) > MOST_STOPS:
-        raise bad_request(
-            f"Invalid 'stop': array too long. Expected at most {MOST_STOPS} stop sequences, but "
-            f"got {len(stops)} instead.",
-            "stop",
-            "array_above_max_length",
-        )
-    if not all(stops):
-        raise bad_request(
-            "Invalid 'stop': a stop sequence must not be empty.", "stop", "invalid_value"
-        )
-    return stops
+    """The stop sequences; an empty one is none."""
+    given = fields.get("stop", ())
+    return tuple(stop for stop in ([given] if isinstance(given, str) else given) if stop)
+
+
+def effort_of(fields: Fields, name: str) -> dict[str, Any]:
+    """The limits that an effort of reasoning stands for."""
+    effort = fields.get(name)
+    levels = {"minimal": "low", "none": None}
+    return {"effort": levels.get(effort, effort), "thinking": effort != "none"}
+
+
+def limits(fields: Fields, **more: Any) -> Limits:
+    """The limits of an answer, with those that all of these dialects call the same."""
+    return Limits(
+        model=fields.get("model"),
+        temperature=fields.get("temperature"),
+        top_p=fields.get("top_p"),
+        **more,
+    )
+
+
+def unsupported_parameter(name: str, why: str) -> APIError:
+    """400: a parameter that would change the answer, and cannot be had here."""
+    return bad_request(f"Unsupported parameter: '{name}'. {why}", name, "unsupported_parameter")

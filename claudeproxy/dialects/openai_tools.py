@@ -15,30 +15,90 @@ import attrs
 
 from ..conversation import ToolChoice
 from ..errors import bad_request
-from .fields import Fields, wrong_type
+from .fields import Fields
 from .json_schema import object_schema
-from .tools import ToolSet, check_number, named_choice, no_tools, read_all
+from .kinds import Choice, Either, Flag, List, Map, Text
+from .openai_request import NAME
+from .parameters import Field, Object, Use, Variant
+from .tools import MOST_TOOLS, ToolSet, named_choice, no_tools, read_all
 
 
-FORMATS = ("text", "json_object", "json_schema")
+A_SCHEMA = "A JSON Schema with an object at its root."
+FUNCTION = Object(
+    (
+        Field("name", Text(NAME), required=True),
+        Field("description", Text()),
+        Field("parameters", Map(), note=A_SCHEMA),
+        Field("strict", Flag(), Use.IGNORED, harmless=(False,)),
+    )
+)
+FORMAT = (
+    Field("name", Text(NAME), required=True),
+    Field("description", Text()),
+    Field("schema", Map(), required=True, note=A_SCHEMA),
+    Field("strict", Flag()),
+)
+MODES = Choice(("none", "auto", "required"))
+_NAMED = Object((Field("name", Text(), required=True),))
+_ALLOWED_MODE = Field("mode", Choice(("auto", "required")), required=True)
+_PARALLEL = Field("parallel_tool_calls", Flag())
+
+
+def _in_an_object(name: str, inside: Object) -> Object:
+    return Object((Field(name, inside, required=True),))
+
+
+def tool_fields(*, nested: bool) -> tuple[Field, ...]:
+    """The fields of a request that speak of tools."""
+    function = _in_an_object("function", FUNCTION) if nested else FUNCTION
+    named = _in_an_object("function", _NAMED) if nested else _NAMED
+    one = Variant("type", {"function": named}, what="Tools")
+    few = Object((_ALLOWED_MODE, Field("tools", List(one, least=1), required=True)))
+    allowed = _in_an_object("allowed_tools", few) if nested else few
+    choice = Either(
+        (MODES, Variant("type", {"function": named, "allowed_tools": allowed})),
+        "a string or an object",
+    )
+    tools = List(Variant("type", {"function": function}, what="Tools"), most=MOST_TOOLS)
+    return (Field("tools", tools), Field("tool_choice", choice), _PARALLEL)
+
+
+LEGACY = (
+    Field("functions", List(FUNCTION, most=MOST_TOOLS), note="Deprecated: see `tools`."),
+    Field(
+        "function_call",
+        Either((MODES, _NAMED), "a string or an object"),
+        note="Deprecated: see `tool_choice`.",
+    ),
+)
+
+
+def format_field(name: str, *, nested: bool) -> Field:
+    """The field that says what form the answer is to have."""
+    described = Object(FORMAT)
+    if nested:
+        described = _in_an_object("json_schema", described)
+    plain = Object(())
+    return Field(
+        name, Variant("type", {"text": plain, "json_object": plain, "json_schema": described})
+    )
 
 
 def read_tools(fields: Fields, *, nested: bool = True) -> ToolSet:
     """The tools of a request and which of them may or must be called."""
-    legacy = nested and bool(fields.array("functions"))
+    legacy = nested and bool(fields.get("functions"))
     given = "functions" if legacy else "tools"
-    if legacy and fields.array("tools"):
+    if legacy and fields.get("tools"):
         raise bad_request("Give either 'tools' or 'functions', not both.", "functions")
-    check_number(fields, given)
     functions = [
-        entry if legacy else _function_of(entry, nested=nested) for entry in fields.objects(given)
+        entry.child("function") if nested and not legacy else entry
+        for entry in fields.children(given)
     ]
     tools = read_all(functions, given, "parameters")
     names = [tool.name for tool in tools]
-    strict = True in [function.boolean("strict") for function in functions]
-    parallel = fields.boolean("parallel_tool_calls") is not False and not legacy
+    parallel = fields.get("parallel_tool_calls") is not False and not legacy
     wanted, other = ("function_call", "tool_choice")[:: 1 if legacy else -1]
-    if nested and fields.value.get(other) not in (None, "none", "auto"):
+    if nested and fields.get(other) not in (None, "none", "auto"):
         raise bad_request(f"'{other}' does not go with '{given}'.", other, "invalid_value")
     choice, allowed = _choice(fields, wanted, names, nested=nested)
     if allowed is not None:
@@ -47,73 +107,46 @@ def read_tools(fields: Fields, *, nested: bool = True) -> ToolSet:
         choice = attrs.evolve(choice, parallel=False)
     if not tools:
         choice = ToolChoice()
-    return ToolSet(tools, choice, legacy, strict)
+    return ToolSet(tools, choice, legacy)
 
 
-def read_format(
-    fields: Fields | None, name: str, *, nested: bool = True
-) -> Mapping[str, Any] | None:
+def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[str, Any] | None:
     """The schema that the answer must fit, None for plain text.
 
     name: the field of `fields` that says it.
     """
-    wanted = None if fields is None else fields.object(name)
-    if wanted is None:
-        return None
-    kind = wanted.require("type", wanted.choice("type", FORMATS))
+    wanted = fields.child(name)
+    kind = wanted.get("type", "text")
     if kind == "text":
         return None
     if kind == "json_object":
         return {"type": "object"}
-    described = wanted.require(kind, wanted.object(kind)) if nested else wanted
-    called = described.name("name")
-    described.string("description")
-    described.boolean("strict")
-    schema = described.require("schema", described.object("schema"))
-    return object_schema(schema.value, f"{wanted.path} '{called}'", described.where("schema"))
-
-
-def _function_of(entry: Fields, *, nested: bool) -> Fields:
-    kind = entry.require("type", entry.string("type"))
-    if kind != "function":
-        raise bad_request(
-            f"Tools of type '{kind}' are not supported; supported: 'function'.",
-            entry.where("type"),
-            "unsupported_value",
-        )
-    return entry.require("function", entry.object("function")) if nested else entry
+    described = wanted.child(kind) if nested else wanted
+    what = f"{wanted.path} '{described.get('name')}'"
+    return object_schema(described.get("schema"), what, described.where("schema"))
 
 
 def _choice(
     fields: Fields, wanted: str, names: list[str], *, nested: bool
 ) -> tuple[ToolChoice, frozenset[str] | None]:
     """The choice, and the names of the tools that are offered at all, None for each of them."""
-    value = fields.value.get(wanted)
-    if value is None:
-        return ToolChoice(), None
+    value = fields.get(wanted, "auto")
     if isinstance(value, str):
-        modes = {"auto": "auto", "none": "none", "required": "any"}
-        mode = modes.get(fields.choice(wanted, tuple(modes)) or "")
-        if mode == "any" and not names:
+        if value == "required" and not names:
             raise no_tools(wanted)
-        return ToolChoice(mode), None  # type: ignore[arg-type]
-    if not isinstance(value, dict):
-        raise wrong_type(wanted, "a string or an object", value)
-    told = Fields(value, wanted)
+        return ToolChoice("any" if value == "required" else value), None  # type: ignore[arg-type]
+    told = fields.child(wanted)
     if wanted == "function_call":
         return named_choice(told, names, wanted), None
-    kind = told.require("type", told.choice("type", ("function", "allowed_tools")))
-    described = told.require(kind, told.object(kind)) if nested else told
+    kind = told.get("type")
+    described = told.child(kind) if nested else told
     if kind == "function":
         return named_choice(described, names, wanted), None
-    mode = described.require("mode", described.choice("mode", ("auto", "required")))
     allowed = [
-        named_choice(_function_of(entry, nested=nested), names, wanted).name
-        for entry in described.objects("tools")
+        named_choice(entry.child("function") if nested else entry, names, wanted).name
+        for entry in described.children("tools")
     ]
-    if not allowed:
-        raise described.missing("tools")
     return (
-        ToolChoice("any" if mode == "required" else "auto"),
+        ToolChoice("any" if described.get("mode") == "required" else "auto"),
         frozenset(name for name in allowed if name),
     )

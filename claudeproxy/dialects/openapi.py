@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from .fields import NAME
-
 
 Schema: TypeAlias = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 NOT_EMPTY: Schema = {"type": "string", "minLength": 1}
-FUNCTION_NAME: Schema = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
-PICTURE: Schema = {"type": "string", "pattern": "^(data:|https://)"}
-IGNORED = "Checked, then ignored; named in the header `x-claudeproxy-ignored`."
 
 
 def ref(name: str) -> Schema:
@@ -46,6 +41,22 @@ def or_null(*schemas: Schema) -> Schema:
     return {"anyOf": [*schemas, {"type": "null"}]}
 
 
+def nullable(schema: Schema) -> Schema:
+    """The schema of the same values and of null."""
+    kinds = schema.get("type")
+    if "enum" in schema:
+        values = schema["enum"]
+        return schema if None in values else {**schema, "enum": [*values, None]}
+    if "const" in schema:
+        rest = {name: value for name, value in schema.items() if name != "const"}
+        return {**rest, "enum": [schema["const"], None]}
+    if isinstance(kinds, str):
+        return {**schema, "type": [kinds, "null"]}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
+    return schema
+
+
 def one_of(*values: str) -> Schema:
     """One of the texts, or null."""
     return {"enum": [*values, None]}
@@ -54,8 +65,3 @@ def one_of(*values: str) -> Schema:
 def array(items: Schema, **more: Any) -> Schema:
     """An array."""
     return {"type": "array", "items": items, **more}
-
-
-def refused(*harmless: object) -> Schema:
-    """What is a 400 unless it is `harmless` or null."""
-    return {"enum": [*harmless, None], "description": "Not supported: anything else is a 400."}

@@ -11,7 +11,7 @@ import attrs
 
 from ..conversation import Block
 from ..errors import bad_request
-from .fields import parse_json
+from .json_body import parse_json
 
 
 # What stands for arguments that are not the JSON of an object.

@@ -17,12 +17,11 @@ MOST_TOOLS = 128
 
 @attrs.frozen
 class ToolSet:
-    """What the model may call. legacy: the client speaks of functions. strict: asked for it."""
+    """What the model may call. legacy: the client speaks of functions."""
 
     tools: tuple[Tool, ...] = ()
     choice: ToolChoice = attrs.field(factory=ToolChoice)
     legacy: bool = False
-    strict: bool = False
 
     def with_tools_called_in(self, turns: Iterable[Turn]) -> ToolSet:
         """With tools for the calls in a conversation, where the request itself has none.
@@ -39,18 +38,6 @@ class ToolSet:
         }
         tools = tuple(Tool(name, "", ANYTHING) for name in names)
         return attrs.evolve(self, tools=tools, choice=ToolChoice("none")) if tools else self
-
-
-def check_number(fields: Fields, given: str) -> None:
-    """Raises a 400 for too many tools."""
-    number = len(fields.array(given) or ())
-    if number > MOST_TOOLS:
-        raise bad_request(
-            f"Invalid '{given}': array too long. Expected an array with maximum length "
-            f"{MOST_TOOLS}, but got {number} instead.",
-            given,
-            "array_above_max_length",
-        )
 
 
 def read_all(functions: Sequence[Fields], given: str, schema: str) -> tuple[Tool, ...]:
@@ -72,7 +59,7 @@ def read_all(functions: Sequence[Fields], given: str, schema: str) -> tuple[Tool
 
 def named_choice(described: Fields, names: Sequence[str], wanted: str) -> ToolChoice:
     """The tool that must be called, by its name."""
-    name = described.require("name", described.string("name"))
+    name: str = described.get("name")
     if not names:
         raise no_tools(wanted)
     if name not in names:
@@ -95,12 +82,12 @@ def no_tools(wanted: str) -> APIError:
 
 
 def _tool(function: Fields, schema: str) -> Tool:
-    name = function.name("name")
-    described = function.object(schema)
+    name = function.get("name")
+    described = function.get(schema)
     return Tool(
         name,
-        function.string("description") or "",
+        function.get("description", ""),
         ANYTHING
         if described is None
-        else object_schema(described.value, f"function '{name}'", function.where(schema)),
+        else object_schema(described, f"function '{name}'", function.where(schema)),
     )

@@ -9,10 +9,9 @@ from http.client import responses
 from typing import Any
 
 from .. import __version__
-from ..dialects.chat import schema as openapi_chat
-from ..dialects.messages import schema as openapi_messages
+from ..dialects import chat, completions, messages
+from ..dialects import responses as responses_api
 from ..dialects.openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref
-from ..dialects.responses import schema as openapi_responses
 
 
 # Paths without `/v1`, which serve the same.
@@ -74,11 +73,10 @@ def document() -> dict[str, Any]:
                 "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             },
             "schemas": {
-                **{
-                    name: schema
-                    for room in (openapi_chat, openapi_responses, openapi_messages)
-                    for name, schema in {**room.request(), **room.answer()}.items()
-                },
+                **chat.schemas(),
+                **responses_api.schemas(),
+                **completions.schemas(),
+                **messages.schemas(),
                 **_others(),
             },
             "responses": {

@@ -11,12 +11,19 @@ import pytest
 from claudeproxy.conversation import Block, text_block
 from claudeproxy.dialects.fields import Fields
 from claudeproxy.dialects.openai_content import (
+    FILE,
+    REFUSAL_PART,
+    TEXT_PART,
     read_content,
     read_file,
     read_refusal,
     read_text,
-    refuse_stored,
 )
+from claudeproxy.dialects.openai_content import (
+    content as content_of,
+)
+from claudeproxy.dialects.openai_request import check_request
+from claudeproxy.dialects.parameters import Field, Object
 
 from .asking import PDF, refused
 
@@ -28,8 +35,19 @@ READERS: dict[str, Callable[[Fields], Block]] = {
 }
 
 
+DECLARED = Object(
+    (
+        Field(
+            "content",
+            content_of({"text": TEXT_PART, "refusal": REFUSAL_PART, "file": Object(FILE)}),
+        ),
+    )
+)
+
+
 def read(content: Any) -> tuple[Block, ...]:
-    return read_content(Fields({"content": content}, "m[0]"), "content", READERS)
+    fields, _ = check_request({"content": content}, DECLARED)
+    return read_content(fields, "content", READERS)
 
 
 @pytest.mark.parametrize(
@@ -95,19 +113,22 @@ def test_a_file_is_a_document(file: dict[str, Any], block: dict[str, Any]) -> No
     ],
 )
 def test_content_that_cannot_be_is_told_by_its_place(content: Any, where: str, code: str) -> None:
-    assert refused(lambda: read(content))[1:] == (f"m[0].content{where}", code)
+    assert refused(lambda: read(content))[1:] == (f"content{where}", code)
 
 
 def test_a_part_of_another_type_is_told_with_those_that_there_are() -> None:
     assert refused(lambda: read([{"type": "audio"}])) == (
-        "Content parts of type 'audio' are not supported here; supported: text, refusal, file.",
-        "m[0].content[0].type",
+        "Content parts of type 'audio' are not supported here; supported: 'text', 'refusal', "
+        "'file'.",
+        "content[0].type",
         "unsupported_value",
     )
 
 
 def test_a_file_that_is_only_named_is_refused_even_with_its_data() -> None:
-    refuse_stored(Fields({"file_id": None, "file_data": "x"}))
-    message, param, code = refused(lambda: refuse_stored(Fields({"file_id": "a"}, "part")))
+    assert read([{"type": "file", "file_id": None, "file_data": PDF}])
+    message, param, code = refused(
+        lambda: read([{"type": "file", "file_id": "a", "file_data": PDF}])
+    )
     assert "'file_data'" in message
-    assert (param, code) == ("part.file_id", "unsupported_parameter")
+    assert (param, code) == ("content[0].file_id", "unsupported_parameter")

@@ -101,8 +101,8 @@ def test_a_tool_that_cannot_be_is_told_by_its_place(entry: Any, where: str, code
     [
         ((None, None), ()),
         ((False, False), ()),
-        ((False, True), ("user", "tools.function.strict")),
-        ((True, True), ("user", "tools.function.strict")),
+        ((False, True), ("tools[].function.strict", "user")),
+        ((True, True), ("tools[].function.strict", "user")),
     ],
 )
 def test_strict_arguments_are_not_promised(strict: tuple[Any, ...], ignored: Any) -> None:
@@ -175,7 +175,7 @@ NO_ALLOWED_MODE = {"type": "allowed_tools", "allowed_tools": {"tools": [NAMED_F]
         ({"type": "allowed_tools"}, ".allowed_tools", "missing_required_parameter"),
         (NO_ALLOWED_MODE, ".allowed_tools.mode", "missing_required_parameter"),
         (allowed(NAMED_F, mode="none"), ".allowed_tools.mode", "invalid_value"),
-        (allowed(), ".allowed_tools.tools", "missing_required_parameter"),
+        (allowed(), ".allowed_tools.tools", "empty_array"),
         (allowed("f"), ".allowed_tools.tools[0]", "invalid_type"),
         (allowed({"type": "mcp"}), ".allowed_tools.tools[0].type", "unsupported_value"),
         (

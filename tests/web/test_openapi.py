@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,11 +10,7 @@ import schemathesis
 from jsonschema import Draft202012Validator
 
 from claudeproxy import __version__
-from claudeproxy.dialects.chat import request as chat
-from claudeproxy.dialects.completions import request as completions
-from claudeproxy.dialects.fields import Fields
-from claudeproxy.dialects.messages import request as messages
-from claudeproxy.dialects.responses import request as responses
+from claudeproxy.dialects import chat
 from claudeproxy.errors import APIError
 from claudeproxy.web.app import App
 from claudeproxy.web.openapi import document
@@ -63,35 +58,6 @@ LEGACY: dict[str, Any] = {
     "functions": [{"name": "f"}],
     "function_call": {"name": "f"},
 }
-
-
-class Read(dict[str, Any]):
-    """An object that notes which of its members, and of those within, are asked for."""
-
-    def __init__(self, value: dict[str, Any], names: set[str], inner: set[str]) -> None:
-        super().__init__({name: noting(member, inner) for name, member in value.items()})
-        self.names = names
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.names.add(name)
-        return super().get(name, default)
-
-
-def noting(value: Any, inner: set[str]) -> Any:
-    if isinstance(value, dict):
-        return Read(value, inner, inner)
-    return [noting(item, inner) for item in value] if isinstance(value, list) else value
-
-
-def properties(schema: Any) -> Iterator[str]:
-    """The names of all properties in a schema, at any depth."""
-    if isinstance(schema, dict):
-        yield from schema.get("properties", ())
-        for inner in schema.values():
-            yield from properties(inner)
-    elif isinstance(schema, list):
-        for inner in schema:
-            yield from properties(inner)
 
 
 def resolved() -> Any:
@@ -144,38 +110,6 @@ def test_no_two_operations_share_a_name() -> None:
         if method in ("get", "post")
     ]
     assert len(names) == len(set(names))
-
-
-def test_every_field_that_is_read_is_described_and_no_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: set[str] = set()
-    inner: set[str] = set()
-    for body in (RICH, LEGACY):
-        monkeypatch.setattr(
-            chat, "parse_object", lambda _, body=body: Fields(Read(body, asked, inner))
-        )
-        chat.read(b"")
-    assert asked == set(SCHEMAS["ChatRequest"]["properties"])
-    described = set(properties(list(SCHEMAS["ChatRequest"]["properties"].values())))
-    described |= set(properties(SCHEMAS["Message"]))
-    assert inner - OF_A_SCHEMA == described - OF_A_SCHEMA
-
-
-@pytest.mark.parametrize(
-    ("name", "dialect"),
-    [
-        ("ChatRequest", chat),
-        ("ResponsesRequest", responses),
-        ("MessagesRequest", messages),
-        ("CompletionRequest", completions),
-    ],
-)
-def test_every_field_that_a_dialect_knows_is_described_and_no_other(
-    name: str, dialect: Any
-) -> None:
-    # What it does not know it lists as ignored.
-    assert set(SCHEMAS[name]["properties"]) == dialect.KNOWN
 
 
 @pytest.mark.parametrize("body", [RICH, LEGACY])

@@ -17,21 +17,10 @@ from ..openai_content import read_content, read_file, read_refusal, read_text, u
 from ..tool_calls import Calls, read_arguments
 
 
-ROLES = ("developer", "system", "user", "assistant", "tool", "function")
-
-
 def read_messages(fields: Fields) -> tuple[str, tuple[Turn, ...]]:
     """The system prompt and the turns, which alternate and begin and end with the user's."""
-    if not fields.has("messages"):
-        raise fields.missing("messages")
-    if not fields.array("messages"):
-        raise bad_request(
-            "Invalid 'messages': empty array. Expected an array with minimum length 1.",
-            "messages",
-            "empty_array",
-        )
     reader = _Reader()
-    for message in fields.objects("messages"):
+    for message in fields.children("messages"):
         reader.read(message)
     reader.expect_no_results()
     return "\n\n".join(reader.system), alternate(user_at_both_ends(reader.turns))
@@ -47,7 +36,7 @@ class _Reader:
     caller: str = ""
 
     def read(self, message: Fields) -> None:
-        role = message.require("role", message.choice("role", ROLES))
+        role = message.get("role")
         if role not in ("tool", "function"):
             self.expect_no_results()
         match role:
@@ -76,34 +65,20 @@ class _Reader:
 
     def _calls(self, message: Fields) -> Iterable[Block]:
         self.caller = message.where("role")
-        for call in message.objects("tool_calls"):
-            call.require("type", call.choice("type", ("function",)))
-            call_id, function = call.string("id"), call.object("function")
-            if not call_id:
-                raise call.missing("id")
-            yield self._call(call_id, call.require("function", function), call.where("id"))
-        legacy = message.object("function_call")
-        if legacy is not None:
+        for call in message.children("tool_calls"):
+            yield self._call(call.get("id"), call.child("function"), call.where("id"))
+        if message.has("function_call"):
+            legacy = message.child("function_call")
             # It has no id, so its place makes one that is the same every time.
             yield self._call(f"function-{len(self.calls)}", legacy, legacy.path)
 
     def _call(self, call_id: str, function: Fields, where: str) -> Block:
-        if not function.string("name"):
-            raise function.missing("name")
-        name = function.name("name")
-        arguments = function.require("arguments", function.string("arguments"))
-        return self.calls.use(call_id, name, read_arguments(arguments), where)
+        arguments = read_arguments(function.get("arguments"))
+        return self.calls.use(call_id, function.get("name"), arguments, where)
 
     def _result(self, message: Fields, role: str) -> Block:
-        if role == "tool":
-            call_id = message.string("tool_call_id")
-            if not call_id:
-                raise message.missing("tool_call_id")
-        else:
-            name = message.string("name")
-            if not name:
-                raise message.missing("name")
-            call_id = self.calls.waiting_for(name)
+        name = message.get("name")
+        call_id = message.get("tool_call_id") if role == "tool" else self.calls.waiting_for(name)
         why = self.calls.problem_with_result(call_id)
         if why is not None:
             if role == "function" and self.calls:
@@ -118,34 +93,28 @@ class _Reader:
 
 
 def _user_blocks(message: Fields) -> tuple[Block, ...]:
-    if not message.has("content"):
-        raise message.missing("content")
     blocks = read_content(message, "content", _SHOWN)
     if not blocks:
         # The CLI would not send it, the API would not take it.
-        raise bad_request(
-            f"Invalid '{message.where('content')}': a user message must hold something other than "
-            "white space.",
-            message.where("content"),
-            "invalid_value",
+        raise message.invalid(
+            "content", "a user message must hold something other than white space"
         )
     return blocks
 
 
 def _assistant_text(message: Fields) -> tuple[Block, ...]:
-    refusal = message.string("refusal")
+    refusal = message.get("refusal", "")
     blocks = read_content(message, "content", {"text": read_text, "refusal": read_refusal})
-    return blocks or ((text_block(refusal),) if refusal and refusal.strip() else ())
+    return blocks or ((text_block(refusal),) if refusal.strip() else ())
 
 
 def _image(part: Fields) -> Block:
-    image = part.require("image_url", part.object("image_url"))
-    image.string("detail")
-    return image_block(image.require("url", image.string("url")), image.where("url"))
+    image = part.child("image_url")
+    return image_block(image.get("url"), image.where("url"))
 
 
 def _file(part: Fields) -> Block:
-    return read_file(part.require("file", part.object("file")))
+    return read_file(part.child("file"))
 
 
 _SHOWN = {"text": read_text, "image_url": _image, "file": _file}

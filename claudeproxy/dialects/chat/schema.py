@@ -1,164 +1,160 @@
-"""Chat Completions, for the OpenAPI document. The bounds are the dialect's own."""
+"""OpenAI Chat Completions: what a request may hold, and what is answered.
+
+Source: OpenAI's OpenAPI document 2.3.0 (CreateChatCompletionRequest,
+ChatCompletionRequestMessage), and the fields that the `openai` package 3.54.0 sends back.
+"""
 
 from __future__ import annotations
 
-from ..openai_request import EFFORTS, MOST_CHOICES, MOST_STOPS
+from ..kinds import Anything, Choice, Flag, List, Map, Nothing, Number, Text
+from ..openai_content import FILE, REFUSAL_PART, TEXT_PART, content
+from ..openai_request import (
+    ACCOUNTING,
+    EFFORTS,
+    LOGIT_BIAS,
+    MODEL,
+    MOST_CHOICES,
+    NAME,
+    PENALTIES,
+    SEED,
+    STOP,
+    STREAM,
+    STREAM_OPTIONS,
+    TEMPERATURE,
+    TOP_P,
+    VERBOSITY,
+)
+from ..openai_tools import LEGACY, format_field, tool_fields
 from ..openapi import (
-    FUNCTION_NAME,
-    IGNORED,
     NOT_EMPTY,
     TEXT,
     Schema,
     all_of,
     array,
-    one_of,
     optional,
     or_null,
     ref,
-    refused,
     struct,
 )
-from ..tools import MOST_TOOLS
+from ..parameters import Field, Object, Use, Variant
 
 
-IGNORED_TEXTS = (
-    *("user", "safety_identifier", "service_tier"),
-    *("prompt_cache_key", "prompt_cache_retention"),
+def _part(kind: str, *fields: Field) -> Object:
+    return Object((Field(kind, Object(fields), required=True),))
+
+
+IMAGE_PART = _part(
+    "image_url",
+    Field("url", Text(), required=True, note="A data URL or a https URL."),
+    Field("detail", Text(), Use.IGNORED),
 )
-IGNORED_OBJECTS = ("logit_bias", "metadata", "moderation", "prediction", "prompt_cache_options")
+_TEXTS = {"text": TEXT_PART}
+_SHOWN = {**_TEXTS, "image_url": IMAGE_PART, "file": _part("file", *FILE)}
+_SAID = {**_TEXTS, "refusal": REFUSAL_PART}
+
+_CALLED = Object(
+    (
+        Field("name", Text(NAME, empty=False), required=True),
+        Field("arguments", Text(), required=True),
+    )
+)
+_CALL = Object(
+    (
+        Field("id", Text(empty=False), required=True),
+        Field("function", _CALLED, required=True),
+        Field("index", Anything(), Use.ACCEPTED),
+    )
+)
+_SPEAKER = Field("name", Text(), Use.IGNORED)
+_SYSTEM = Object((Field("content", content(_TEXTS)), _SPEAKER))
+_USER = Object((Field("content", content(_SHOWN), required=True), _SPEAKER))
+# Clients send back whole messages of answers, this server's and others'.
+_ASSISTANT = Object(
+    (
+        Field("content", content(_SAID)),
+        Field("refusal", Text()),
+        Field("tool_calls", List(Variant("type", {"function": _CALL}))),
+        Field("function_call", _CALLED, note="Deprecated: see `tool_calls`."),
+        _SPEAKER,
+        *(
+            Field(name, Anything(), Use.ACCEPTED)
+            for name in ("annotations", "audio", "reasoning_content", "reasoning")
+        ),
+    )
+)
+_TOOL = Object(
+    (
+        Field("tool_call_id", Text(empty=False), required=True),
+        Field("content", content(_SHOWN)),
+        # Some clients say again what was called.
+        Field("name", Text(), Use.ACCEPTED),
+    )
+)
+_FUNCTION = Object(
+    (Field("name", Text(empty=False), required=True), Field("content", content(_SHOWN)))
+)
+MESSAGE = Variant(
+    "role",
+    {
+        "developer": _SYSTEM,
+        "system": _SYSTEM,
+        "user": _USER,
+        "assistant": _ASSISTANT,
+        "tool": _TOOL,
+        "function": _FUNCTION,
+    },
+)
+
+_NO_LOGPROBS = "Log probabilities are not available from this server."
+_NO_AUDIO = "Audio is not supported."
+_BOUND = Number(0, whole=True)
+
+REQUEST = Object(
+    (
+        MODEL,
+        Field("messages", List(MESSAGE, least=1), required=True),
+        STREAM,
+        STREAM_OPTIONS,
+        Field("max_tokens", _BOUND, note="0 is no limit."),
+        Field("max_completion_tokens", _BOUND, note="0 is no limit."),
+        STOP,
+        Field("n", Number(1, MOST_CHOICES, whole=True)),
+        *tool_fields(nested=True),
+        *LEGACY,
+        format_field("response_format", nested=True),
+        Field("reasoning_effort", Choice(EFFORTS)),
+        TEMPERATURE,
+        TOP_P,
+        *PENALTIES,
+        SEED,
+        LOGIT_BIAS,
+        VERBOSITY,
+        Field("prediction", Map(), Use.IGNORED),
+        Field("store", Flag(), Use.IGNORED),
+        Field("metadata", Map(), Use.IGNORED),
+        *ACCOUNTING,
+        Field("logprobs", Nothing(_NO_LOGPROBS, (False,), Flag()), Use.REFUSED),
+        Field("top_logprobs", Nothing(_NO_LOGPROBS, (0,), Number(0, 20, whole=True)), Use.REFUSED),
+        Field("audio", Nothing(_NO_AUDIO), Use.REFUSED),
+        Field("modalities", List(Nothing(_NO_AUDIO, ("text",), Text()))),
+        Field("web_search_options", Nothing("Web search is not supported."), Use.REFUSED),
+    )
+)
 
 
-def request() -> dict[str, Schema]:
+def schemas() -> dict[str, Schema]:
+    """What a request and an answer are, for the OpenAPI document."""
+    return {**_request(), **_answer()}
+
+
+def _request() -> dict[str, Schema]:
     """What is asked."""
-    function = struct(
-        ("name",),
-        name=FUNCTION_NAME,
-        description=optional("string"),
-        parameters=optional("object", "A JSON Schema with an object at its root."),
-        strict=optional("boolean", IGNORED),
-    )
-    tool = struct(("type", "function"), type={"const": "function"}, function=function)
-    named = struct(("name",), name=TEXT)
-    named_choice = struct(("type", "function"), type={"const": "function"}, function=named)
-    allowed = struct(
-        ("mode", "tools"),
-        mode={"enum": ["auto", "required"]},
-        tools=array(named_choice, minItems=1),
-    )
-    options = dict.fromkeys(("include_usage", "include_obfuscation"), optional("boolean"))
-    modes: Schema = {"enum": ["none", "auto", "required"]}
-    choice = or_null(
-        modes,
-        named_choice,
-        struct(("type", "allowed_tools"), type={"const": "allowed_tools"}, allowed_tools=allowed),
-    )
-    penalty = optional("number", IGNORED, minimum=-2, maximum=2)
-    return {
-        "ChatRequest": struct(
-            ("model", "messages"),
-            model=NOT_EMPTY,
-            messages=array(ref("Message"), minItems=1),
-            stream=optional("boolean"),
-            stream_options=optional("object", "Only with `stream`.", properties=options),
-            max_tokens=optional("integer", "0 is no limit.", minimum=0),
-            max_completion_tokens=optional("integer", "0 is no limit.", minimum=0),
-            stop=or_null(NOT_EMPTY, array(NOT_EMPTY, maxItems=MOST_STOPS)),
-            n=optional("integer", minimum=1, maximum=MOST_CHOICES),
-            tools=optional("array", items=tool, maxItems=MOST_TOOLS),
-            tool_choice=choice,
-            parallel_tool_calls=optional("boolean"),
-            functions=optional("array", items=function, maxItems=MOST_TOOLS, deprecated=True),
-            function_call={**or_null(modes, named), "deprecated": True},
-            response_format=or_null(*_formats()),
-            reasoning_effort=one_of(*EFFORTS),
-            temperature=optional("number", minimum=0, maximum=2),
-            top_p=optional("number", minimum=0, maximum=1),
-            **dict.fromkeys(("presence_penalty", "frequency_penalty"), penalty),
-            seed=optional("integer", IGNORED),
-            verbosity={**one_of("low", "medium", "high"), "description": IGNORED},
-            store=optional("boolean", IGNORED),
-            **dict.fromkeys(IGNORED_TEXTS, optional("string", IGNORED)),
-            **dict.fromkeys(IGNORED_OBJECTS, optional("object", IGNORED)),
-            logprobs=refused(False),
-            top_logprobs=refused(0),
-            audio=refused(),
-            modalities=optional("array", items={"type": "string", "not": {"const": "audio"}}),
-            web_search_options=refused(),
-        ),
-        "Message": {"anyOf": _messages()},
-    }
+    schema = REQUEST.schema()
+    schema["properties"]["messages"]["items"] = ref("Message")
+    return {"ChatRequest": schema, "Message": MESSAGE.schema()}
 
 
-def _formats() -> list[Schema]:
-    described = struct(
-        ("name", "schema"),
-        name=FUNCTION_NAME,
-        description=optional("string"),
-        schema={"type": "object", "description": "A JSON Schema with an object at its root."},
-        strict=optional("boolean"),
-    )
-    return [
-        struct(("type",), type={"enum": ["text", "json_object"]}),
-        struct(("type", "json_schema"), type={"const": "json_schema"}, json_schema=described),
-    ]
-
-
-def _messages() -> list[Schema]:
-    text = _part("text", text=TEXT)
-    picture = _part(
-        "image_url",
-        image_url=struct(
-            ("url",),
-            url={"type": "string", "pattern": "^(data:|https://)"},
-            detail=optional("string"),
-        ),
-    )
-    file = _part(
-        "file",
-        file=struct(
-            ("file_data",),
-            file_data={**NOT_EMPTY, "description": "A data URL, or base64 alone."},
-            filename=optional("string"),
-            file_id=refused(),
-        ),
-    )
-    refusal = _part("refusal", refusal=TEXT)
-    shown = {"anyOf": [text, picture, file]}
-    called = all_of(name=FUNCTION_NAME, arguments=TEXT)
-    call = all_of(id=NOT_EMPTY, type={"const": "function"}, function=called)
-    any_result = or_null(TEXT, array(shown))
-    return [
-        struct(
-            ("role",), role={"enum": ["system", "developer"]}, content=or_null(TEXT, array(text))
-        ),
-        struct(
-            ("role", "content"),
-            role={"const": "user"},
-            content={"anyOf": [NOT_EMPTY, array(shown, minItems=1)]},
-        ),
-        struct(
-            ("role",),
-            role={"const": "assistant"},
-            content=or_null(TEXT, array({"anyOf": [text, refusal]})),
-            refusal=optional("string"),
-            tool_calls=optional("array", items=call),
-            function_call={**or_null(called), "deprecated": True},
-        ),
-        struct(
-            ("role", "tool_call_id"),
-            role={"const": "tool"},
-            tool_call_id=NOT_EMPTY,
-            content=any_result,
-        ),
-        struct(("role", "name"), role={"const": "function"}, name=NOT_EMPTY, content=any_result),
-    ]
-
-
-def _part(kind: str, **properties: Schema) -> Schema:
-    return struct(("type", kind), type={"const": kind}, **properties)
-
-
-def answer() -> dict[str, Schema]:
+def _answer() -> dict[str, Schema]:
     """What is answered."""
     count: Schema = {"type": "integer", "minimum": 0}
     counts: Schema = {"type": "object", "additionalProperties": count}

@@ -10,33 +10,24 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from ...conversation import Block, Turn, alternate, text_block
-from ...errors import APIError, bad_request
-from ..fields import Fields, wrong_type
+from ...errors import bad_request
+from ..fields import Fields
 from ..media import file_block, image_block
 from ..tool_calls import Calls
 
 
 def read_system(fields: Fields) -> str:
     """The system prompt, from a string or blocks of text."""
-    value = fields.value.get("system")
-    if value is None or isinstance(value, str):
-        return value or ""
-    if not isinstance(value, list):
-        raise wrong_type("system", "a string or an array of text blocks", value)
-    texts = []
-    for block in fields.objects("system"):
-        block.require("type", block.choice("type", ("text",)))
-        texts.append(block.require("text", block.string("text")))
-    return "\n\n".join(text for text in texts if text.strip())
+    given = fields.get("system", "")
+    if isinstance(given, str):
+        return given
+    return "\n\n".join(block["text"] for block in given if block["text"].strip())
 
 
 def read_messages(fields: Fields) -> tuple[Turn, ...]:
     """The turns, which alternate and begin and end with the user's."""
-    messages = list(fields.objects("messages"))
-    if not messages:
-        raise bad_request("messages: at least one message is required.", "messages", "empty_array")
     reader = _Reader()
-    for message in messages:
+    for message in fields.children("messages"):
         reader.read(message)
     reader.expect_no_results()
     if not reader.turns or reader.turns[0].role != "user":
@@ -45,7 +36,7 @@ def read_messages(fields: Fields) -> tuple[Turn, ...]:
         raise bad_request(
             "messages: the last message must be the user's; an answer cannot be begun for the "
             "model here.",
-            messages[-1].where("role"),
+            message.where("role"),
             "unsupported_value",
         )
     return alternate(reader.turns)
@@ -60,16 +51,15 @@ class _Reader:
     caller: str = ""
 
     def read(self, message: Fields) -> None:
-        role = message.require("role", message.choice("role", ("user", "assistant")))
-        if role == "assistant":
+        if message.get("role") == "assistant":
             self.expect_no_results()
             self.caller = message.path
-            blocks = tuple(self._blocks(message, _ASSISTANT))
+            blocks = tuple(self._blocks(message))
             # An answer that was nothing but thought leaves nothing to replay.
             if blocks:
                 self.turns.append(Turn("assistant", blocks))
             return
-        blocks = tuple(self._blocks(message, _USER))
+        blocks = tuple(self._blocks(message))
         if not blocks:
             raise bad_request(
                 f"{message.path}: a user message must hold something other than white space.",
@@ -88,24 +78,19 @@ class _Reader:
                 self.caller,
             )
 
-    def _blocks(self, message: Fields, kinds: tuple[str, ...]) -> Iterator[Block]:
+    def _blocks(self, message: Fields) -> Iterator[Block]:
         """The content, without blank text (the API refuses it) and without thoughts.
 
         What the model thought is in the process that still has the conversation; for a replay it is
         not needed.
         """
-        content = message.value.get("content")
-        if isinstance(content, str):
+        if isinstance(content := message.get("content"), str):
             if content.strip():
                 yield text_block(content)
             return
-        if not isinstance(content, list):
-            if content is None:
-                raise message.missing("content")
-            raise wrong_type(message.where("content"), "a string or an array of blocks", content)
         only_results = True
-        for block in message.objects("content"):
-            kind = _kind(block, kinds)
+        for block in message.children("content"):
+            kind = block.get("type")
             if kind == "tool_use":
                 yield self._call(block)
             elif kind == "tool_result":
@@ -120,113 +105,64 @@ class _Reader:
             only_results = only_results and kind == "tool_result"
 
     def _call(self, block: Fields) -> Block:
-        call_id = block.string("id")
-        if not call_id:
-            raise block.missing("id")
-        arguments = block.require("input", block.object("input"))
-        return self.calls.use(call_id, block.name("name"), arguments.value, block.where("id"))
+        return self.calls.use(
+            block.get("id"), block.get("name"), block.get("input"), block.where("id")
+        )
 
     def _result(self, block: Fields) -> Block:
-        call_id = block.string("tool_use_id")
-        if not call_id:
-            raise block.missing("tool_use_id")
+        call_id = block.get("tool_use_id")
         if why := self.calls.problem_with_result(call_id):
             raise bad_request(
                 f"{block.path}: each `tool_result` block must have a corresponding `tool_use` "
                 f"block in the previous message. {why}",
                 block.where("tool_use_id"),
             )
-        is_error = block.boolean("is_error") or False
-        content = tuple(_content_of(block, _RESULT))
-        return self.calls.result(call_id, content, is_error=is_error)
+        return self.calls.result(call_id, _content_of(block), is_error=block.get("is_error", False))
 
 
-_USER = ("text", "image", "document", "tool_result")
-_ASSISTANT = ("text", "thinking", "redacted_thinking", "tool_use")
-_RESULT = ("text", "image", "document")
-
-
-def _kind(block: Fields, kinds: tuple[str, ...]) -> str:
-    kind = block.require("type", block.string("type"))
-    if kind not in kinds:
-        raise bad_request(
-            f"{block.where('type')}: blocks of type '{kind}' are not supported here; supported: "
-            f"{', '.join(kinds)}.",
-            block.where("type"),
-            "unsupported_value",
-        )
-    return kind
-
-
-def _content_of(block: Fields, kinds: tuple[str, ...]) -> Iterator[Block]:
-    content = block.value.get("content")
+def _content_of(block: Fields) -> Iterator[Block]:
+    content = block.get("content")
     if isinstance(content, str):
         if content.strip():
             yield text_block(content)
-    elif content is not None:
-        for inner in block.objects("content"):
-            yield from _READERS[_kind(inner, kinds)](inner)
+        return
+    for inner in block.children("content"):
+        yield from _READERS[inner.get("type")](inner)
 
 
 def _text(block: Fields) -> Iterator[Block]:
-    text = block.require("text", block.string("text"))
-    if text.strip():
-        yield text_block(text)
+    if block.get("text").strip():
+        yield text_block(block.get("text"))
 
 
 def _image(block: Fields) -> Iterator[Block]:
-    source = _source(block, ("base64", "url"))
-    if source.value["type"] == "url":
-        yield image_block(_https(source), source.where("url"))
+    source = block.child("source")
+    if source.get("type") == "url":
+        yield image_block(source.get("url"), source.where("url"))
     else:
         yield image_block(_data_url(source), source.where("data"))
 
 
 def _document(block: Fields) -> Iterator[Block]:
-    citations = block.object("citations")
-    if citations is not None and citations.boolean("enabled"):
-        raise bad_request(
-            f"{citations.path}: citations are not supported here.",
-            citations.where("enabled"),
-            "unsupported_value",
-        )
-    source = _source(block, ("base64", "text", "url"))
-    about = {name: text for name in ("title", "context") if (text := block.string(name))}
-    match source.value["type"]:
+    source = block.child("source")
+    about = {name: text for name in ("title", "context") if (text := block.get(name))}
+    match source.get("type"):
         case "base64":
             file = file_block(_data_url(source), about.get("title"), source.where("data"))
             yield {**file, **about}
             return
         case "url":
-            told = {"type": "url", "url": _https(source)}
+            told = {"type": "url", "url": source.get("url")}
         case _:
-            text = source.require("data", source.string("data"))
+            text = source.get("data")
             if not text.strip():
-                raise _unusable(source, "data", "the document is blank")
+                raise source.invalid("data", "the document is blank")
             told = {"type": "text", "media_type": "text/plain", "data": text}
     yield {"type": "document", "source": told, **about}
 
 
-def _source(block: Fields, kinds: tuple[str, ...]) -> Fields:
-    source = block.require("source", block.object("source"))
-    source.require("type", source.choice("type", kinds))
-    return source
-
-
 def _data_url(source: Fields) -> str:
-    kind = source.require("media_type", source.string("media_type"))
-    return f"data:{kind};base64,{source.require('data', source.string('data'))}"
-
-
-def _https(source: Fields) -> str:
-    url = source.require("url", source.string("url"))
-    if not url.startswith("https://"):
-        raise _unusable(source, "url", "expected a https URL")
-    return url
-
-
-def _unusable(source: Fields, name: str, why: str) -> APIError:
-    return bad_request(f"{source.where(name)}: {why}.", source.where(name), "invalid_value")
+    return f"data:{source.get('media_type')};base64,{source.get('data')}"
 
 
 _READERS: dict[str, Callable[[Fields], Iterator[Block]]] = {

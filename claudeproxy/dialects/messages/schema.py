@@ -1,123 +1,188 @@
-"""Anthropic Messages, for the OpenAPI document. The bounds are the dialect's own."""
+"""Anthropic Messages: what a request may hold, and what is answered.
+
+Source: Anthropic's API reference, "Create a Message", and the `anthropic` package 2.12.0.
+"""
 
 from __future__ import annotations
 
-from ..openapi import (
-    COUNT,
-    FUNCTION_NAME,
-    NOT_EMPTY,
-    TEXT,
-    Schema,
-    all_of,
-    array,
-    one_of,
-    optional,
-    or_null,
-    ref,
-    refused,
-    struct,
-)
-from ..openapi import IGNORED as TOLD_IGNORED
+from typing import Any
+
+from ..kinds import Anything, Choice, Either, Flag, Kind, List, Map, Nothing, Number, Text
+from ..openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, ref, struct
+from ..parameters import Field, Object, Use, Variant
 from ..tools import MOST_TOOLS
-from .request import (
-    ASKS_FOR_NOTHING,
-    DISPLAYS,
-    EFFORTS,
-    IGNORED,
-    LEAST_BUDGET,
-    REFUSED,
+
+
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+LEAST_BUDGET = 1024
+DISPLAYS = ("summarized", "omitted")
+TOOL_NAME = "[a-zA-Z0-9_-]{1,64}"
+
+# The CLI sets marks for the prompt cache itself.
+_CACHE = Field("cache_control", Anything(), Use.IGNORED)
+_CITATIONS = "Citations are not supported here."
+
+
+def _needed(name: str, kind: Kind) -> Field:
+    return Field(name, kind, required=True)
+
+
+_FILLED = Text(empty=False)
+_TEXT = Object((_needed("text", Text()), _CACHE, Field("citations", Anything(), Use.ACCEPTED)))
+_BASE64 = Object((_needed("media_type", Text()), _needed("data", _FILLED)))
+_PLAIN = Object((Field("media_type", Text()), _needed("data", _FILLED)))
+_URL = Object((_needed("url", Text("https://.*")),))
+_IMAGE = Object((_needed("source", Variant("type", {"base64": _BASE64, "url": _URL})), _CACHE))
+_DOCUMENT = Object(
+    (
+        _needed("source", Variant("type", {"base64": _BASE64, "text": _PLAIN, "url": _URL})),
+        Field("title", Text()),
+        Field("context", Text()),
+        Field("citations", Object((Field("enabled", Nothing(_CITATIONS, (False,), Flag())),))),
+        _CACHE,
+    )
+)
+_SHOWN: dict[str, Kind] = {"text": _TEXT, "image": _IMAGE, "document": _DOCUMENT}
+
+
+def _content(blocks: dict[str, Kind], *, least: int = 0, empty: bool = True) -> Kind:
+    listed = List(Variant("type", blocks, what="Blocks"), least=least)
+    return Either((Text(empty=empty), listed), "a string or an array of blocks")
+
+
+_RESULT = Object(
+    (
+        _needed("tool_use_id", _FILLED),
+        Field("content", _content(_SHOWN)),
+        Field("is_error", Flag()),
+        _CACHE,
+    )
+)
+_CALL = Object(
+    (
+        _needed("id", _FILLED),
+        _needed("name", Text(TOOL_NAME, empty=False)),
+        _needed("input", Map()),
+        _CACHE,
+        Field("caller", Anything(), Use.ACCEPTED),
+    )
+)
+# What the model thought is in the process that still has the conversation.
+_THOUGHT = Object(
+    tuple(Field(name, Text(), Use.ACCEPTED) for name in ("thinking", "signature", "data"))
+)
+MESSAGE = Variant(
+    "role",
+    {
+        "user": Object((_needed("content", _content({**_SHOWN, "tool_result": _RESULT})),)),
+        "assistant": Object(
+            (
+                _needed(
+                    "content",
+                    _content(
+                        {
+                            "text": _TEXT,
+                            "thinking": _THOUGHT,
+                            "redacted_thinking": _THOUGHT,
+                            "tool_use": _CALL,
+                        }
+                    ),
+                ),
+            )
+        ),
+    },
 )
 
+_TOOL = Object(
+    (
+        _needed("name", Text(TOOL_NAME, empty=False)),
+        Field("description", Text()),
+        _needed("input_schema", Map()),
+        _CACHE,
+    )
+)
+_ANY_TOOL = Variant("type", {"custom": _TOOL}, default="custom", what="Tools")
+_PARALLEL = Field("disable_parallel_tool_use", Flag())
+_MODE = Object((_PARALLEL,))
+_CHOICE = Variant(
+    "type",
+    {
+        "auto": _MODE,
+        "any": _MODE,
+        "tool": Object((_needed("name", Text()), _PARALLEL)),
+        "none": Object(()),
+    },
+)
+_DISPLAY = Field("display", Choice(DISPLAYS), Use.IGNORED, harmless=("summarized",))
+_PLAIN_THINKING = Object((_DISPLAY,))
+_BUDGET = Field(
+    "budget_tokens",
+    Number(LEAST_BUDGET, whole=True),
+    Use.IGNORED,
+    required=True,
+    note="The CLI makes its own budgets.",
+)
+_THINKING = Variant(
+    "type",
+    {
+        "enabled": Object((_BUDGET, _DISPLAY)),
+        "disabled": _PLAIN_THINKING,
+        "adaptive": _PLAIN_THINKING,
+    },
+)
+_FORM = Variant("type", {"json_schema": Object((_needed("schema", Map()),))})
+_ASKS_FOR_NOTHING: tuple[Any, ...] = ([], {}, {"edits": []})
 
-def request() -> dict[str, Schema]:
+COUNTED = Object(
+    (
+        _needed("model", _FILLED),
+        _needed("messages", List(MESSAGE, least=1)),
+        Field("system", _content({"text": _TEXT})),
+        Field(
+            "tools",
+            List(
+                Variant("type", {"custom": _TOOL}, default="custom", what="Tools"), most=MOST_TOOLS
+            ),
+        ),
+        Field("tool_choice", _CHOICE),
+        Field("thinking", _THINKING),
+        Field("output_config", Object((Field("effort", Choice(EFFORTS)), Field("format", _FORM)))),
+        Field("output_format", _FORM, note="The name of `output_config.format` in the beta."),
+        Field("stop_sequences", List(_FILLED)),
+        Field("temperature", Number(0, 1)),
+        Field("top_p", Number(0, 1)),
+        *(
+            Field(name, Anything(), Use.IGNORED)
+            for name in ("metadata", "service_tier", "top_k", "inference_geo", "cache_control")
+        ),
+        *(
+            Field(name, Nothing(why, _ASKS_FOR_NOTHING), Use.REFUSED)
+            for name, why in (
+                ("mcp_servers", "MCP servers are not supported here."),
+                ("container", "Containers are not supported here."),
+                ("context_management", "Context management is not supported here."),
+                ("thread", "Threads are not kept here; send the whole conversation."),
+            )
+        ),
+    )
+)
+REQUEST = COUNTED.and_also(_needed("max_tokens", Number(1, whole=True)), Field("stream", Flag()))
+
+
+def schemas() -> dict[str, Schema]:
+    """What a request and an answer are, for the OpenAPI document."""
+    return {**_request(), **_answer()}
+
+
+def _request() -> dict[str, Schema]:
     """What is asked."""
-    choice = struct(
-        ("type",),
-        type={"enum": ["auto", "any", "tool", "none"]},
-        name=optional("string"),
-        disable_parallel_tool_use=optional("boolean"),
-    )
-    thinking = [
-        struct(("type",), type={"enum": ["disabled", "adaptive"]}, display=one_of(*DISPLAYS)),
-        struct(
-            ("type", "budget_tokens"),
-            type={"const": "enabled"},
-            display=one_of(*DISPLAYS),
-            budget_tokens={"type": "integer", "minimum": LEAST_BUDGET},
-        ),
-    ]
-    form = struct(("type", "schema"), type={"const": "json_schema"}, schema={"type": "object"})
-    config = struct((), effort=one_of(*EFFORTS), format=or_null(form))
-    tool = struct(
-        ("name", "input_schema"),
-        type={"enum": ["custom", None]},
-        name=FUNCTION_NAME,
-        description=optional("string"),
-        input_schema={"type": "object"},
-    )
-    common: dict[str, Schema] = {
-        "model": NOT_EMPTY,
-        "messages": array(ref("AnthropicMessage"), minItems=1),
-        "system": or_null(TEXT, array(all_of(type={"const": "text"}, text=TEXT))),
-        "tools": optional("array", items=tool, maxItems=MOST_TOOLS),
-        "tool_choice": or_null(choice),
-        "thinking": or_null(*thinking),
-        "output_config": or_null(config),
-        "output_format": or_null(form),
-        "stop_sequences": optional("array", items=NOT_EMPTY),
-        "temperature": optional("number", minimum=0, maximum=1),
-        "top_p": optional("number", minimum=0, maximum=1),
-        **{name: {"description": TOLD_IGNORED} for name in IGNORED},
-        **dict.fromkeys(REFUSED, refused(*ASKS_FOR_NOTHING[1:])),
-    }
-    return {
-        "MessagesRequest": struct(
-            ("model", "messages", "max_tokens"),
-            **common,
-            max_tokens={"type": "integer", "minimum": 1},
-            stream=optional("boolean"),
-        ),
-        "CountRequest": struct(("model", "messages"), **common),
-        "AnthropicMessage": _message(),
-    }
+    asked = {"MessagesRequest": REQUEST.schema(), "CountRequest": COUNTED.schema()}
+    for schema in asked.values():
+        schema["properties"]["messages"]["items"] = ref("AnthropicMessage")
+    return {**asked, "AnthropicMessage": MESSAGE.schema()}
 
 
-def _message() -> Schema:
-    text = all_of(type={"const": "text"}, text=TEXT)
-    data = all_of(type={"const": "base64"}, media_type=TEXT, data=NOT_EMPTY)
-    url = all_of(type={"const": "url"}, url={"type": "string", "pattern": "^https://"})
-    plain = all_of(type={"const": "text"}, media_type=TEXT, data=NOT_EMPTY)
-    image = all_of(type={"const": "image"}, source={"anyOf": [data, url]})
-    document = struct(
-        ("type", "source"),
-        type={"const": "document"},
-        source={"anyOf": [data, url, plain]},
-        title=optional("string"),
-        citations=or_null(struct((), enabled={"enum": [False, None]})),
-    )
-    shown = {"anyOf": [text, image, document]}
-    result = struct(
-        ("type", "tool_use_id"),
-        type={"const": "tool_result"},
-        tool_use_id=NOT_EMPTY,
-        content=or_null(TEXT, array(shown)),
-        is_error=optional("boolean"),
-    )
-    call = all_of(
-        type={"const": "tool_use"}, id=NOT_EMPTY, name=FUNCTION_NAME, input={"type": "object"}
-    )
-    thought = struct(("type",), type={"enum": ["thinking", "redacted_thinking"]})
-    users = {"anyOf": [NOT_EMPTY, array({"anyOf": [text, image, document, result]}, minItems=1)]}
-    models = {"anyOf": [TEXT, array({"anyOf": [text, call, thought]})]}
-    return {
-        "anyOf": [
-            all_of(role={"const": "user"}, content=users),
-            all_of(role={"const": "assistant"}, content=models),
-        ]
-    }
-
-
-def answer() -> dict[str, Schema]:
+def _answer() -> dict[str, Schema]:
     """What is answered."""
     blocks: list[Schema] = [
         all_of(type={"const": "text"}, text=TEXT),

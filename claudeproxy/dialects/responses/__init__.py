@@ -3,4 +3,5 @@
 from __future__ import annotations
 
 from .request import Responses as Responses
+from .schema import schemas as schemas
 from .store import ResponseStore as ResponseStore

@@ -1,183 +1,175 @@
-"""OpenAI Responses and Completions, for the OpenAPI document. The bounds are the dialects' own."""
+"""OpenAI Responses: what a request may hold, and what is answered.
+
+Source: OpenAI's OpenAPI document 2.3.0 (CreateResponse, InputItem, Response), and the fields that
+the `openai` package 3.54.0 sends back.
+"""
 
 from __future__ import annotations
 
-from ..openai_request import EFFORTS, MOST_CHOICES, MOST_STOPS
-from ..openapi import (
-    COUNT,
-    FUNCTION_NAME,
-    IGNORED,
-    NOT_EMPTY,
-    TEXT,
-    Schema,
-    all_of,
-    array,
-    one_of,
-    optional,
-    or_null,
-    ref,
-    refused,
-    struct,
+from ..kinds import Anything, Choice, Either, Flag, List, Map, Nothing, Number, Text
+from ..openai_content import FILE, NOTHING_STORED, REFUSAL_PART, TEXT_PART, content
+from ..openai_request import (
+    ACCOUNTING,
+    EFFORTS,
+    MODEL,
+    NAME,
+    PENALTIES,
+    STREAM,
+    TEMPERATURE,
+    TOP_P,
+    VERBOSITY,
 )
-from ..tools import MOST_TOOLS
-from .request import REFUSED, SUMMARIES
+from ..openai_tools import format_field, tool_fields
+from ..openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref, struct
+from ..parameters import Field, Object, Use, Variant
 
 
-IGNORED_TEXTS = (
-    *("user", "safety_identifier", "service_tier"),
-    *("prompt_cache_key", "prompt_cache_retention"),
+SUMMARIES = ("auto", "concise", "detailed")
+
+
+def _accepted(*names: str) -> tuple[Field, ...]:
+    """Fields of what was answered before."""
+    return tuple(Field(name, Anything(), Use.ACCEPTED) for name in names)
+
+
+_OF_AN_ITEM = tuple(Field(name, Text(), Use.ACCEPTED) for name in ("id", "status"))
+_IMAGE = Object(
+    (
+        Field("file_id", Nothing(NOTHING_STORED)),
+        Field("image_url", Text(), note="A data URL or a https URL."),
+        Field("detail", Text(), Use.IGNORED, harmless=("auto",)),
+    )
 )
-PENALTY = optional("number", IGNORED, minimum=-2, maximum=2)
-PENALTIES = dict.fromkeys(("presence_penalty", "frequency_penalty"), PENALTY)
-SAMPLING = {
-    "temperature": optional("number", minimum=0, maximum=2),
-    "top_p": optional("number", minimum=0, maximum=1),
-}
+_FILE = Object((*FILE, Field("file_url", Text("https://.*"))))
+_SAID = Object((*TEXT_PART.fields, *_accepted("annotations", "logprobs")))
+_SHOWN = {"input_text": TEXT_PART, "input_image": _IMAGE, "input_file": _FILE}
+_ANSWERED = {"output_text": _SAID, "input_text": TEXT_PART, "refusal": REFUSAL_PART}
+_SYSTEM = Object(
+    (Field("content", content({"input_text": TEXT_PART}), required=True), *_OF_AN_ITEM)
+)
+_MESSAGE = Variant(
+    "role",
+    {
+        "user": Object((Field("content", content(_SHOWN), required=True), *_OF_AN_ITEM)),
+        "assistant": Object(
+            (
+                Field("content", content(_ANSWERED), required=True),
+                *_OF_AN_ITEM,
+                *_accepted("phase"),
+            )
+        ),
+        "system": _SYSTEM,
+        "developer": _SYSTEM,
+    },
+)
+_CALL_ID = Field("call_id", Text(empty=False), required=True)
+_CALL = Object(
+    (
+        _CALL_ID,
+        Field("name", Text(NAME), required=True),
+        Field("arguments", Text(), required=True),
+        *_OF_AN_ITEM,
+        *_accepted("caller"),
+    )
+)
+_OUTPUT = Object((_CALL_ID, Field("output", content(_SHOWN), required=True), *_OF_AN_ITEM))
+# What the model thought is in the process that has the conversation; it is not needed again.
+_REASONING = Object(
+    (
+        Field("summary", List(Map()), Use.ACCEPTED),
+        Field("content", List(Map()), Use.ACCEPTED),
+        *_OF_AN_ITEM,
+        *_accepted("encrypted_content"),
+    )
+)
+_REFERENCE = Object((Field("id", Text(empty=False), required=True),))
+ITEM = Variant(
+    "type",
+    {
+        "message": _MESSAGE,
+        "function_call": _CALL,
+        "function_call_output": _OUTPUT,
+        "reasoning": _REASONING,
+        "item_reference": _REFERENCE,
+    },
+    default="message",
+    what="Items",
+)
 
-
-def request() -> dict[str, Schema]:
-    """What is asked."""
-    kind = {"const": "function"}
-    tool = struct(
-        ("type", "name"),
-        type=kind,
-        name=FUNCTION_NAME,
-        description=optional("string"),
-        parameters=optional("object", "A JSON Schema with an object at its root."),
-        strict=optional("boolean", IGNORED),
-    )
-    named = all_of(type=kind, name=TEXT)
-    modes: Schema = {"enum": ["none", "auto", "required"]}
-    allowed = all_of(
-        type={"const": "allowed_tools"},
-        mode={"enum": ["auto", "required"]},
-        tools=array(named, minItems=1),
-    )
-    described = struct(
-        ("type", "name", "schema"),
-        type={"const": "json_schema"},
-        name=FUNCTION_NAME,
-        description=optional("string"),
-        schema={"type": "object"},
-        strict=optional("boolean"),
-    )
-    form = or_null(all_of(type={"enum": ["text", "json_object"]}), described)
-    verbosity = {**one_of("low", "medium", "high"), "description": IGNORED}
-    summary = one_of(*SUMMARIES)
-    return {
-        "ResponsesRequest": struct(
-            ("model", "input"),
-            model=NOT_EMPTY,
-            input={"anyOf": [NOT_EMPTY, array(ref("InputItem"), minItems=1)]},
-            instructions=optional("string"),
-            previous_response_id=optional("string"),
-            store=optional("boolean"),
-            stream=optional("boolean"),
-            stream_options=or_null(struct((), include_obfuscation=optional("boolean"))),
-            tools=optional("array", items=tool, maxItems=MOST_TOOLS),
-            tool_choice=or_null(modes, named, allowed),
-            parallel_tool_calls=optional("boolean"),
-            text=or_null(struct((), format=form, verbosity=verbosity)),
-            reasoning=or_null(
-                struct((), effort=one_of(*EFFORTS), summary=summary, generate_summary=summary)
+REQUEST = Object(
+    (
+        MODEL,
+        Field(
+            "input",
+            Either((Text(), List(ITEM, least=1)), "a string or an array of items"),
+            required=True,
+        ),
+        Field("instructions", Text()),
+        Field("previous_response_id", Text()),
+        Field("store", Flag()),
+        STREAM,
+        Field("stream_options", Object((Field("include_obfuscation", Flag(), Use.ACCEPTED),))),
+        *tool_fields(nested=False),
+        Field("text", Object((format_field("format", nested=False), VERBOSITY))),
+        Field(
+            "reasoning",
+            Object(
+                (
+                    Field("effort", Choice(EFFORTS)),
+                    Field("summary", Choice(SUMMARIES)),
+                    Field("generate_summary", Choice(SUMMARIES), note="Its older name."),
+                )
             ),
-            max_output_tokens=optional("integer", minimum=1),
-            metadata=optional("object", additionalProperties=optional("string")),
-            truncation=one_of("auto", "disabled"),
-            include=optional("array", IGNORED, items=TEXT),
-            max_tool_calls=optional("integer", IGNORED, minimum=0),
-            **SAMPLING,
-            **PENALTIES,
-            **dict.fromkeys(IGNORED_TEXTS, optional("string", IGNORED)),
-            **dict.fromkeys(("prompt_cache_options", "moderation"), optional("object", IGNORED)),
-            background=refused(False),
-            top_logprobs=refused(0),
-            **dict.fromkeys(REFUSED, refused()),
         ),
-        "InputItem": {"anyOf": _items()},
-        "CompletionRequest": struct(
-            ("model", "prompt"),
-            model=NOT_EMPTY,
-            prompt={"anyOf": [NOT_EMPTY, array(NOT_EMPTY, minItems=1, maxItems=MOST_CHOICES)]},
-            stream=optional("boolean"),
-            stream_options=optional("object", "Only with `stream`."),
-            n=optional("integer", minimum=1, maximum=MOST_CHOICES),
-            max_tokens=optional("integer", "0 is no limit.", minimum=0),
-            stop=or_null(NOT_EMPTY, array(NOT_EMPTY, maxItems=MOST_STOPS)),
-            echo=optional("boolean"),
-            seed=optional("integer", IGNORED),
-            logit_bias=optional("object", IGNORED),
-            user=optional("string", IGNORED),
-            **SAMPLING,
-            **PENALTIES,
-            suffix=refused(""),
-            logprobs=refused(),
-            best_of=optional("integer", "At most `n`.", minimum=0, maximum=MOST_CHOICES),
+        Field("max_output_tokens", Number(1, whole=True)),
+        Field("metadata", Map(Text())),
+        TEMPERATURE,
+        TOP_P,
+        Field("truncation", Choice(("auto", "disabled")), Use.IGNORED, harmless=("disabled",)),
+        Field("include", List(Text()), Use.IGNORED, harmless=([],)),
+        Field("max_tool_calls", Number(0, whole=True), Use.IGNORED),
+        *ACCOUNTING,
+        *PENALTIES,
+        Field(
+            "background",
+            Nothing("Responses are not made in the background here.", (False,), Flag()),
+            Use.REFUSED,
         ),
-    }
-
-
-def _items() -> list[Schema]:
-    text = all_of(type={"const": "input_text"}, text=TEXT)
-    image = struct(
-        ("type", "image_url"),
-        type={"const": "input_image"},
-        image_url={"type": "string", "pattern": "^(data:|https://)"},
-        detail=optional("string"),
+        Field(
+            "top_logprobs",
+            Nothing("Log probabilities are not available.", (0,), Number(0, 20, whole=True)),
+            Use.REFUSED,
+        ),
+        Field(
+            "conversation",
+            Nothing("Conversations are not kept here; use 'previous_response_id'."),
+            Use.REFUSED,
+        ),
+        Field(
+            "prompt",
+            Nothing("Prompt templates are not kept here; send 'instructions' and 'input'."),
+            Use.REFUSED,
+        ),
+        Field("context_management", Nothing("Context management is not supported."), Use.REFUSED),
     )
-    file = struct(
-        ("type",),
-        type={"const": "input_file"},
-        file_data=optional("string", "A data URL, or base64 alone.", minLength=1),
-        file_url=optional("string", pattern="^https://"),
-        filename=optional("string"),
-        file_id=refused(),
-    )
-    said = all_of(type={"const": "output_text"}, text=TEXT)
-    refusal = all_of(type={"const": "refusal"}, refusal=TEXT)
-    shown = {"anyOf": [text, image, file]}
-    kind = {"enum": ["message", None]}
-    return [
-        struct(
-            ("role", "content"),
-            type=kind,
-            role={"const": "user"},
-            content={"anyOf": [NOT_EMPTY, array(shown, minItems=1)]},
-        ),
-        struct(
-            ("role", "content"),
-            type=kind,
-            role={"const": "assistant"},
-            content={"anyOf": [TEXT, array({"anyOf": [said, text, refusal]})]},
-        ),
-        struct(
-            ("role", "content"),
-            type=kind,
-            role={"enum": ["system", "developer"]},
-            content={"anyOf": [TEXT, array(text)]},
-        ),
-        all_of(
-            type={"const": "function_call"}, call_id=NOT_EMPTY, name=FUNCTION_NAME, arguments=TEXT
-        ),
-        all_of(
-            type={"const": "function_call_output"},
-            call_id=NOT_EMPTY,
-            output={"anyOf": [TEXT, array(shown)]},
-        ),
-        all_of(type={"const": "reasoning"}),
-        all_of(type={"const": "item_reference"}, id=NOT_EMPTY),
-    ]
+)
 
 
-def answer() -> dict[str, Schema]:
+def schemas() -> dict[str, Schema]:
+    """What a request and an answer are, for the OpenAPI document."""
+    return {**_request(), **_answer()}
+
+
+def _request() -> dict[str, Schema]:
+    """What is asked."""
+    schema = REQUEST.schema()
+    schema["properties"]["input"] = or_null(NOT_EMPTY, array(ref("InputItem"), minItems=1))
+    return {"ResponsesRequest": schema, "InputItem": ITEM.schema()}
+
+
+def _answer() -> dict[str, Schema]:
     """What is answered."""
     item = struct(("id", "type"), id=NOT_EMPTY, type=NOT_EMPTY)
-    choice = all_of(
-        text=TEXT,
-        index=COUNT,
-        logprobs={"type": "null"},
-        finish_reason=one_of("stop", "length", "content_filter"),
-    )
     return {
         "Response": struct(
             ("id", "object", "created_at", "status", "model", "output", "error", "usage"),
@@ -200,13 +192,4 @@ def answer() -> dict[str, Schema]:
             has_more={"type": "boolean"},
         ),
         "Deleted": all_of(id=NOT_EMPTY, object={"const": "response"}, deleted={"const": True}),
-        "Completion": struct(
-            ("id", "object", "created", "model", "choices"),
-            id=NOT_EMPTY,
-            object={"const": "text_completion"},
-            created=COUNT,
-            model=TEXT,
-            choices=array(choice),
-            usage=or_null(ref("Usage")),
-        ),
     }

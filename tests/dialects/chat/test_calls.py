@@ -347,7 +347,7 @@ def test_a_function_call_and_its_result_are_paired_by_name_and_place() -> None:
     assert turns(*messages[:4]) == said[:3]
 
 
-@pytest.mark.parametrize("broken", [{}, {"name": ""}, {"arguments": "{}"}])
+@pytest.mark.parametrize("broken", [{}, {"name": "", "arguments": "{}"}, {"arguments": "{}"}])
 def test_a_function_call_without_a_name_is_refused(broken: Any) -> None:
     message = {"role": "assistant", "function_call": broken}
     assert refused(lambda: ask(HELLO, message))[1:] == (

@@ -383,6 +383,15 @@ def test_a_history_that_is_sent_again_takes_nothing_with_it_when_it_goes() -> No
     assert to.store.item(first["output"][0]["id"]) is not None
 
 
+HALF = {
+    "type": "function_call",
+    "call_id": "c",
+    "name": "f",
+    "arguments": "{",
+    "status": "incomplete",
+}
+
+
 @pytest.mark.parametrize(
     ("item", "where"),
     [
@@ -395,7 +404,7 @@ def test_a_history_that_is_sent_again_takes_nothing_with_it_when_it_goes() -> No
             for value, at in WRONG_PARTS
         ),
         (
-            {"type": "function_call", "call_id": "c", "status": "incomplete", "id": []},
+            {**HALF, "id": []},
             "input[0].id",
         ),
     ],
@@ -406,7 +415,15 @@ def test_what_could_not_be_kept_is_refused_before_it_costs_anything(item: Any, w
 
 def test_half_a_call_may_hold_anything_else() -> None:
     to = dialect()
-    half = {"type": "function_call", "status": "incomplete", "content": ["x"], "output": [[]]}
+    half = {
+        "type": "function_call",
+        "call_id": "c",
+        "name": "f",
+        "arguments": "{",
+        "status": "incomplete",
+        "content": ["x"],
+        "output": [[]],
+    }
     answered("a", half, HELLO, to=to)
     assert json.loads(to.input_items("resp_a", {}))["data"][1]["content"] == ["x"]
 

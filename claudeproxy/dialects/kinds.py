@@ -1,0 +1,327 @@
+"""The kinds of values that a field of a request takes, and what can be wrong with one.
+
+Each kind checks a value and says its JSON Schema. An error holds facts; `wording` says them as a
+client knows them from its API.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+import attrs
+
+from .openapi import Schema, nullable
+
+
+# Names of fields, as paths relative to the value that was checked: ".detail", "[].name".
+Ignored = Sequence[str]
+
+
+class Problem(Enum):
+    """What can be wrong with a value; a dialect words it for its clients (`wording`)."""
+
+    TYPE = "type"
+    MISSING = "missing"
+    CHOICE = "choice"
+    PATTERN = "pattern"
+    BELOW = "below"
+    ABOVE = "above"
+    EMPTY = "empty"
+    TOO_LONG = "too long"
+    UNSUPPORTED_KIND = "unsupported kind"
+    REFUSED = "refused"
+
+
+class Invalid(ValueError):
+    """A value that a request may not hold.
+
+    path: the steps to it, names and indices, from the value that was checked. expected, got: what
+    the problem is about; what they are depends on it. noun: what the value is, in words.
+    """
+
+    def __init__(
+        self, problem: Problem, expected: Any = "", got: Any = None, noun: str = ""
+    ) -> None:
+        """The path is empty at first; whoever holds the value puts its own step in front."""
+        super().__init__(problem.value)
+        self.problem = problem
+        self.expected = expected
+        self.got = got
+        self.noun = noun
+        self.path: list[str | int] = []
+
+    def at(self, step: str | int) -> Invalid:
+        """The same, seen from what holds the value."""
+        self.path.insert(0, step)
+        return self
+
+
+def kind(value: object) -> str:
+    """What JSON calls this value, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int():
+            return "an integer"
+        case float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "an object"
+
+
+class Kind(Protocol):
+    """The values that a field takes."""
+
+    # As an error names it: "a string".
+    @property
+    def noun(self) -> str:
+        """The type in JSON's words, with its article."""
+
+    def check(self, value: Any) -> Ignored:
+        """Raise Invalid, or return the names of what is in the value and is ignored."""
+
+    def schema(self) -> Schema:
+        """The JSON Schema of the values."""
+
+
+@attrs.frozen
+class Text:
+    """A string; `pattern` fits the whole of it. empty: whether it may be empty."""
+
+    pattern: str = ""
+    empty: bool = True
+    noun = "a string"
+    _compiled: re.Pattern[str] | None = attrs.field(init=False)
+
+    @_compiled.default
+    def _compile(self) -> re.Pattern[str] | None:
+        return re.compile(self.pattern) if self.pattern else None
+
+    def check(self, value: Any) -> Ignored:
+        """A string that fits."""
+        if type(value) is not str:
+            raise Invalid(Problem.TYPE, self.noun, value)
+        if not value and not self.empty:
+            raise Invalid(Problem.EMPTY, self.noun, value)
+        if self._compiled is not None and not self._compiled.fullmatch(value):
+            raise Invalid(Problem.PATTERN, f"^{self.pattern}$", value)
+        return ()
+
+    def schema(self) -> Schema:
+        """A string."""
+        schema: Schema = {"type": "string"}
+        if self.pattern:
+            schema["pattern"] = f"^{self.pattern}$"
+        elif not self.empty:
+            schema["minLength"] = 1
+        return schema
+
+
+@attrs.frozen
+class Flag:
+    """A boolean."""
+
+    noun = "a boolean"
+
+    def check(self, value: Any) -> Ignored:
+        """True or False."""
+        if not isinstance(value, bool):
+            raise Invalid(Problem.TYPE, self.noun, value)
+        return ()
+
+    def schema(self) -> Schema:
+        """A boolean."""
+        return {"type": "boolean"}
+
+
+@attrs.frozen
+class Number:
+    """A number from `low` to `high`, None for no bound. whole: integers only."""
+
+    low: float | None = None
+    high: float | None = None
+    whole: bool = False
+
+    @property
+    def noun(self) -> str:
+        """An integer or any number."""
+        return "an integer" if self.whole else "a number"
+
+    def check(self, value: Any) -> Ignored:
+        """A number within the bounds."""
+        # A bool is an int to Python, not to JSON.
+        if not isinstance(value, int if self.whole else int | float) or isinstance(value, bool):
+            raise Invalid(Problem.TYPE, self.noun, value)
+        noun = "integer" if self.whole else "decimal"
+        if self.low is not None and value < self.low:
+            raise Invalid(Problem.BELOW, self.low, value, noun)
+        if self.high is not None and value > self.high:
+            raise Invalid(Problem.ABOVE, self.high, value, noun)
+        return ()
+
+    def schema(self) -> Schema:
+        """A number with its bounds."""
+        bounds = {"minimum": self.low, "maximum": self.high}
+        told = {name: bound for name, bound in bounds.items() if bound is not None}
+        return {"type": "integer" if self.whole else "number", **told}
+
+
+@attrs.frozen
+class Choice:
+    """One of some strings."""
+
+    values: tuple[str, ...]
+    noun = "a string"
+
+    def check(self, value: Any) -> Ignored:
+        """One of them."""
+        if not isinstance(value, str):
+            raise Invalid(Problem.TYPE, self.noun, value)
+        if value not in self.values:
+            raise Invalid(Problem.CHOICE, self.values, value)
+        return ()
+
+    def schema(self) -> Schema:
+        """An enum."""
+        return {"const": self.values[0]} if len(self.values) == 1 else {"enum": list(self.values)}
+
+
+@attrs.frozen
+class Nothing:
+    """No value but some that ask for nothing. why: the reason, a sentence for the error."""
+
+    why: str
+    harmless: tuple[Any, ...] = ()
+    # What the value must be to ask for nothing or for something: else the type is wrong.
+    of: Kind | None = None
+    noun = "null"
+
+    def check(self, value: Any) -> Ignored:
+        """Nothing that is asked for."""
+        if self.of is not None:
+            self.of.check(value)
+        if any(value == one and type(value) is type(one) for one in self.harmless):
+            return ()
+        raise Invalid(Problem.REFUSED, self.why, value)
+
+    def schema(self) -> Schema:
+        """The harmless values."""
+        about = "Not supported: anything else is a 400."
+        return {"enum": [*self.harmless, None], "description": about}
+
+
+@attrs.frozen
+class Map:
+    """An object whose names are anyone's. values: what each of them holds, None for anything."""
+
+    values: Kind | None = None
+    noun = "an object"
+
+    def check(self, value: Any) -> Ignored:
+        """An object."""
+        if not isinstance(value, dict):
+            raise Invalid(Problem.TYPE, self.noun, value)
+        if self.values is not None:
+            for name, inner in value.items():
+                if inner is not None:
+                    _within(self.values, inner, name)
+        return ()
+
+    def schema(self) -> Schema:
+        """An object."""
+        if self.values is None:
+            return {"type": "object"}
+        return {"type": "object", "additionalProperties": nullable(self.values.schema())}
+
+
+@attrs.frozen
+class Anything:
+    """Any value at all."""
+
+    noun = "a value"
+
+    def check(self, value: Any) -> Ignored:
+        """Whatever it is."""
+        return ()
+
+    def schema(self) -> Schema:
+        """No bounds."""
+        return {}
+
+
+@attrs.frozen
+class List:
+    """An array, of `least` to `most` values."""
+
+    of: Kind
+    least: int = 0
+    most: int | None = None
+    noun = "an array"
+
+    def check(self, value: Any) -> Ignored:
+        """An array of such values."""
+        if not isinstance(value, list):
+            raise Invalid(Problem.TYPE, self.noun, value)
+        if len(value) < self.least:
+            raise Invalid(Problem.EMPTY, self.noun, value)
+        if self.most is not None and len(value) > self.most:
+            raise Invalid(Problem.TOO_LONG, self.most, len(value))
+        check, ignored = self.of.check, None
+        for index, inner in enumerate(value):
+            try:
+                if names := check(inner):
+                    ignored = ignored or {}
+                    ignored.update(dict.fromkeys(names))
+            except Invalid as error:
+                raise error.at(index) from None
+        return [f"[]{name}" for name in ignored] if ignored else ()
+
+    def schema(self) -> Schema:
+        """An array."""
+        schema: Schema = {"type": "array", "items": self.of.schema()}
+        if self.least:
+            schema["minItems"] = self.least
+        if self.most is not None:
+            schema["maxItems"] = self.most
+        return schema
+
+
+@attrs.frozen
+class Either:
+    """One of several kinds, told apart by the type of JSON: a string, an array or an object."""
+
+    kinds: tuple[Kind, ...]
+    noun: str
+    _by_type: Mapping[type, Kind] = attrs.field(init=False)
+
+    @_by_type.default
+    def _of_each_type(self) -> Mapping[type, Kind]:
+        types = {"a string": str, "an array": list, "an object": dict}
+        return {types[one.noun]: one for one in self.kinds}
+
+    def check(self, value: Any) -> Ignored:
+        """A value of one of the kinds."""
+        found = self._by_type.get(type(value))
+        if found is None:
+            raise Invalid(Problem.TYPE, self.noun, value)
+        return found.check(value)
+
+    def schema(self) -> Schema:
+        """Any of them."""
+        return {"anyOf": [one.schema() for one in self.kinds]}
+
+
+def _within(kind_: Kind, value: Any, step: str | int) -> Ignored:
+    try:
+        return kind_.check(value)
+    except Invalid as error:
+        raise error.at(step) from None

@@ -1,0 +1,119 @@
+"""What is wrong with a request, in the words of the API that the client takes this server for.
+
+Clients fall back by these words: on a field that an older server does not know, for example.
+Sources: what OpenAI's API answers (its OpenAPI document has no list of it), and the messages of
+pydantic, in which Anthropic's API answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from ..errors import APIError, bad_request
+from .kinds import Invalid, Problem, kind
+
+
+def openai_path(steps: Sequence[str | int]) -> str:
+    """The full name of a field, as in `messages[0].role`."""
+    told = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    return told.removeprefix(".")
+
+
+def openai_error(invalid: Invalid) -> APIError:
+    """A 400 with OpenAI's message, `param` and `code`."""
+    where = openai_path(invalid.path)
+    expected, got = invalid.expected, invalid.got
+    match invalid.problem:
+        case Problem.TYPE:
+            message = (
+                f"Invalid type for '{where}': expected {expected}, but got {kind(got)} instead."
+            )
+            code = "invalid_type"
+        case Problem.CHOICE:
+            listed = ", ".join(f"'{choice}'" for choice in expected)
+            message = f"Invalid value: '{got}'. Supported values are: {listed}."
+            code = "invalid_value"
+        case Problem.PATTERN:
+            message = (
+                f"Invalid '{where}': string does not match pattern. Expected a string that matches "
+                f"the pattern '{expected}'."
+            )
+            code = "invalid_value"
+        case Problem.BELOW | Problem.ABOVE:
+            below = invalid.problem is Problem.BELOW
+            side, sign = ("below minimum", ">=") if below else ("above maximum", "<=")
+            message = (
+                f"Invalid '{where}': {invalid.noun} {side} value. Expected a value {sign} "
+                f"{expected}, but got {got} instead."
+            )
+            code = f"{invalid.noun}_{'below_min' if below else 'above_max'}_value"
+        case Problem.EMPTY if isinstance(got, list):
+            message = f"Invalid '{where}': empty array. Expected an array with minimum length 1."
+            code = "empty_array"
+        case Problem.TOO_LONG:
+            message = (
+                f"Invalid '{where}': array too long. Expected an array with maximum length "
+                f"{expected}, but got {got} instead."
+            )
+            code = "array_above_max_length"
+        case Problem.UNSUPPORTED_KIND:
+            listed = ", ".join(f"'{choice}'" for choice in expected)
+            message = f"{invalid.noun} of type '{got}' are not supported here; supported: {listed}."
+            code = "unsupported_value"
+        case Problem.REFUSED:
+            message = f"Unsupported parameter: '{where}'. {expected}"
+            code = "unsupported_parameter"
+        case _:
+            # An empty string is as good as none where something must be said.
+            message = f"Missing required parameter: '{where}'."
+            code = "missing_required_parameter"
+    return bad_request(message, where, code)
+
+
+_VALID = {
+    "a string": "a valid string",
+    "a boolean": "a valid boolean",
+    "an integer": "a valid integer",
+    "a number": "a valid number",
+    "an array": "a valid list",
+    "an object": "a valid dictionary",
+}
+
+
+def _listed(choices: Sequence[str], last: str) -> str:
+    *others, final = (f"'{choice}'" for choice in choices)
+    return f"{', '.join(others)}{last if others else ''}{final}"
+
+
+def _too_little(invalid: Invalid) -> str:
+    if isinstance(invalid.got, list):
+        return "List should have at least 1 item after validation, not 0"
+    return "String should have at least 1 character"
+
+
+_ANTHROPIC: dict[Problem, Callable[[Invalid], str]] = {
+    Problem.TYPE: lambda it: f"Input should be {_VALID.get(it.expected, it.expected)}",
+    Problem.MISSING: lambda _: "Field required",
+    Problem.CHOICE: lambda it: f"Input should be {_listed(it.expected, ' or ')}",
+    Problem.PATTERN: lambda it: f"String should match pattern '{it.expected}'",
+    Problem.BELOW: lambda it: f"Input should be greater than or equal to {it.expected}",
+    Problem.ABOVE: lambda it: f"Input should be less than or equal to {it.expected}",
+    Problem.EMPTY: _too_little,
+    Problem.TOO_LONG: lambda it: (
+        f"List should have at most {it.expected} items after validation, not {it.got}"
+    ),
+    Problem.UNSUPPORTED_KIND: lambda it: (
+        f"Input tag '{it.got}' found using 'type' does not match any of the expected tags: "
+        f"{_listed(it.expected, ', ')}"
+    ),
+    Problem.REFUSED: lambda it: f"Extra inputs are not permitted. {it.expected}",
+}
+
+
+def anthropic_error(invalid: Invalid) -> APIError:
+    """A 400 with Anthropic's message, as in `messages.0.role: Input should be ...`."""
+    where = ".".join(map(str, invalid.path))
+    message = f"{where}: {_ANTHROPIC[invalid.problem](invalid)}"
+    return attrs.evolve(openai_error(invalid), message=message)
