@@ -16,7 +16,6 @@ from twisted.internet import defer
 from twisted.internet.defer import (
     CancelledError,
     Deferred,
-    DeferredLock,
     ensureDeferred,
     maybeDeferred,
     succeed,
@@ -91,7 +90,6 @@ class ProxyService(Service):
         self._announce = announce
         self._cli: launch.CLI | None = None
         self._ready: Ready | None = None
-        self._asking = DeferredLock()
         self._scratch = ""
         self.demo: DemoService | None = None
         if settings.demo:
@@ -225,12 +223,8 @@ class ProxyService(Service):
         }
 
     async def _catalogue(self) -> Catalogue:
-        await self._asking.acquire()
-        try:
-            if self._ready is None:
-                self._ready = await self.pool.probe_cli()
-        finally:
-            self._asking.release()
+        if self._ready is None:
+            self._ready = await self.pool.probe_cli()
         return Catalogue(models_from_initialize(self._ready.models), self._settings.aliases)
 
     # What people are told

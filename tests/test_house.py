@@ -37,7 +37,7 @@ PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
     *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.state"),
-    *("pool.roster", "pool.pace"),
+    *("pool.roster", "pool.pace", "pool.backoff"),
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

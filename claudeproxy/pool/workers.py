@@ -12,12 +12,14 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
+from ..cli.failures import StartFailure
 from ..cli.launch import Launch
-from ..cli.notices import TurnEnded
+from ..cli.notices import Ready, TurnEnded
 from ..cli.process import Worker
 from ..errors import APIError, unavailable
 from ..metrics import Metrics
 from ..timers import Timers
+from .backoff import StartBackoff
 from .roster import Activity, Roster, Slot
 
 
@@ -66,6 +68,8 @@ class Workers:
         self._roster = roster
         self._slots: dict[Worker, Slot] = {}
         self._timers = Timers(reactor)
+        self.backoff = StartBackoff()
+        self._failures_told: set[str] = set()
         # Called when a CLI is idle again, and when a process has gone.
         self.on_turn_end: Callable[[Worker, Slot, TurnEnded], None] = lambda *_: None
         self.on_ended: Callable[[Worker], None] = lambda worker: None
@@ -95,12 +99,25 @@ class Workers:
             worker.start()
         except OSError as error:
             self._roster.remove(slot)
-            self.log.failure("starting a CLI")
+            self.backoff.failed(self._reactor.seconds())
+            if self._is_new(f"errno {error.errno}"):
+                self.log.failure("starting a CLI")
             raise unavailable("The CLI could not be started; see the log.") from error
         self._slots[worker] = slot
+        worker.ready.addCallback(self._became_ready)
+        worker.on_start_failed = self._start_failed
+        worker.on_stopping = lambda: self._roster.remove(slot)
         worker.on_turn_end = lambda over: self.on_turn_end(worker, slot, over)
         worker.on_ended = lambda reason: self._ended(worker, reason)
         return worker
+
+    def may_start(self) -> bool:
+        """Whether a process may be started for a request: one at a time while starts fail."""
+        return self.backoff.may_start(sum(worker.starting for worker in self._slots))
+
+    def any_ready(self) -> bool:
+        """Whether there is a process that became ready and is not being ended."""
+        return any(worker.was_ready and self.has_slot(worker) for worker in self._slots)
 
     def at(self, slot: Slot) -> Worker:
         """The process at a slot."""
@@ -165,6 +182,30 @@ class Workers:
     def __iter__(self) -> Iterator[Worker]:
         """All of them."""
         return iter(self._slots)
+
+    def _became_ready(self, ready: Ready) -> Ready:
+        self.backoff.succeeded()
+        self._failures_told.clear()
+        return ready
+
+    def _start_failed(self, failure: StartFailure) -> None:
+        self.backoff.failed(self._reactor.seconds())
+        if self._is_new(failure.kind):
+            assert self._launch is not None
+            self.log.error(
+                "The CLI could not be started: {path} (version {version}) {how}. "
+                "It wrote: {stderr!r}. The same failure is not logged again until one starts.",
+                path=self._launch.cli.path,
+                version=self._launch.cli.version,
+                how=failure.how,
+                stderr=failure.stderr,
+            )
+
+    def _is_new(self, kind: str) -> bool:
+        """Whether a kind of failure is not in the log yet."""
+        new = kind not in self._failures_told
+        self._failures_told.add(kind)
+        return new
 
     def _ended(self, worker: Worker, reason: str) -> None:
         self._timers.cancel(worker)

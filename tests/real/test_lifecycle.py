@@ -155,21 +155,46 @@ class Misbehaving(RealCLI):
         assert b"npm install -g @anthropic-ai/claude-code" in content
 
     async def test_it_exits_at_its_start(self) -> None:
-        status, content = await self.status_with("echo no >&2; exit 3")
-        assert status == 502
-        assert b"ended at its start" in content
+        status, content = await self.status_with(
+            "echo \"error: unknown option '--tools'\" >&2; exit 1"
+        )
+        assert status == 503
+        assert b"could not be started: it exited with code 1" in content
+        assert b"error: unknown option '--tools'" in content
+
+    async def test_it_exits_at_its_start_though_nobody_asks(self) -> None:
+        """Spares are started again, but each time after a longer wait."""
+        starts = self.home / "starts"
+        starts.touch()
+        proxy = await self.start_proxy(
+            cli=self.script(f"echo >>{starts}; echo too old >&2; exit 1"), spares=1
+        )
+
+        def count() -> int:
+            return starts.read_text().count("\n")
+
+        await when(lambda: count() == 3)
+        third = reactor.seconds()
+        await when(lambda: count() == 4)
+        assert reactor.seconds() - third > 1.5
+        response, content = await self.http(
+            "POST", "/v1/chat/completions", body("hi"), url=proxy.url
+        )
+        assert response.code == 503
+        assert b"It wrote: too old" in content
+        assert count() == 5
 
     async def test_it_never_becomes_ready(self) -> None:
         status, content = await self.status_with("exec sleep 60", start_timeout=1)
-        assert status == 504
-        assert b"did not become ready" in content
+        assert status == 503
+        assert b"did not become ready within 1 s" in content
 
     async def test_it_ignores_a_polite_end(self) -> None:
         self.patch(process, "KILL_AFTER", 0.2)
         status, _ = await self.status_with(
             "trap '' TERM; while :; do sleep 1; done", start_timeout=1
         )
-        assert status == 504
+        assert status == 503
 
     READY = (
         '{"type":"control_response","response":{"subtype":"success",'
@@ -187,9 +212,13 @@ class Misbehaving(RealCLI):
         status, content = await self.status_with(
             f"read -r line; printf '%s\\ngarbage\\n' '{self.READY}'; exec cat >/dev/null"
         )
-        assert status == 502
-        assert b"ended at its start" in content
-        self.flushLoggedErrors()
+        assert status == 503
+        assert b"broke the protocol: a line that is not JSON" in content
+
+    async def test_it_prints_text_instead_of_json(self) -> None:
+        status, content = await self.status_with("echo Welcome; exec sleep 60", spares=1)
+        assert status == 503
+        assert b"broke the protocol: a line that is not JSON" in content
 
     async def test_it_prints_garbage(self) -> None:
         status, content = await self.status_with(
