@@ -21,7 +21,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from contenders import Demo, Floor, Messages, Responses, Server, claudeproxy, replaced
+from contenders import (
+    Demo,
+    Floor,
+    Messages,
+    Responses,
+    Server,
+    claudeproxy,
+    find_cli,
+    replaced,
+)
 
 from claudeproxy.cli import launch
 
@@ -359,7 +368,7 @@ def main() -> None:
     )
     parser.add_argument("--write", type=Path, help="a file whose table is replaced by the result")
     options = parser.parse_args()
-    cli = launch.find(options.cli)
+    cli = find_cli(options.cli)
     with tempfile.TemporaryDirectory(prefix="claudeproxy-bench-", ignore_cleanup_errors=True) as at:
         homes = [Path(at) / name for name in ("ours", "floor", "theirs")]
         for home in homes:

@@ -27,6 +27,7 @@ from twisted.web.server import Site
 from . import __version__
 from .catalogue import Catalogue, models_from_initialize
 from .cli import launch, scratch
+from .cli.lookup import Lookup
 from .cli.notices import Ready
 from .demo.service import DemoService
 from .dialects.responses.request import Responses
@@ -90,6 +91,7 @@ class ProxyService(Service):
         self._announce = announce
         self._cli: launch.CLI | None = None
         self._ready: Ready | None = None
+        self._lookup = Lookup(reactor)
         self._scratch = ""
         self.demo: DemoService | None = None
         if settings.demo:
@@ -183,6 +185,7 @@ class ProxyService(Service):
             self.log.warn("Not all requests ended in time; they are broken off.")
         await maybeDeferred(self._port.stopListening)
         await self.pool.stop()
+        await self._lookup.stop()
         await self._connections.close()
         if self.demo is not None:
             await self.demo.stopService()
@@ -190,8 +193,8 @@ class ProxyService(Service):
 
     # The CLI
 
-    def _find_launch(self) -> launch.Launch:
-        self._cli = launch.find(self._settings.cli, self._environ)
+    async def _find_launch(self) -> launch.Launch:
+        self._cli = await self._lookup.find(self._settings.cli, self._environ)
         directory = Path(
             self._settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
         )

@@ -8,7 +8,7 @@ request wants more.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -42,7 +42,7 @@ class Pool:
     def __init__(
         self,
         reactor: Any,
-        find_launch: Callable[[], Launch],
+        find_launch: Callable[[], Awaitable[Launch]],
         settings: PoolSettings,
         metrics: Metrics,
     ) -> None:
@@ -74,12 +74,12 @@ class Pool:
     # What the rest of the house asks
 
     def start(self, conversation: Conversation, listener: Listener) -> Job:
-        """Have a conversation answered; raises APIError if there is no room for it.
+        """Have a conversation answered; raises APIError if there is no room for it, or no CLI.
 
         Whatever goes wrong later reaches the listener as Failed.
         """
         self._refuse_if_stopping()
-        self._workers.find_cli()
+        self._workers.require_cli()
         if len(self._queue) >= self._settings.queue:
             self._metrics.refused()
             raise rate_limited("Too many requests wait already.", retry_after=5)
@@ -98,7 +98,7 @@ class Pool:
         return await self._probe.result()
 
     async def _start_and_ask(self) -> Ready:
-        self._workers.find_cli()
+        await self._workers.find_cli()
         return await self._prepare(Profile())
 
     def cancel(self, job: Job, reason: str) -> None:

@@ -5,7 +5,7 @@ Each has a slot in the roster. Who gets which is the pool's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import attrs
@@ -13,13 +13,14 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from ..cli.failures import StartFailure
-from ..cli.launch import Launch
+from ..cli.launch import CLI, Launch
 from ..cli.notices import Ready, TurnEnded
 from ..cli.process import Worker
 from ..errors import APIError, unavailable
 from ..metrics import Metrics
 from ..timers import Timers
 from .backoff import StartBackoff
+from .launches import LaunchFinder
 from .roster import Activity, Roster, Slot
 
 
@@ -54,15 +55,14 @@ class Workers:
     def __init__(
         self,
         reactor: Any,
-        find_launch: Callable[[], Launch],
+        find_launch: Callable[[], Awaitable[Launch]],
         settings: PoolSettings,
         metrics: Metrics,
         roster: Roster,
     ) -> None:
         """find_launch: raises APIError while there is no CLI; asked again until there is one."""
         self._reactor = reactor
-        self._find_launch = find_launch
-        self._launch: Launch | None = None
+        self._launches = LaunchFinder(find_launch, reactor.seconds)
         self._settings = settings
         self._metrics = metrics
         self._roster = roster
@@ -77,19 +77,23 @@ class Workers:
     @property
     def can_start(self) -> bool:
         """Whether a CLI has been found."""
-        return self._launch is not None
+        return self._launches.known is not None
 
-    def find_cli(self) -> None:
+    async def find_cli(self) -> None:
         """Find the CLI, if that has not been done; raises APIError."""
-        self._launch = self._launch or self._find_launch()
+        await self._launches.find()
+
+    def require_cli(self) -> None:
+        """Raises APIError if the CLI has not been found."""
+        self._launches.require()
 
     def spawn(self, slot: Slot, model: str) -> Worker:
         """Start a process at a slot, blank; raises APIError."""
-        assert self._launch is not None
+        launch = self._launches.require()
         settings = self._settings
         worker = Worker(
             self._reactor,
-            self._launch,
+            launch,
             settings.longest_retry,
             model,
             reasoning=settings.reasoning,
@@ -105,7 +109,7 @@ class Workers:
             raise unavailable("The CLI could not be started; see the log.") from error
         self._slots[worker] = slot
         worker.ready.addCallback(self._became_ready)
-        worker.on_start_failed = self._start_failed
+        worker.on_start_failed = lambda failure: self._start_failed(launch.cli, failure)
         worker.on_stopping = lambda: self._roster.remove(slot)
         worker.on_turn_end = lambda over: self.on_turn_end(worker, slot, over)
         worker.on_ended = lambda reason: self._ended(worker, reason)
@@ -176,6 +180,7 @@ class Workers:
     def stop(self, error: APIError) -> Deferred[None]:
         """End every process; fires when all are gone. error: what is told to who waits for one."""
         self._timers.close()
+        self._launches.cancel()
         ended = [worker.stop("the server stops", error) for worker in list(self._slots)]
         return gatherResults(ended).addCallback(lambda _: None)
 
@@ -188,15 +193,14 @@ class Workers:
         self._failures_told.clear()
         return ready
 
-    def _start_failed(self, failure: StartFailure) -> None:
+    def _start_failed(self, cli: CLI, failure: StartFailure) -> None:
         self.backoff.failed(self._reactor.seconds())
         if self._is_new(failure.kind):
-            assert self._launch is not None
             self.log.error(
                 "The CLI could not be started: {path} (version {version}) {how}. "
                 "It wrote: {stderr!r}. The same failure is not logged again until one starts.",
-                path=self._launch.cli.path,
-                version=self._launch.cli.version,
+                path=cli.path,
+                version=cli.version,
                 how=failure.how,
                 stderr=failure.stderr,
             )

@@ -107,4 +107,8 @@ def new_pool(reactor: FakeReactor, folder: Path, **settings: Any) -> Pool:
     launch = Launch(CLI("/opt/claude", "2.0.37", "here"), {}, str(folder), str(folder))
     usual = Settings()
     named = {field.name: getattr(usual, field.name) for field in attrs.fields(PoolSettings)}
-    return Pool(reactor, lambda: launch, PoolSettings(**{**named, **settings}), Metrics())
+
+    async def find() -> Launch:
+        return launch
+
+    return Pool(reactor, find, PoolSettings(**{**named, **settings}), Metrics())

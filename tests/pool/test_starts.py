@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,8 @@ class Starts(SynchronousTestCase):
 
     def begin(self, script: Callable[[FakeReactor, Process], None], **settings: Any) -> Pool:
         self.reactor = FakeReactor(script)
-        folder = Path(self.mktemp())
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
         self.pool = new_pool(self.reactor, folder, **settings)
         self.logged: list[Any] = []
         observer: Any = self.logged.append

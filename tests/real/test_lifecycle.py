@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -13,7 +14,8 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.endpoints import clientFromString, connectProtocol
 from twisted.internet.protocol import Protocol
 
-from claudeproxy.cli import process
+from claudeproxy.cli import lookup, process
+from claudeproxy.service import ProxyService
 
 from .harness import RealCLI, reactor, when
 
@@ -153,6 +155,44 @@ class Misbehaving(RealCLI):
         )
         assert response.code == 503
         assert b"npm install -g @anthropic-ai/claude-code" in content
+
+    async def hanging(self) -> ProxyService:
+        """A proxy whose CLI does not even say its version, and has begun not to."""
+        path = self.home / "claude"
+        path.write_text(f"#!/bin/sh\necho $$ >{self.home}/pid\nexec sleep 600\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        proxy = await self.start_proxy(cli=str(path), drain=0.1)
+        await when(lambda: (self.home / "pid").exists() and (self.home / "pid").read_text() != "")
+        self.pid = int((self.home / "pid").read_text())
+        return proxy
+
+    async def test_it_does_not_say_its_version(self) -> None:
+        self.patch(lookup, "VERSION_TIMEOUT", 2.0)
+        proxy = await self.hanging()
+        asked = [
+            ensureDeferred(self.http("POST", "/v1/chat/completions", body("hi"), url=proxy.url))
+            for _ in range(2)
+        ]
+        response, content = await self.http("GET", "/health", url=proxy.url)
+        assert response.code == 200
+        assert not any(one.called for one in asked)
+        for one in asked:
+            response, content = await one
+            assert response.code == 503
+            assert b"is not a Claude Code CLI that runs here" in content
+        # All of them waited for one process.
+        assert int((self.home / "pid").read_text()) == self.pid
+        await when(lambda: not Path(f"/proc/{self.pid}").exists())
+
+    async def test_it_does_not_say_its_version_when_the_server_stops(self) -> None:
+        proxy = await self.hanging()
+        asked = ensureDeferred(self.http("POST", "/v1/chat/completions", body("hi"), url=proxy.url))
+        await self.http("GET", "/health", url=proxy.url)
+        await proxy.stopService()
+        assert not Path(f"/proc/{self.pid}").exists()
+        response, content = await asked
+        assert response.code == 503
+        assert b"The server is stopping." in content
 
     async def test_it_exits_at_its_start(self) -> None:
         status, content = await self.status_with(
