@@ -122,6 +122,20 @@ def long_stream(contender: Contender, tokens: int = 3000) -> tuple[float, float,
     return time.perf_counter() - began, contender.process.cpu() - cpu, deltas
 
 
+def continued(contender: Contender, history: int, turns: int = 9) -> float:
+    """Median CPU seconds of the contender for a turn with so many messages of 1.6 kB before it."""
+    said = [f"{number} {'history ' * 200}" for number in range(history)]
+    said.append("ECHO:after the history")
+    taken = []
+    for number in range(turns + 1):
+        before = contender.process.cpu()
+        _, answer = first_token(contender, messages(*said))
+        if number:
+            taken.append(contender.process.cpu() - before)
+        said += [answer, f"ECHO:turn {number}"]
+    return statistics.median(taken)
+
+
 def replay(contender: Contender, turns: int = 40) -> tuple[float, float]:
     """First token with a history that no process holds, and of the turn after it."""
     said = [f"message {n}" for n in range(turns)] + ["ECHO:after the history"]
@@ -328,6 +342,15 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
         "first token, 40 messages of history, replayed", fresh, None, theirs_replayed[0], seconds
     )
     table.add("first token, the turn after it", again, None, theirs_replayed[1], milliseconds)
+    for history in (20, 200, 800):
+        time.sleep(3)
+        table.add(
+            f"the proxy's own CPU for a continued turn, {history} messages of history",
+            continued(ours, history),
+            None,
+            None,
+            lambda value: f"{value * 1000:.1f} ms",
+        )
     time.sleep(3)
     table.add(
         "an agent's next round, first token: the turn goes on",

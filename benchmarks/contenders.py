@@ -95,6 +95,10 @@ class Process:
 
     def cpu(self) -> float:
         """Seconds of CPU that the process itself has used, without its children."""
+        tasks = Path(f"/proc/{self.popen.pid}/task").glob("*/schedstat")
+        # Nanoseconds, where the kernel counts them; else hundredths of a second must do.
+        if precise := sum(int(task.read_text().split()[0]) for task in tasks):
+            return precise / 1e9
         fields = Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -24,7 +24,7 @@ from typing import TypeAlias
 import attrs
 
 from ..cli.mcp import can_carry
-from ..conversation import Conversation, Profile, Turn, digest, is_results
+from ..conversation import Conversation, Profile, Turn, is_results, profile_key
 
 
 class Activity(Enum):
@@ -187,7 +187,7 @@ class Roster:
     def prepared(self, slot: Slot, profile: Profile, now: float) -> None:
         """The slot's process is ready for a profile and remembers nothing."""
         slot.activity, slot.since = Activity.IDLE, now
-        slot.profile_key = slot.history_key = digest(profile, ())
+        slot.profile_key = slot.history_key = profile_key(profile)
         slot.profile = profile
 
     def should_clear(self, slot: Slot) -> bool:
