@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import attrs
 from twisted.internet.defer import CancelledError
 
 from ..cli.launch import Launch
@@ -37,7 +38,8 @@ class LaunchFinder:
         if self.known is not None:
             return self.known
         if self._refused is not None and self._seconds() < self._refused[0]:
-            raise self._refused[1]
+            # A copy, as an exception gathers the places where it is raised.
+            raise attrs.evolve(self._refused[1])
         return await self._lookup.result()
 
     def require(self) -> Launch:

@@ -1,8 +1,8 @@
 """The CLI processes of this server, and the requests that wait for one.
 
 The decisions are the Roster's; here are the processes, the queue and the timers. Spares are made
-only while nobody waits for a first token: starting a process costs a second of CPU that a live
-request wants more.
+only while nobody waits for a first token: starting a process costs a second of CPU, which a live
+request needs more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ SPARE_DELAY = 0.3
 
 
 class Pool:
-    """Finds a worker for each conversation."""
+    """Decides who waits: the order of requests, and when one is tried again, refused or given up.
+
+    It also decides when spares are made. Which process a request gets is the Roster's decision.
+    """
 
     log = Logger()
 
@@ -71,7 +74,7 @@ class Pool:
             lambda: len(self._queue),
         )
 
-    # What the rest of the house asks
+    # What the web side asks
 
     def start(self, conversation: Conversation, listener: Listener) -> Job:
         """Have a conversation answered; raises APIError if there is no room for it, or no CLI.

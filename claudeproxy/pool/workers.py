@@ -48,7 +48,10 @@ class PoolSettings:
 
 
 class Workers:
-    """Owns every process; whoever uses one gets it from here by its slot."""
+    """Decides how long a process lives: whether one may be started, is kept when idle, or is ended.
+
+    It owns every process; whoever uses one gets it from here by its slot.
+    """
 
     log = Logger()
 
