@@ -21,7 +21,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from contenders import Demo, Floor, Messages, Responses, Server, claudeproxy, replaced
+from contenders import (
+    Demo,
+    Floor,
+    Messages,
+    Responses,
+    Server,
+    claudeproxy,
+    find_cli,
+    replaced,
+)
 
 from claudeproxy.cli import launch
 
@@ -111,6 +120,20 @@ def long_stream(contender: Contender, tokens: int = 3000) -> tuple[float, float,
     cpu, began = contender.process.cpu(), time.perf_counter()
     deltas = sum(1 for _ in contender.ask(messages(f"LONG:{tokens}")))
     return time.perf_counter() - began, contender.process.cpu() - cpu, deltas
+
+
+def continued(contender: Contender, history: int, turns: int = 9) -> float:
+    """Median CPU seconds of the contender for a turn with so many messages of 1.6 kB before it."""
+    said = [f"{number} {'history ' * 200}" for number in range(history)]
+    said.append("ECHO:after the history")
+    taken = []
+    for number in range(turns + 1):
+        before = contender.process.cpu()
+        _, answer = first_token(contender, messages(*said))
+        if number:
+            taken.append(contender.process.cpu() - before)
+        said += [answer, f"ECHO:turn {number}"]
+    return statistics.median(taken)
 
 
 def replay(contender: Contender, turns: int = 40) -> tuple[float, float]:
@@ -319,6 +342,15 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
         "first token, 40 messages of history, replayed", fresh, None, theirs_replayed[0], seconds
     )
     table.add("first token, the turn after it", again, None, theirs_replayed[1], milliseconds)
+    for history in (20, 200, 800):
+        time.sleep(3)
+        table.add(
+            f"the proxy's own CPU for a continued turn, {history} messages of history",
+            continued(ours, history),
+            None,
+            None,
+            lambda value: f"{value * 1000:.1f} ms",
+        )
     time.sleep(3)
     table.add(
         "an agent's next round, first token: the turn goes on",
@@ -359,7 +391,7 @@ def main() -> None:
     )
     parser.add_argument("--write", type=Path, help="a file whose table is replaced by the result")
     options = parser.parse_args()
-    cli = launch.find(options.cli)
+    cli = find_cli(options.cli)
     with tempfile.TemporaryDirectory(prefix="claudeproxy-bench-", ignore_cleanup_errors=True) as at:
         homes = [Path(at) / name for name in ("ours", "floor", "theirs")]
         for home in homes:

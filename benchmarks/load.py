@@ -21,9 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
-from contenders import Demo, Server, claudeproxy
-
-from claudeproxy.cli import launch
+from contenders import Demo, Server, claudeproxy, find_cli
 
 
 SYSTEM = {"role": "system", "content": "You are brief."}
@@ -115,7 +113,7 @@ def main() -> None:
     parser.add_argument("--cli", default="", help="the claude binary")
     parser.add_argument("--write", type=Path, help="a file whose result is replaced")
     options = parser.parse_args()
-    cli = launch.find(options.cli)
+    cli = find_cli(options.cli)
     with tempfile.TemporaryDirectory(prefix="claudeproxy-load-", ignore_cleanup_errors=True) as at:
         homes = [Path(at) / name for name in ("demo", "proxy")]
         for home in homes:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -95,17 +96,28 @@ class Conversation:
 
     def key_with(self, answer: Turn) -> bytes:
         """The digest of the conversation and its answer: the next request's `prefix_key`."""
-        return digest(self.profile, (*self.turns, answer))
+        return next_key(next_key(self.prefix_key, self.turns[-1]), answer)
 
-    @cached_property
+    @property
     def profile_key(self) -> bytes:
         """The digest of its profile alone."""
-        return digest(self.profile, ())
+        return self._keys[0]
 
-    @cached_property
+    @property
     def prefix_key(self) -> bytes:
         """The digest of all but its newest turn."""
-        return digest(self.profile, self.turns[:-1])
+        return self._keys[-1]
+
+    @property
+    def prefix_keys(self) -> tuple[bytes, ...]:
+        """For each of the user's turns, oldest first, the digest of all that comes before it."""
+        before = zip(self.turns, self._keys, strict=False)
+        return tuple(key for turn, key in before if turn.role == "user")
+
+    @cached_property
+    def _keys(self) -> tuple[bytes, ...]:
+        """The digest of the profile, and then after each turn but the newest."""
+        return tuple(accumulate(self.turns[:-1], next_key, initial=profile_key(self.profile)))
 
 
 def is_results(turn: Turn) -> bool:
@@ -134,19 +146,25 @@ def alternate(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     return tuple(merged)
 
 
-def digest(profile: Profile, turns: Iterable[Turn]) -> bytes:
-    """A hash over a profile and the turns so far: equal for equal conversations only.
+def profile_key(profile: Profile) -> bytes:
+    """A digest of a profile: equal for equal profiles only."""
+    tools = [[tool.name, tool.description, tool.input_schema] for tool in profile.tools]
+    said = _encode([profile.system, tools, profile.output_schema])
+    return hashlib.sha256(said.encode("ascii")).digest()
+
+
+def next_key(before: bytes, turn: Turn) -> bytes:
+    """A digest of a turn and of all that comes before it, whose digest `before` is.
 
     An assistant turn counts as what a client can send back: its text and its tool calls, no
     thinking, no white space at the ends.
     """
-    said = [
-        profile.system,
-        [[tool.name, tool.description, tool.input_schema] for tool in profile.tools],
-        profile.output_schema,
-        [[turn.role, *_as_sent_back(turn)] for turn in turns],
-    ]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode("ascii")).digest()
+    said = _encode([turn.role, *_as_sent_back(turn)])
+    return hashlib.sha256(before + said.encode("ascii")).digest()
+
+
+# The order of the names in an object does not count.
+_encode = json.JSONEncoder(sort_keys=True).encode
 
 
 def _as_sent_back(turn: Turn) -> Iterable[Any]:

@@ -16,7 +16,6 @@ from twisted.internet import defer
 from twisted.internet.defer import (
     CancelledError,
     Deferred,
-    DeferredLock,
     ensureDeferred,
     maybeDeferred,
     succeed,
@@ -28,6 +27,7 @@ from twisted.web.server import Site
 from . import __version__
 from .catalogue import Catalogue, models_from_initialize
 from .cli import launch, scratch
+from .cli.lookup import Lookup
 from .cli.notices import Ready
 from .demo.service import DemoService
 from .dialects.responses.request import Responses
@@ -91,7 +91,7 @@ class ProxyService(Service):
         self._announce = announce
         self._cli: launch.CLI | None = None
         self._ready: Ready | None = None
-        self._asking = DeferredLock()
+        self._lookup = Lookup(reactor)
         self._scratch = ""
         self.demo: DemoService | None = None
         if settings.demo:
@@ -185,6 +185,7 @@ class ProxyService(Service):
             self.log.warn("Not all requests ended in time; they are broken off.")
         await maybeDeferred(self._port.stopListening)
         await self.pool.stop()
+        await self._lookup.stop()
         await self._connections.close()
         if self.demo is not None:
             await self.demo.stopService()
@@ -192,8 +193,8 @@ class ProxyService(Service):
 
     # The CLI
 
-    def _find_launch(self) -> launch.Launch:
-        self._cli = launch.find(self._settings.cli, self._environ)
+    async def _find_launch(self) -> launch.Launch:
+        self._cli = await self._lookup.find(self._settings.cli, self._environ)
         directory = Path(
             self._settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
         )
@@ -225,12 +226,8 @@ class ProxyService(Service):
         }
 
     async def _catalogue(self) -> Catalogue:
-        await self._asking.acquire()
-        try:
-            if self._ready is None:
-                self._ready = await self.pool.probe_cli()
-        finally:
-            self._asking.release()
+        if self._ready is None:
+            self._ready = await self.pool.probe_cli()
         return Catalogue(models_from_initialize(self._ready.models), self._settings.aliases)
 
     # What people are told

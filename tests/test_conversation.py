@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from claudeproxy import conversation as conversation_module
 from claudeproxy.conversation import (
     Block,
     Conversation,
@@ -162,6 +164,88 @@ def test_every_part_of_a_profile_counts(profile: Profile) -> None:
 def test_the_order_of_a_schemas_names_does_not_count() -> None:
     swapped = Profile("S", (Tool("add", "Adds.", {"title": "A", "type": "object"}),))
     assert Conversation(swapped, (), Limits("m")).profile_key == QUESTION.profile_key
+
+
+# Few different values, so that equal conversations come up often.
+words = st.sampled_from(["", " ", "a", "b", "a ", "ab", "\ud800"])
+inputs = st.dictionaries(st.sampled_from("xy"), st.sampled_from([0, False, 0.0, "0", None]))
+user_blocks = words.map(text_block) | words.map(result)
+assistant_blocks = words.map(text_block) | st.builds(
+    lambda use_id, arguments: used(use_id, **arguments), st.sampled_from("pq"), inputs
+)
+user_turns = st.lists(user_blocks, min_size=1, max_size=2).map(lambda b: Turn("user", tuple(b)))
+assistant_turns = st.lists(assistant_blocks, min_size=1, max_size=3).map(
+    lambda blocks: Turn("assistant", tuple(blocks))
+)
+profiles = st.sampled_from([Profile(), Profile("S"), Profile("S", (ADD,))])
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> Conversation:
+    said = [draw(user_turns)]
+    for _ in range(draw(st.integers(0, 3))):
+        said += [draw(assistant_turns), draw(user_turns)]
+    return Conversation(draw(profiles), tuple(said), Limits("m"))
+
+
+def known_as(conversation: Conversation, count: int) -> str:
+    """All that tells a conversation up to one of its turns from others, as one text."""
+    said: list[Any] = [repr(conversation.profile)]
+    for turn in conversation.turns[:count]:
+        if turn.role == "user":
+            said.append(turn.blocks)
+        else:
+            text = "".join(block["text"] for block in turn.blocks if block["type"] == "text")
+            calls = [block for block in turn.blocks if block["type"] == "tool_use"]
+            said.append([text.strip(), calls])
+    return json.dumps(said, sort_keys=True)
+
+
+@calm
+@given(conversations(), conversations())
+def test_keys_are_equal_for_equal_conversations_only(a: Conversation, b: Conversation) -> None:
+    for first, one in enumerate(a.prefix_keys):
+        for second, other in enumerate(b.prefix_keys):
+            assert (one == other) == (known_as(a, 2 * first) == known_as(b, 2 * second))
+
+
+@calm
+@given(conversations())
+def test_each_key_is_that_of_the_conversation_up_to_there(whole: Conversation) -> None:
+    assert len(whole.prefix_keys) == (len(whole.turns) + 1) // 2
+    assert whole.prefix_keys[0] == whole.profile_key
+    assert whole.prefix_keys[-1] == whole.prefix_key
+    for number, key in enumerate(whole.prefix_keys):
+        until = Conversation(whole.profile, whole.turns[: 2 * number + 1], Limits("m"))
+        assert until.prefix_key == key
+
+
+@calm
+@given(conversations(), assistant_turns, user_turns)
+def test_the_key_with_an_answer_is_the_next_requests(
+    asked: Conversation, answer: Turn, newest: Turn
+) -> None:
+    following = Conversation(asked.profile, (*asked.turns, answer, newest), Limits("other"))
+    assert following.prefix_key == asked.key_with(answer)
+    assert following.prefix_keys[:-1] == asked.prefix_keys
+
+
+def test_each_turn_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Turn] = []
+    real = conversation_module.next_key
+
+    def counted(before: bytes, turn: Turn) -> bytes:
+        read.append(turn)
+        return real(before, turn)
+
+    monkeypatch.setattr(conversation_module, "next_key", counted)
+    said = (user("a"), assistant("b"), user("c"))
+    asked = Conversation(Profile(), said, Limits("m"))
+    for _ in range(2):
+        assert asked.profile_key
+        assert asked.prefix_keys[-1] == asked.prefix_key
+    asked.key_with(assistant("d"))
+    assert read == [*said, assistant("d")]
 
 
 def test_only_results_are_results() -> None:

@@ -24,7 +24,6 @@ import attrs
 import pytest
 
 from claudeproxy.cli import launch
-from claudeproxy.errors import APIError
 
 
 TWISTD = Path(sys.executable).parent / "twistd"
@@ -171,10 +170,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 def bundled() -> str:
     """The CLI that the extra `cli` installs: what a server finds in a clean environment."""
-    try:
-        return launch.find("", {"PATH": "", "HOME": "/nonexistent"}).path
-    except APIError as error:
-        pytest.skip(f"no bundled CLI: {error.message}")
+    path = launch.bundled()
+    if path is None:
+        pytest.skip("the extra `cli` is not installed")
+    return path
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import ceil
 from typing import Any
@@ -27,6 +28,40 @@ UNUSABLE_SCHEMA = bad_request(
     "response_format",
     "invalid_schema",
 )
+# Of what a process that did not start wrote to stderr.
+LONGEST_QUOTE = 400
+
+
+@attrs.frozen
+class StartFailure:
+    """A process that ended, or was ended, before it was ready.
+
+    how: what it did, as a verb. stderr: what it wrote there; "" if that may hold a client's text.
+    """
+
+    how: str
+    stderr: str = ""
+
+    @property
+    def error(self) -> APIError:
+        """What a client that waits for the process is told."""
+        wrote = f" It wrote: {self.stderr}" if self.stderr else " See the log."
+        return unavailable(f"The Claude Code CLI could not be started: it {self.how}.{wrote}")
+
+    @property
+    def kind(self) -> str:
+        """The same for failures that differ in numbers only, such as times and process ids."""
+        return re.sub(r"\d+", "", f"{self.how} {self.stderr}")
+
+
+def one_line(stderr: bytes) -> str:
+    """What a process wrote to stderr, short enough to be quoted."""
+    text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", stderr.decode("utf-8", "replace"))
+    lines = (line.strip() for line in text.splitlines())
+    # Node ends a message with the calls that led to it, which say less than the message.
+    said = " ".join(line for line in lines if line and not line.startswith("at "))
+    printable = "".join(char if char.isprintable() else " " for char in said)
+    return printable[-LONGEST_QUOTE:]
 
 
 def from_result(result: Mapping[str, Any], limit: Mapping[str, Any] | None, now: float) -> APIError:

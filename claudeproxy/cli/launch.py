@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
@@ -17,7 +16,6 @@ from pathlib import Path
 
 import attrs
 
-from ..errors import unavailable
 from . import mcp
 
 
@@ -84,24 +82,12 @@ class CLI:
     where: str
 
 
-def find(setting: str = "", environ: Mapping[str, str] = os.environ) -> CLI:
-    """The CLI to use: the one named in the settings, or the first of the usual places.
-
-    Raises a 503 APIError that says how to install it.
-    """
-    if setting:
-        candidates: Iterable[tuple[str, str]] = [(setting, "settings")]
-    else:
-        candidates = _candidates(environ)
-    for path, where in candidates:
-        if version := _version(path, _allowed(environ)):
-            return CLI(path, version, where)
-    if setting:
-        raise unavailable(f"{setting} is not a Claude Code CLI that runs here. {INSTALL_HINT}")
-    raise unavailable(f"The Claude Code CLI was not found. {INSTALL_HINT}")
+def candidates(setting: str, environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Paths that may be a CLI's, best first, and how each was found."""
+    return [(setting, "settings")] if setting else _usual(environ)
 
 
-def _candidates(environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+def _usual(environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     if on_path := shutil.which("claude", path=environ.get("PATH")):
         yield on_path, "PATH"
     home = environ.get("HOME", "")
@@ -109,27 +95,23 @@ def _candidates(environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
         path = place.replace("~", home, 1)
         if os.access(path, os.X_OK):
             yield path, "a usual place"
-    # The wheel carries the binary; importing the package would cost half a second.
+    if inside := bundled():
+        yield inside, "bundled with claude-agent-sdk"
+
+
+def bundled() -> str | None:
+    """The binary in the wheel claude-agent-sdk, if that is installed."""
+    # Importing the package would cost half a second.
     spec = find_spec("claude_agent_sdk")
-    if spec is not None and spec.origin is not None:
-        yield str(Path(spec.origin).parent / "_bundled" / "claude"), "bundled with claude-agent-sdk"
-
-
-def _version(path: str, env: Mapping[str, str]) -> str | None:
-    """What `claude --version` says before its "(Claude Code)"; 20 ms, no network (2.1.330)."""
-    try:
-        told = subprocess.run(
-            [path, "--version"],
-            capture_output=True,
-            timeout=20,
-            check=True,
-            stdin=subprocess.DEVNULL,
-            env=env,
-            text=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+    if spec is None or spec.origin is None:
         return None
-    version, mark, _ = told.partition(" (Claude Code)")
+    path = str(Path(spec.origin).parent / "_bundled" / "claude")
+    return path if os.access(path, os.X_OK) else None
+
+
+def read_version(told: bytes) -> str | None:
+    """What `claude --version` says before its "(Claude Code)"; None if it is no such answer."""
+    version, mark, _ = told.decode("utf-8", "replace").partition(" (Claude Code)")
     return version.strip() if mark else None
 
 
@@ -142,14 +124,15 @@ def environment(
     all others.
     """
     return {
-        **_allowed(environ, passed),
+        **allowed(environ, passed),
         **ALWAYS,
         "CLAUDE_CODE_MAX_RETRIES": str(retries),
         **extra,
     }
 
 
-def _allowed(environ: Mapping[str, str], passed: Iterable[str] = ()) -> dict[str, str]:
+def allowed(environ: Mapping[str, str], passed: Iterable[str] = ()) -> dict[str, str]:
+    """What a CLI process gets of the proxy's own environment."""
     names = ALLOWED | set(passed)
     return {
         name: value for name, value in environ.items() if name in names or name.startswith("LC_")

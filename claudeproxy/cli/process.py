@@ -22,9 +22,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..conversation import Limits, Profile, Turn
-from ..errors import APIError, timed_out, upstream_failed
+from ..errors import APIError, upstream_failed
 from ..events import Event, Failed
 from ..timers import Timers
+from .failures import StartFailure, one_line
 from .launch import Launch
 from .notices import Notice, ProtocolViolation, Ready, TurnEnded
 from .session import Session
@@ -72,8 +73,11 @@ class Worker(ProcessProtocol):
         self._model = model
         self.session = Session(reactor.seconds, longest_retry, model, reasoning=reasoning)
         self.ready: Deferred[Ready] = Deferred()
-        # Called when the CLI is idle again, and when the process has gone.
+        # Called when it will not become ready, before `ready` fails; when the CLI is idle again;
+        # when it begins to be ended; and when the process has gone.
+        self.on_start_failed: Callable[[StartFailure], None] = lambda failure: None
         self.on_turn_end: Callable[[TurnEnded], None] = lambda over: None
+        self.on_stopping: Callable[[], None] = lambda: None
         self.on_ended: Callable[[str], None] = lambda reason: None
         self._listener: Listener | None = None
         self._transport: Any = None
@@ -84,7 +88,12 @@ class Worker(ProcessProtocol):
         self._reason = ""
         self._pid = 0
         self._killed = False
+        self._at_fault = False
+        self._error: APIError | None = None
+        self._profile: Profile | None = None
+        self._within = 0.0
         self.alive = False
+        self.was_ready = False
 
     # What the owner asks
 
@@ -105,6 +114,7 @@ class Worker(ProcessProtocol):
 
     def initialize(self, profile: Profile, within: float) -> None:
         """Fix what the process is for; `ready` fires when it is, or fails after so many seconds."""
+        self._profile, self._within = profile, within
         self._timers.start("ready", within, self._not_ready)
         self.session.initialize(profile)
         self._write()
@@ -156,6 +166,11 @@ class Worker(ProcessProtocol):
         """Whether it is for no profile yet."""
         return self.session.state is State.BLANK
 
+    @property
+    def starting(self) -> bool:
+        """Whether somebody waits for it to be ready."""
+        return self._profile is not None and not self.ready.called
+
     def memory(self) -> int:
         """Resident bytes of the process; 0 where the system does not tell (macOS)."""
         try:
@@ -170,6 +185,7 @@ class Worker(ProcessProtocol):
         error: what its listener is told, if it still waits for an answer.
         """
         self._reason = self._reason or reason
+        self._error = self._error or error
         listener, self._listener = self._listener, None
         if listener is not None and error is not None:
             listener.received([Failed(error)])
@@ -179,6 +195,7 @@ class Worker(ProcessProtocol):
             return done
         self._stopped.append(done)
         if len(self._stopped) == 1:
+            self.on_stopping()
             self._signal(signal.SIGTERM)
             self._timers.start("kill", KILL_AFTER, self._kill, self._reason)
         return done
@@ -221,19 +238,21 @@ class Worker(ProcessProtocol):
         if self._killed:
             self._launch.clean_up_after(self._pid)
         how = self._reason or f"exited: {reason.getErrorMessage()}"
-        if not self._reason:
+        if not self._reason and self.was_ready:
             self.log.warn("The CLI {how}", how=how)
             if self._debug:
                 self.log.debug("Its last words: {stderr}", stderr=self._stderr)
-        # Nobody asked a blank one for anything yet.
-        waited_for = not self.blank and not self.ready.called
         try:
             self._dispatch(self.session.connection_lost(upstream_failed("The CLI process ended.")))
         except Exception:
             # Whoever owns it must learn of its end, whatever its listener makes of it.
             self.log.failure("telling of the CLI's end")
-        if waited_for:
-            self.ready.errback(Failure(upstream_failed("The CLI process ended at its start.")))
+        if not self._reason:
+            self._start_failed(_how_it_ended(reason))
+        elif self._at_fault:
+            self._start_failed(self._reason)
+        else:
+            self._will_not_be_ready(self._error or upstream_failed("The CLI was ended."))
         self.on_ended(how)
         waiting, self._stopped = self._stopped, []
         for done in waiting:
@@ -260,21 +279,38 @@ class Worker(ProcessProtocol):
                 pass
             case Ready():
                 self._timers.cancel("ready")
+                self.was_ready = True
                 self.ready.callback(notice)
             case TurnEnded():
                 self._listener = None
                 self.on_turn_end(notice)
             case ProtocolViolation(reason):
-                self.log.error("The CLI broke the protocol: {reason}", reason=reason)
+                if self.was_ready:
+                    self.log.error("The CLI broke the protocol: {reason}", reason=reason)
                 self._end(f"broke the protocol: {reason}")
 
     def _not_ready(self) -> None:
-        error: APIError = timed_out("The CLI did not become ready in time.")
         self._end("not ready in time")
-        self.ready.errback(Failure(error))
+        self._start_failed(f"did not become ready within {self._within:g} s")
+
+    def _start_failed(self, how: str) -> None:
+        """It ended, or is ended, through its own fault; of no account if it was ready."""
+        if self.was_ready or self.ready.called:
+            return
+        # What comes of a client's system prompt is not for the log, nor for other clients.
+        stderr = one_line(self._stderr) if self._profile in (None, Profile()) else ""
+        failure = StartFailure(how, stderr)
+        self.on_start_failed(failure)
+        self._will_not_be_ready(failure.error)
+
+    def _will_not_be_ready(self, error: APIError) -> None:
+        # Nobody waits for a blank one.
+        if self._profile is not None and not self.ready.called:
+            self.ready.errback(Failure(error))
 
     def _end(self, reason: str) -> None:
-        """Stop without anyone who waits for it."""
+        """Stop without anyone who waits for it: something is wrong with it."""
+        self._at_fault = True
         self.stop(reason).addErrback(lambda failure: self.log.failure("stopping", failure))
 
     def _write(self) -> None:
@@ -297,3 +333,10 @@ class Worker(ProcessProtocol):
         if pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, number)
+
+
+def _how_it_ended(reason: Failure) -> str:
+    ended: Any = reason.value
+    if ended.signal is not None:
+        return f"was ended by signal {ended.signal}"
+    return f"exited with code {ended.exitCode}"

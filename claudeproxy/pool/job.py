@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
@@ -14,8 +14,20 @@ from ..conversation import Conversation, Turn, text_block
 from ..events import AnswerAccumulator, Event, Failed, Finished
 
 
-if TYPE_CHECKING:
-    from .pool import Pool
+class JobOwner(Protocol):
+    """What a job tells whoever finds workers for it, and what it may ask for."""
+
+    def answer_began(self, job: Job) -> None:
+        """The first event of the job's answer is there."""
+
+    def answer_ended(self, job: Job) -> None:
+        """The client has all of the answer, though the worker may not be idle yet."""
+
+    def retry(self, job: Job) -> None:
+        """The job lost its worker before its answer began, and wants another one."""
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """The job's answer is not wanted any more."""
 
 
 @implementer(IPushProducer)
@@ -26,7 +38,7 @@ class Job:
     """
 
     def __init__(
-        self, pool: Pool, conversation: Conversation, listener: Listener, since: float
+        self, owner: JobOwner, conversation: Conversation, listener: Listener, since: float
     ) -> None:
         """The listener hears everything: whatever goes wrong reaches it as Failed."""
         self.conversation = conversation
@@ -35,7 +47,7 @@ class Job:
         self.worker: Worker | None = None
         self.retried = False
         self.began = False
-        self._pool = pool
+        self._owner = owner
         self._listener: Listener | None = listener
         self._accumulated = AnswerAccumulator()
         self._over = False
@@ -48,16 +60,16 @@ class Job:
             return
         last = events[-1]
         if isinstance(last, Failed) and last.worker_lost and not self.began and not self.retried:
-            self._pool.retry(self)
+            self._owner.retry(self)
             return
         if not self.began:
             self.began = True
-            self._pool.answer_began(self)
+            self._owner.answer_began(self)
         for event in events:
             self._accumulated.feed(event)
         self._over = isinstance(last, (Finished, Failed))
         if isinstance(last, Finished):
-            self._pool.answer_ended(self)
+            self._owner.answer_ended(self)
         if self._listener is not None:
             self._listener.received(events)
 
@@ -91,7 +103,7 @@ class Job:
     def cancel(self, reason: str) -> None:
         """The answer is not wanted any more: no token is spent on it from now on."""
         self._listener = None
-        self._pool.cancel(self, reason)
+        self._owner.cancel(self, reason)
 
     def pauseProducing(self) -> None:
         """The client reads slowly."""

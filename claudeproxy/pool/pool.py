@@ -1,14 +1,14 @@
 """The CLI processes of this server, and the requests that wait for one.
 
 The decisions are the Roster's; here are the processes, the queue and the timers. Spares are made
-only while nobody waits for a first token: starting a process costs a second of CPU that a live
-request wants more.
+only while nobody waits for a first token: starting a process costs a second of CPU, which a live
+request needs more.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -26,6 +26,7 @@ from ..timers import Timers
 from .job import Job
 from .pace import LatencyEstimates
 from .roster import Activity, Placement, Roster, Slot
+from .shared import Shared
 from .workers import PoolSettings, Workers
 
 
@@ -34,14 +35,17 @@ SPARE_DELAY = 0.3
 
 
 class Pool:
-    """Finds a worker for each conversation."""
+    """Decides who waits: the order of requests, and when one is tried again, refused or given up.
+
+    It also decides when spares are made. Which process a request gets is the Roster's decision.
+    """
 
     log = Logger()
 
     def __init__(
         self,
         reactor: Any,
-        find_launch: Callable[[], Launch],
+        find_launch: Callable[[], Awaitable[Launch]],
         settings: PoolSettings,
         metrics: Metrics,
     ) -> None:
@@ -58,6 +62,7 @@ class Pool:
         self._awaiting_first_event: set[Job] = set()
         self._clearing: set[Worker] = set()
         self._timers = Timers(reactor)
+        self._probe = Shared(self._start_and_ask)
         self._pace = LatencyEstimates(os.cpu_count() or 1)
         self._model = ""
         self._stopping = False
@@ -69,15 +74,15 @@ class Pool:
             lambda: len(self._queue),
         )
 
-    # What the rest of the house asks
+    # What the web side asks
 
     def start(self, conversation: Conversation, listener: Listener) -> Job:
-        """Have a conversation answered; raises APIError if there is no room for it.
+        """Have a conversation answered; raises APIError if there is no room for it, or no CLI.
 
         Whatever goes wrong later reaches the listener as Failed.
         """
         self._refuse_if_stopping()
-        self._workers.find_cli()
+        self._workers.require_cli()
         if len(self._queue) >= self._settings.queue:
             self._metrics.refused()
             raise rate_limited("Too many requests wait already.", retry_after=5)
@@ -89,15 +94,15 @@ class Pool:
     async def probe_cli(self) -> Ready:
         """What the CLI says of itself: its models and account; costs no token.
 
-        Raises APIError if the CLI does not start. The process stays, for conversations without a
-        system prompt.
+        Raises APIError if the CLI does not start. All who ask at a time share one process, which
+        stays, for conversations without a system prompt.
         """
         self._refuse_if_stopping()
-        self._workers.find_cli()
-        # Whoever asks may lose interest; the process must not notice.
-        told: Deferred[Ready] = Deferred()
-        self._prepare(Profile()).addCallbacks(told.callback, told.errback)
-        return await told
+        return await self._probe.result()
+
+    async def _start_and_ask(self) -> Ready:
+        await self._workers.find_cli()
+        return await self._prepare(Profile())
 
     def cancel(self, job: Job, reason: str) -> None:
         """The job's answer is not wanted any more."""
@@ -202,10 +207,12 @@ class Pool:
     def _place(self, job: Job, now: float) -> None:
         if slot := self._roster.unresumable(job.conversation):
             self._workers.interrupt(self._workers.at(slot))
+        if job.retried and not self._workers.may_start():
+            return
         placement = self._roster.place(
             job.conversation,
             now,
-            may_spawn=job.retried or self._should_spawn(job, now),
+            may_spawn=self._workers.may_start() and self._should_spawn(job, now),
             new_process=job.retried,
         )
         if placement is not None:
@@ -258,6 +265,7 @@ class Pool:
             worker.answer_tool_calls(placement.turns[-1], job.conversation.limits, job)
             return
         began = self._reactor.seconds()
+        failing = self._workers.backoff.failing
 
         def ask(_: object) -> None:
             if placement.reuse == "spawned":
@@ -269,8 +277,11 @@ class Pool:
                 self._prepared(worker, job.conversation.profile)
 
         def failed(failure: Failure) -> None:
+            error = _as_error(failure)
             if self._jobs.pop(worker, None) is job:
-                job.received([Failed(_as_error(failure), worker_lost=True)])
+                # While starts fail one after the other, another one would fail too.
+                job.received([Failed(error, worker_lost=not failing)])
+            self._refuse_waiting(error)
 
         if not worker.blank:
             ask(None)
@@ -279,6 +290,14 @@ class Pool:
         worker.ready.addCallbacks(ask, failed)
         worker.ready.addCallback(lambda _: self._assign_workers())
         worker.ready.addErrback(self._not_asked, worker)
+
+    def _refuse_waiting(self, error: APIError) -> None:
+        """Tell all who wait that the CLI does not start, if nothing else could serve them."""
+        if not self._workers.backoff.failing or self._workers.any_ready():
+            return
+        for job in list(self._queue):
+            self._forget(job)
+            job.received([Failed(error)])
 
     def _not_asked(self, failure: Failure, worker: Worker) -> None:
         """A fault of the proxy's own; whoever waits learns of it when the process has gone."""
@@ -334,15 +353,17 @@ class Pool:
             return
         if self._queue or self._awaiting_first_event:
             return
+        if wait := self._workers.backoff.wait(self._reactor.seconds()):
+            self._timers.start("spare", wait, self._refill)
+            return
         try:
             if roster.count(Activity.BLANK) < self._settings.spares:
                 self._workers.spawn(roster.add_blank(self._reactor.seconds()), self._model)
             elif roster.count(Activity.IDLE) < self._settings.idle_workers and (
                 profile := roster.profile_needing_spare()
             ):
-                self._prepare(profile).addErrback(
-                    lambda failure: self.log.warn("Not prepared: {why}", why=failure.value)
-                )
+                # Why it did not start is in the log already.
+                self._prepare(profile).addErrback(lambda failure: failure.trap(APIError))
             else:
                 return
         except APIError:

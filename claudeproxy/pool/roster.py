@@ -24,7 +24,7 @@ from typing import TypeAlias
 import attrs
 
 from ..cli.mcp import can_carry
-from ..conversation import Conversation, Profile, Turn, digest, is_results
+from ..conversation import Conversation, Profile, Turn, is_results, profile_key
 
 
 class Activity(Enum):
@@ -44,10 +44,10 @@ FixedLimits: TypeAlias = tuple[str, str | None, int | None]
 class Slot:
     """One process. `profile` is None while it is blank.
 
-    holds: the digest of all that the process remembers, None if that is unknown or not what any
-    client was told. short: its conversation had no turns before. finishing: its client has the
-    whole answer, so it will be idle within milliseconds. since: when its activity began, in
-    seconds. set_to: what nothing can change about its running turn.
+    history_key: the digest of all that the process remembers, None if that is unknown or not what
+    any client was told. single_turn: its conversation had no turns before. finishing: its client
+    has the whole answer, so it will be idle within milliseconds. since: when its activity began,
+    in seconds. fixed_limits: what nothing can change about its running turn.
     """
 
     activity: Activity
@@ -65,7 +65,7 @@ class Slot:
 class Placement:
     """Where a conversation goes and what is to be done there.
 
-    clear: the process must forget what it holds. turns: those that are to be sent. instead_of:
+    clear: the process must forget what it holds. turns: those that are to be sent. evicted:
     the slot that makes room.
     """
 
@@ -78,7 +78,9 @@ class Placement:
 
 @attrs.define
 class Roster:
-    """All slots. most: how many there may be. recycling: whether ways 3 and 5 are used.
+    """Decides which slot a conversation gets, and what its process must forget and be sent.
+
+    most: how many slots there may be. recycling: whether ways 3 and 5 are used.
 
     one_shots: profiles whose requests do not go on from each other, as far as has been seen.
     """
@@ -98,8 +100,9 @@ class Roster:
     ) -> Placement | None:
         """Give a conversation a slot, which is busy from now on; None if it must wait.
 
-        may_spawn: False if it should rather wait than have a process started for it. fresh: it has
-        lost a process already, and what ended that one may have ended all there are.
+        may_spawn: False if it should rather wait than have a process started for it.
+        new_process: it has lost a process already, and what ended that one may have ended all
+        there are.
         """
         if new_process:
             placement = self._spawned(conversation, now)
@@ -152,9 +155,9 @@ class Roster:
         return slot
 
     def finishing(self, slot: Slot, history_key: bytes | None) -> None:
-        """The answer is told, or not wanted; `holds`: the digest of all that is remembered then.
+        """The answer is told, or not wanted.
 
-        None if it cannot be gone on from.
+        history_key: the digest of all that is remembered then, None if it cannot be gone on from.
         """
         slot.finishing, slot.history_key = True, history_key
 
@@ -187,7 +190,7 @@ class Roster:
     def prepared(self, slot: Slot, profile: Profile, now: float) -> None:
         """The slot's process is ready for a profile and remembers nothing."""
         slot.activity, slot.since = Activity.IDLE, now
-        slot.profile_key = slot.history_key = digest(profile, ())
+        slot.profile_key = slot.history_key = profile_key(profile)
         slot.profile = profile
 
     def should_clear(self, slot: Slot) -> bool:

@@ -5,19 +5,22 @@ Each has a slot in the roster. Who gets which is the pool's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
-from ..cli.launch import Launch
-from ..cli.notices import TurnEnded
+from ..cli.failures import StartFailure
+from ..cli.launch import CLI, Launch
+from ..cli.notices import Ready, TurnEnded
 from ..cli.process import Worker
 from ..errors import APIError, unavailable
 from ..metrics import Metrics
 from ..timers import Timers
+from .backoff import StartBackoff
+from .launches import LaunchFinder
 from .roster import Activity, Roster, Slot
 
 
@@ -45,27 +48,31 @@ class PoolSettings:
 
 
 class Workers:
-    """Owns every process; whoever uses one gets it from here by its slot."""
+    """Decides how long a process lives: whether one may be started, is kept when idle, or is ended.
+
+    It owns every process; whoever uses one gets it from here by its slot.
+    """
 
     log = Logger()
 
     def __init__(
         self,
         reactor: Any,
-        find_launch: Callable[[], Launch],
+        find_launch: Callable[[], Awaitable[Launch]],
         settings: PoolSettings,
         metrics: Metrics,
         roster: Roster,
     ) -> None:
         """find_launch: raises APIError while there is no CLI; asked again until there is one."""
         self._reactor = reactor
-        self._find_launch = find_launch
-        self._launch: Launch | None = None
+        self._launches = LaunchFinder(find_launch, reactor.seconds)
         self._settings = settings
         self._metrics = metrics
         self._roster = roster
         self._slots: dict[Worker, Slot] = {}
         self._timers = Timers(reactor)
+        self.backoff = StartBackoff()
+        self._failures_told: set[str] = set()
         # Called when a CLI is idle again, and when a process has gone.
         self.on_turn_end: Callable[[Worker, Slot, TurnEnded], None] = lambda *_: None
         self.on_ended: Callable[[Worker], None] = lambda worker: None
@@ -73,19 +80,23 @@ class Workers:
     @property
     def can_start(self) -> bool:
         """Whether a CLI has been found."""
-        return self._launch is not None
+        return self._launches.known is not None
 
-    def find_cli(self) -> None:
+    async def find_cli(self) -> None:
         """Find the CLI, if that has not been done; raises APIError."""
-        self._launch = self._launch or self._find_launch()
+        await self._launches.find()
+
+    def require_cli(self) -> None:
+        """Raises APIError if the CLI has not been found."""
+        self._launches.require()
 
     def spawn(self, slot: Slot, model: str) -> Worker:
         """Start a process at a slot, blank; raises APIError."""
-        assert self._launch is not None
+        launch = self._launches.require()
         settings = self._settings
         worker = Worker(
             self._reactor,
-            self._launch,
+            launch,
             settings.longest_retry,
             model,
             reasoning=settings.reasoning,
@@ -95,12 +106,25 @@ class Workers:
             worker.start()
         except OSError as error:
             self._roster.remove(slot)
-            self.log.failure("starting a CLI")
+            self.backoff.failed(self._reactor.seconds())
+            if self._is_new(f"errno {error.errno}"):
+                self.log.failure("starting a CLI")
             raise unavailable("The CLI could not be started; see the log.") from error
         self._slots[worker] = slot
+        worker.ready.addCallback(self._became_ready)
+        worker.on_start_failed = lambda failure: self._start_failed(launch.cli, failure)
+        worker.on_stopping = lambda: self._roster.remove(slot)
         worker.on_turn_end = lambda over: self.on_turn_end(worker, slot, over)
         worker.on_ended = lambda reason: self._ended(worker, reason)
         return worker
+
+    def may_start(self) -> bool:
+        """Whether a process may be started for a request: one at a time while starts fail."""
+        return self.backoff.may_start(sum(worker.starting for worker in self._slots))
+
+    def any_ready(self) -> bool:
+        """Whether there is a process that became ready and is not being ended."""
+        return any(worker.was_ready and self.has_slot(worker) for worker in self._slots)
 
     def at(self, slot: Slot) -> Worker:
         """The process at a slot."""
@@ -159,12 +183,36 @@ class Workers:
     def stop(self, error: APIError) -> Deferred[None]:
         """End every process; fires when all are gone. error: what is told to who waits for one."""
         self._timers.close()
+        self._launches.cancel()
         ended = [worker.stop("the server stops", error) for worker in list(self._slots)]
         return gatherResults(ended).addCallback(lambda _: None)
 
     def __iter__(self) -> Iterator[Worker]:
         """All of them."""
         return iter(self._slots)
+
+    def _became_ready(self, ready: Ready) -> Ready:
+        self.backoff.succeeded()
+        self._failures_told.clear()
+        return ready
+
+    def _start_failed(self, cli: CLI, failure: StartFailure) -> None:
+        self.backoff.failed(self._reactor.seconds())
+        if self._is_new(failure.kind):
+            self.log.error(
+                "The CLI could not be started: {path} (version {version}) {how}. "
+                "It wrote: {stderr!r}. The same failure is not logged again until one starts.",
+                path=cli.path,
+                version=cli.version,
+                how=failure.how,
+                stderr=failure.stderr,
+            )
+
+    def _is_new(self, kind: str) -> bool:
+        """Whether a kind of failure is not in the log yet."""
+        new = kind not in self._failures_told
+        self._failures_told.add(kind)
+        return new
 
     def _ended(self, worker: Worker, reason: str) -> None:
         self._timers.cancel(worker)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claudeproxy.cli.failures import from_result, from_retry
+from claudeproxy.cli.failures import StartFailure, from_result, from_retry, one_line
 from claudeproxy.errors import APIError
 
 
@@ -146,3 +146,37 @@ def test_a_retry_of_an_overload_tells_when_to_try_again() -> None:
 def test_a_retry_of_no_answer_at_all_says_so() -> None:
     error = from_retry({"error_status": None, "retry_delay_ms": 2000})
     assert error.message == "Anthropic's API answered nothing and can be tried in 2 s."
+
+
+@pytest.mark.parametrize(
+    ("stderr", "quoted"),
+    [
+        (b"", ""),
+        (b"error: unknown option '--tools'\n", "error: unknown option '--tools'"),
+        (b"\n one \r\n\n two\t3\n", "one two 3"),
+        (b"\x1b[31mred\x1b[0m\x07 \xff", "red  \ufffd"),
+        (
+            b"Error: no\n    at main (a.js:1:2)\n    at run (a.js:3:4)\nNode 16\n",
+            "Error: no Node 16",
+        ),
+        (1000 * b"a" + b"b", 399 * "a" + "b"),
+    ],
+)
+def test_what_a_process_wrote_is_quoted_on_one_line(stderr: bytes, quoted: str) -> None:
+    assert one_line(stderr) == quoted
+
+
+def test_a_start_that_failed_is_a_503_that_says_why() -> None:
+    error = StartFailure("exited with code 1", "no").error
+    assert (error.status, error.message) == (
+        503,
+        "The Claude Code CLI could not be started: it exited with code 1. It wrote: no",
+    )
+    assert StartFailure("exited with code 1").error.message.endswith("See the log.")
+
+
+def test_failures_that_differ_in_numbers_only_are_of_one_kind() -> None:
+    first, second, other = (
+        StartFailure("exited with code 1", stderr) for stderr in ("pid 1", "pid 23", "id")
+    )
+    assert first.kind == second.kind != other.kind

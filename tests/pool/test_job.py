@@ -56,7 +56,7 @@ QUESTION = Conversation(Profile(), (Turn("user", (text_block("a"),)),), Limits("
 
 
 def new_job() -> tuple[Job, FakePool, Heard]:
-    pool: Any = FakePool()
+    pool = FakePool()
     heard = Heard()
     return Job(pool, QUESTION, heard, 0.0), pool, heard
 

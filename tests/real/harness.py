@@ -44,10 +44,10 @@ SUBSCRIPTION = {"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-anything"}
 
 def bundled() -> str:
     """The CLI that the extra `cli` installs."""
-    try:
-        return launch.find("", {"PATH": "", "HOME": "/nonexistent"}).path
-    except Exception as error:
-        raise SkipTest(f"no bundled CLI: {error}") from None
+    path = launch.bundled()
+    if path is None:
+        raise SkipTest("the extra `cli` is not installed")
+    return path
 
 
 def older() -> str:

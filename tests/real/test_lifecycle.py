@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -13,7 +14,8 @@ from twisted.internet.defer import ensureDeferred
 from twisted.internet.endpoints import clientFromString, connectProtocol
 from twisted.internet.protocol import Protocol
 
-from claudeproxy.cli import process
+from claudeproxy.cli import lookup, process
+from claudeproxy.service import ProxyService
 
 from .harness import RealCLI, reactor, when
 
@@ -154,22 +156,85 @@ class Misbehaving(RealCLI):
         assert response.code == 503
         assert b"npm install -g @anthropic-ai/claude-code" in content
 
+    async def hanging(self) -> ProxyService:
+        """A proxy whose CLI does not even say its version, and has begun not to."""
+        path = self.home / "claude"
+        path.write_text(f"#!/bin/sh\necho $$ >{self.home}/pid\nexec sleep 600\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        proxy = await self.start_proxy(cli=str(path), drain=0.1)
+        await when(lambda: (self.home / "pid").exists() and (self.home / "pid").read_text() != "")
+        self.pid = int((self.home / "pid").read_text())
+        return proxy
+
+    async def test_it_does_not_say_its_version(self) -> None:
+        self.patch(lookup, "VERSION_TIMEOUT", 2.0)
+        proxy = await self.hanging()
+        asked = [
+            ensureDeferred(self.http("POST", "/v1/chat/completions", body("hi"), url=proxy.url))
+            for _ in range(2)
+        ]
+        response, content = await self.http("GET", "/health", url=proxy.url)
+        assert response.code == 200
+        assert not any(one.called for one in asked)
+        for one in asked:
+            response, content = await one
+            assert response.code == 503
+            assert b"is not a Claude Code CLI that runs here" in content
+        # All of them waited for one process.
+        assert int((self.home / "pid").read_text()) == self.pid
+        await when(lambda: not Path(f"/proc/{self.pid}").exists())
+
+    async def test_it_does_not_say_its_version_when_the_server_stops(self) -> None:
+        proxy = await self.hanging()
+        asked = ensureDeferred(self.http("POST", "/v1/chat/completions", body("hi"), url=proxy.url))
+        await self.http("GET", "/health", url=proxy.url)
+        await proxy.stopService()
+        assert not Path(f"/proc/{self.pid}").exists()
+        response, content = await asked
+        assert response.code == 503
+        assert b"The server is stopping." in content
+
     async def test_it_exits_at_its_start(self) -> None:
-        status, content = await self.status_with("echo no >&2; exit 3")
-        assert status == 502
-        assert b"ended at its start" in content
+        status, content = await self.status_with(
+            "echo \"error: unknown option '--tools'\" >&2; exit 1"
+        )
+        assert status == 503
+        assert b"could not be started: it exited with code 1" in content
+        assert b"error: unknown option '--tools'" in content
+
+    async def test_it_exits_at_its_start_though_nobody_asks(self) -> None:
+        """Spares are started again, but each time after a longer wait."""
+        starts = self.home / "starts"
+        starts.touch()
+        proxy = await self.start_proxy(
+            cli=self.script(f"echo >>{starts}; echo too old >&2; exit 1"), spares=1
+        )
+
+        def count() -> int:
+            return starts.read_text().count("\n")
+
+        await when(lambda: count() == 3)
+        third = reactor.seconds()
+        await when(lambda: count() == 4)
+        assert reactor.seconds() - third > 1.5
+        response, content = await self.http(
+            "POST", "/v1/chat/completions", body("hi"), url=proxy.url
+        )
+        assert response.code == 503
+        assert b"It wrote: too old" in content
+        assert count() == 5
 
     async def test_it_never_becomes_ready(self) -> None:
         status, content = await self.status_with("exec sleep 60", start_timeout=1)
-        assert status == 504
-        assert b"did not become ready" in content
+        assert status == 503
+        assert b"did not become ready within 1 s" in content
 
     async def test_it_ignores_a_polite_end(self) -> None:
         self.patch(process, "KILL_AFTER", 0.2)
         status, _ = await self.status_with(
             "trap '' TERM; while :; do sleep 1; done", start_timeout=1
         )
-        assert status == 504
+        assert status == 503
 
     READY = (
         '{"type":"control_response","response":{"subtype":"success",'
@@ -187,9 +252,13 @@ class Misbehaving(RealCLI):
         status, content = await self.status_with(
             f"read -r line; printf '%s\\ngarbage\\n' '{self.READY}'; exec cat >/dev/null"
         )
-        assert status == 502
-        assert b"ended at its start" in content
-        self.flushLoggedErrors()
+        assert status == 503
+        assert b"broke the protocol: a line that is not JSON" in content
+
+    async def test_it_prints_text_instead_of_json(self) -> None:
+        status, content = await self.status_with("echo Welcome; exec sleep 60", spares=1)
+        assert status == 503
+        assert b"broke the protocol: a line that is not JSON" in content
 
     async def test_it_prints_garbage(self) -> None:
         status, content = await self.status_with(

@@ -1,0 +1,142 @@
+"""Finding the Claude Code CLI: the first binary of the usual places that says its version."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..errors import unavailable
+from ..timers import Timers
+from .failures import one_line
+from .launch import CLI, INSTALL_HINT, allowed, candidates, in_own_session, read_version
+
+
+# It takes 20 ms and no network (2.1.330).
+VERSION_TIMEOUT = 20.0
+# A process that has exited may leave a child that holds its pipes open.
+PIPE_LINGER = 1.0
+LONGEST_ANSWER = 4096
+
+
+class Lookup:
+    """Looks for a CLI when it is asked to, and owns the processes that this takes."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        """reactor: starts the processes."""
+        self._reactor = reactor
+        self._running: set[_Version] = set()
+
+    async def find(self, setting: str, environ: Mapping[str, str]) -> CLI:
+        """The CLI to use: the one named in the settings, or the first of the usual places.
+
+        Raises a 503 APIError that says how to install it.
+        """
+        for path, where in candidates(setting, environ):
+            if version := await self._version(path, allowed(environ)):
+                return CLI(path, version, where)
+        if setting:
+            raise unavailable(f"{setting} is not a Claude Code CLI that runs here. {INSTALL_HINT}")
+        raise unavailable(f"The Claude Code CLI was not found. {INSTALL_HINT}")
+
+    def stop(self) -> Deferred[None]:
+        """End the processes that run; fires when they are gone."""
+        running = list(self._running)
+        for version in running:
+            version.kill()
+        return gatherResults([version.ended for version in running]).addCallback(lambda _: None)
+
+    async def _version(self, path: str, env: Mapping[str, str]) -> str | None:
+        asked = _Version(self._reactor)
+        try:
+            asked.start(path, env)
+        except OSError as error:
+            self.log.warn("{path} could not be started: {error}", path=path, error=error)
+            return None
+        self._running.add(asked)
+        asked.ended.addCallback(lambda _: self._running.discard(asked))
+        version = await asked.answer
+        if version is None:
+            self.log.warn("{path} --version {why}", path=path, why=asked.why)
+        return version
+
+
+class _Version(ProcessProtocol):
+    """A `claude --version` that runs.
+
+    answer: the version, or None if there was no good answer in time; cancelling it ends the
+    process. ended: fires when the process is gone. why: what was wrong with the answer.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self.answer: Deferred[str | None] = Deferred(lambda _: self.kill())
+        self.ended: Deferred[None] = Deferred()
+        self.why = ""
+        self._reactor = reactor
+        self._timers = Timers(reactor)
+        self._process: Any = None
+        self._stdout = b""
+        self._stderr = b""
+
+    def start(self, path: str, env: Mapping[str, str]) -> None:
+        """Raises OSError."""
+        argv = in_own_session([path, "--version"])
+        self._reactor.spawnProcess(self, argv[0], argv, env=dict(env))
+        self._timers.start("answer", VERSION_TIMEOUT, self._too_late)
+
+    def kill(self) -> None:
+        """End the process, and all that it started."""
+        pid = self._process.pid if self._process is not None else None
+        if pid is None:
+            return
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            # It does not lead a session of its own yet (see launch.in_own_session).
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    def connectionMade(self) -> None:
+        """It runs; there is nothing to tell it."""
+        self._process = self.transport
+        self._process.closeStdin()
+
+    def outReceived(self, data: bytes) -> None:
+        """The version, if it is a CLI."""
+        self._stdout = (self._stdout + data)[:LONGEST_ANSWER]
+
+    def errReceived(self, data: bytes) -> None:
+        """What it complains of, for the log."""
+        self._stderr = (self._stderr + data)[:LONGEST_ANSWER]
+
+    def processExited(self, reason: Failure) -> None:
+        """Its pipes may still be open."""
+        self._timers.start("linger", PIPE_LINGER, self._process.loseConnection)
+
+    def processEnded(self, reason: Failure) -> None:
+        """All of it is gone."""
+        self._timers.close()
+        ended: Any = reason.value
+        version = read_version(self._stdout) if ended.exitCode == 0 else None
+        code = f"exited with code {ended.exitCode}, " if ended.exitCode is not None else ""
+        self._tell(version, f"{code}wrote {one_line(self._stdout + self._stderr)!r}")
+        self.ended.callback(None)
+
+    def _too_late(self) -> None:
+        self.kill()
+        # It need not end at once: its files may be on a server that does not answer.
+        self._tell(None, f"gave no answer within {VERSION_TIMEOUT:g} s")
+
+    def _tell(self, version: str | None, why: str) -> None:
+        if not self.answer.called:
+            self.why = why
+            self.answer.callback(version)

@@ -1,0 +1,63 @@
+"""How the CLI is started, once it has been found."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+from twisted.internet.defer import CancelledError
+
+from ..cli.launch import Launch
+from ..errors import APIError, unavailable
+from .shared import Shared
+
+
+# Somebody may be installing it just now.
+ASK_AGAIN_AFTER = 5.0
+
+
+class LaunchFinder:
+    """Has the CLI looked for until it is found; requests that come meanwhile share the result.
+
+    known: how it is started, None while it has not been found.
+    """
+
+    def __init__(self, find: Callable[[], Awaitable[Launch]], seconds: Callable[[], float]) -> None:
+        """find: raises APIError if there is no CLI. seconds: what the clock says."""
+        self.known: Launch | None = None
+        self._find = find
+        self._seconds = seconds
+        self._lookup = Shared(self._look)
+        self._refused: tuple[float, APIError] | None = None
+
+    async def find(self) -> Launch:
+        """Look for the CLI, if that is needed; raises APIError.
+
+        An error is raised again for some seconds without another look.
+        """
+        if self.known is not None:
+            return self.known
+        if self._refused is not None and self._seconds() < self._refused[0]:
+            # A copy, as an exception gathers the places where it is raised.
+            raise attrs.evolve(self._refused[1])
+        return await self._lookup.result()
+
+    def require(self) -> Launch:
+        """How to start the CLI; raises APIError if it has not been found."""
+        if self.known is None:
+            raise unavailable("The Claude Code CLI has not been found yet.", retry_after=5)
+        return self.known
+
+    def cancel(self) -> None:
+        """End a look for it; those who wait get an APIError."""
+        self._lookup.cancel()
+
+    async def _look(self) -> Launch:
+        try:
+            self.known = await self._find()
+        except CancelledError:
+            raise unavailable("The server is stopping.", retry_after=5) from None
+        except APIError as error:
+            self._refused = self._seconds() + ASK_AGAIN_AFTER, error
+            raise
+        return self.known
