@@ -64,11 +64,13 @@ class ProxySite(Site):
 
     def log(self, request: Any) -> None:
         """One line when a request has ended."""
+        said = " (the client calls it {client_id})" if request.client_id else ""
         self.log_request.info(
-            "{route} {status} req_{unique}",
+            "{route} {status} req_{unique}" + said,
             route=self._app.route_of(request),
             status=request.code,
             unique=request.unique,
+            client_id=request.client_id,
         )
 
 

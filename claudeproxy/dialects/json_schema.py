@@ -1,18 +1,22 @@
 """JSON Schemas in a request: of a tool's arguments, of a structured answer.
 
 The Messages API takes an object at the root only. What it would refuse, or the CLI would drop or
-rewrite, is told here, at no cost.
+rewrite, is told here, at no cost. Schemas are read as JSON Schema 2020-12, and what older drafts
+say otherwise is put in its words where that is possible.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote
 
 from jsonschema import Draft202012Validator, FormatChecker, SchemaError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012, SchemaRegistry
 
 from ..errors import bad_request
 
@@ -20,6 +24,14 @@ from ..errors import bad_request
 ANYTHING = {"type": "object", "properties": {}}
 # What neither OpenAI nor the Messages API takes at the root.
 COMBINATIONS = ("anyOf", "oneOf", "allOf", "not", "enum")
+# What stands there are values, not schemas.
+VALUES = ("const", "enum", "default", "examples", "example")
+# What stands there are schemas by names, which are no keywords.
+SCHEMAS_BY_NAME = (
+    *("$defs", "definitions", "properties", "patternProperties"),
+    *("dependentSchemas", "dependencies"),
+)
+LIMITS = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
 
 
 def object_schema(schema: Mapping[str, Any], what: str, where: str) -> Mapping[str, Any]:
@@ -43,63 +55,138 @@ class _Unusable(ValueError):
 # An agent sends the same dozen schemas with every request, and this takes milliseconds.
 @lru_cache(maxsize=1024)
 def _read(text: str) -> Mapping[str, Any]:
-    schema = json.loads(text)
+    schema: Mapping[str, Any] = _with_numeric_limits(json.loads(text))
     try:
         # Without formats: patterns are JavaScript's here, and would be taken for Python's.
         Draft202012Validator.check_schema(schema, format_checker=FormatChecker(()))
     except SchemaError as error:
         place = "".join(f"[{step!r}]" for step in error.absolute_path)
         raise _Unusable(f"{error.message}{place and f', at {place}'}") from None
-    for reference in _references(schema):
-        if _referred(schema, reference) is None:
-            raise _Unusable(f"it refers to {reference!r}, which is not in it")
-    schema = _without_root_reference(schema)
+    schema = _without_root_reference(_with_pointers(schema))
     if "$ref" in schema:
         raise _Unusable("its root refers to itself")
     for word in COMBINATIONS:
         if word in schema:
             raise _Unusable(f"schema must not have '{word}' at the top level")
     kind = schema.get("type", "object")
-    if kind != "object":
+    if kind not in ("object", ["object"]):
         raise _Unusable(f"schema must be a JSON Schema of 'type: \"object\"', got {kind!r}")
-    return {**ANYTHING, **schema}
+    return {**ANYTHING, **schema, "type": "object"}
+
+
+def _with_parts(
+    schema: Mapping[str, Any], change: Callable[[Mapping[str, Any]], Any]
+) -> dict[str, Any]:
+    """The schema with every schema that stands in it changed."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return change(value)
+        return [changed(item) for item in value] if isinstance(value, list) else value
+
+    def part(name: str, value: Any) -> Any:
+        if name in VALUES:
+            return value
+        if name in SCHEMAS_BY_NAME and isinstance(value, Mapping):
+            return {key: changed(item) for key, item in value.items()}
+        return changed(value)
+
+    return {name: part(name, value) for name, value in schema.items()}
+
+
+def _with_numeric_limits(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with draft 4's `exclusiveMinimum: true` as the number that is excluded."""
+    read = _with_parts(schema, _with_numeric_limits)
+    for limit, exclusive in LIMITS:
+        if read.get(exclusive) is False:
+            del read[exclusive]
+        elif read.get(exclusive) is True and type(read.get(limit)) in (int, float):
+            read[exclusive] = read.pop(limit)
+    return read
+
+
+# References
+
+
+def _with_pointers(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with every `$ref` as a JSON Pointer from its root; all must be within it.
+
+    The CLI knows no other references. With them `$anchor` has no use, and a `$id` below the root
+    would change what they refer to.
+    """
+    places = dict(_places(schema))
+
+    def changed(part: Mapping[str, Any], base: Any) -> dict[str, Any]:
+        if part is not schema and isinstance(part.get("$id"), str):
+            base = base.in_subresource(DRAFT202012.create_resource(part))
+        read = _with_parts(part, partial(changed, base=base))
+        if isinstance(reference := part.get("$ref"), str):
+            read["$ref"] = _pointer(reference, base, places)
+        read.pop("$anchor", None)
+        if part is not schema:
+            read.pop("$id", None)
+        return read
+
+    try:
+        return changed(schema, _registry(schema).resolver(schema.get("$id", "").rstrip("#")))
+    except _Unusable:
+        raise
+    except ValueError as error:
+        raise _Unusable(f"an $id in it is no URL ({error})") from None
+
+
+def _pointer(reference: str, base: Any, places: Mapping[int, str]) -> str:
+    """A reference from the root of the document."""
+    resource, _, fragment = reference.partition("#")
+    target = _referred(reference, base)
+    if fragment and not fragment.startswith("/"):
+        return f"#{places[id(target)]}"
+    root = _referred(resource or "#", base)
+    return f"#{places[id(root)]}{fragment}"
+
+
+def _referred(reference: str, base: Any) -> Any:
+    """The schema that a reference refers to."""
+    try:
+        target = base.lookup(reference).contents
+    except (Unresolvable, ValueError, TypeError):
+        # The library looks into numbers too, and for an item of a list by what is no number.
+        raise _Unusable(f"it refers to {reference!r}, which is not in it") from None
+    if not isinstance(target, (Mapping, bool)):
+        raise _Unusable(f"it refers to {reference!r}, which is no schema")
+    return target
 
 
 def _without_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema with what a `$ref` at its root refers to in its place (pydantic makes those)."""
+    root = _registry(schema).resolver()
     target: Any = schema
     seen = set()
     while isinstance(target, Mapping) and isinstance(path := target.get("$ref"), str):
         if path in seen:
             return schema
         seen.add(path)
-        target = _referred(schema, path)
+        target = _referred(path, root)
     if target is schema or not isinstance(target, Mapping):
         return schema
     rest = {name: value for name, value in schema.items() if name != "$ref"}
     return {**rest, **target}
 
 
-def _referred(schema: Mapping[str, Any], path: str) -> Any:
-    """What a reference refers to, None if that is not in the schema (JSON Pointer, RFC 6901)."""
-    target: Any = schema
-    for part in path.split("/")[1:]:
-        step = unquote(part).replace("~1", "/").replace("~0", "~")
-        if isinstance(target, list):
-            target = dict(enumerate(target)).get(int(step) if step.isdecimal() else -1)
-        else:
-            target = target.get(step) if isinstance(target, Mapping) else None
-    return target if path.partition("/")[0] == "#" else None
+def _registry(schema: Mapping[str, Any]) -> SchemaRegistry:
+    """Of this document only: what is elsewhere is not fetched."""
+    empty: SchemaRegistry = Registry()
+    registry: SchemaRegistry = empty.with_resource("", DRAFT202012.create_resource(schema))
+    return registry.crawl()
 
 
-def _references(part: object) -> Iterator[str]:
+def _places(part: object, place: str = "") -> Iterator[tuple[int, str]]:
+    """Where each object of the document is, as a JSON Pointer (RFC 6901) in a URI's fragment."""
     if isinstance(part, Mapping):
-        if isinstance(path := part.get("$ref"), str):
-            yield path
+        yield id(part), place
         for name, value in part.items():
-            # What stands there are values, not schemas.
-            if name not in ("const", "enum", "default", "examples", "example"):
-                yield from _references(value)
+            step = quote(name.replace("~", "~0").replace("/", "~1"), safe="~$")
+            yield from _places(value, f"{place}/{step}")
     elif isinstance(part, list):
-        for value in part:
-            yield from _references(value)
+        for index, value in enumerate(part):
+            yield from _places(value, f"{place}/{index}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from ..dialects import chat
 from ..errors import APIError
+from ..timers import Timers
 
 
 # What has been written may still be on its way to a client; one that does not read it by then
@@ -55,21 +56,28 @@ class Connection(ProtocolWrapper):
 
     factory: Connections
     serving = 0
-    _deadline: IDelayedCall | None = None
-    _unread: IDelayedCall | None = None
+    _receiving = False
     _full = False
     _held: Callable[[], None] | None = None
 
+    def __init__(self, factory: Connections, wrappedProtocol: IProtocol) -> None:
+        """factory: says how long a client may take."""
+        super().__init__(factory, wrappedProtocol)
+        self._timers = Timers(factory.reactor)
+
     def dataReceived(self, data: bytes) -> None:
         """Something of a request; the first of it starts the clock."""
-        if not self.serving and self._deadline is None:
-            self._deadline = self.factory.deadline(self._too_slow)
+        if not self.serving and not self._receiving:
+            self._receiving = True
+            if (seconds := self.factory.request_timeout) is not None:
+                self._timers.start("deadline", seconds, self._too_slow)
         super().dataReceived(data)
 
     def arrived(self) -> None:
         """A request is read."""
         self.serving += 1
-        self._in_time()
+        self._receiving = False
+        self._timers.cancel("deadline")
 
     def served(self) -> None:
         """A request is answered."""
@@ -89,21 +97,20 @@ class Connection(ProtocolWrapper):
     def write_buffer_full(self) -> None:
         """More is written than the client has read; it has its time for that, too."""
         self._full = True
-        _cancel(self._unread)
-        self._unread = self.factory.unread_deadline(self._abort)
+        if (seconds := self.factory.unread_timeout) is not None:
+            self._timers.start("unread", seconds, self._abort)
 
     def write_buffer_empty(self) -> None:
         """The client has read it all."""
         self._full = False
-        _cancel(self._unread)
+        self._timers.cancel("unread")
         held, self._held = self._held, None
         if held is not None:
             held()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """It is gone."""
-        self._in_time()
-        _cancel(self._unread)
+        self._timers.close()
         self._held = None
         super().connectionLost(reason)
 
@@ -111,12 +118,8 @@ class Connection(ProtocolWrapper):
         transport: Any = self.transport
         transport.abortConnection()
 
-    def _in_time(self) -> None:
-        _cancel(self._deadline)
-        self._deadline = None
-
     def _too_slow(self) -> None:
-        self._deadline = None
+        self._receiving = False
         self.refuse(APIError(408, "The request did not arrive in time."), "Request Timeout")
 
     def refuse(self, error: APIError, words: str) -> None:
@@ -128,11 +131,6 @@ class Connection(ProtocolWrapper):
         )
         self.write(head.encode("ascii") + body)
         self.loseConnection()
-
-
-def _cancel(call: IDelayedCall | None) -> None:
-    if call is not None and call.active():
-        call.cancel()
 
 
 class Channel(HTTPChannel):
@@ -159,7 +157,7 @@ class Channel(HTTPChannel):
             return False
 
 
-class Connections(WrappingFactory):
+class Connections(WrappingFactory[Connection]):
     """A factory that knows its connections."""
 
     noisy = False
@@ -178,33 +176,18 @@ class Connections(WrappingFactory):
         read.
         """
         super().__init__(wrapped)
-        self._reactor = reactor
-        self._request_timeout = request_timeout
-        self._unread_timeout = unread_timeout
+        self.reactor = reactor
+        self.request_timeout = request_timeout
+        self.unread_timeout = unread_timeout
         self._all_closed: Deferred[None] | None = None
-        self._abort: IDelayedCall | None = None
-
-    def deadline(self, call: Callable[[], None]) -> IDelayedCall | None:
-        """Call when a request has taken too long to arrive."""
-        return self._call_after(self._request_timeout, call)
-
-    def unread_deadline(self, call: Callable[[], None]) -> IDelayedCall | None:
-        """Call when a client has taken too long to read."""
-        return self._call_after(self._unread_timeout, call)
-
-    def _call_after(self, seconds: float | None, call: Callable[[], None]) -> IDelayedCall | None:
-        if seconds is None:
-            return None
-        delayed: IDelayedCall = self._reactor.callLater(seconds, call)
-        return delayed
+        self._timers = Timers(reactor)
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
         """A connection is gone."""
         super().unregisterProtocol(p)
         if not self.protocols and self._all_closed is not None:
             cleared, self._all_closed = self._all_closed, None
-            if self._abort is not None and self._abort.active():
-                self._abort.cancel()
+            self._timers.close()
             cleared.callback(None)
 
     def close(self) -> Deferred[None]:
@@ -212,7 +195,7 @@ class Connections(WrappingFactory):
         if not self.protocols:
             return succeed(None)
         self._all_closed = cleared = Deferred[None]()
-        self._abort = self._reactor.callLater(CLOSE_TIMEOUT, self._abort_all)
+        self._timers.start("abort", CLOSE_TIMEOUT, self._abort_all)
         for protocol in list(self.protocols):
             protocol.transport.loseConnection()
         return cleared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from io import BytesIO
@@ -10,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.web.server import Request
 
+from ..dialects import messages
 from ..errors import APIError
 from .access import Access
 from .respond import dialect_of, send_error
@@ -30,10 +32,16 @@ TEXT_HEADERS = (
 METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 # What anyone may know: that there is a server, not whose.
 OPEN_PATHS = (b"/health", b"/v1/health")
+# What is neither OpenAI's nor Anthropic's.
+OWN_PATHS = (*OPEN_PATHS, b"/metrics", b"/openapi.json")
+# The headers that name a request: as OpenAI calls it, and as Anthropic does.
+ID_HEADERS = ("x-request-id", "request-id")
+# What a client may call its request, so that a log line or a header can hold it.
+CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # What a page may read of an answer's head.
 EXPOSED_HEADERS = (
-    "x-request-id, request-id, x-claudeproxy-worker, x-claudeproxy-ignored, x-should-retry, "
-    "retry-after"
+    "x-request-id, request-id, openai-processing-ms, x-claudeproxy-worker, x-claudeproxy-ignored, "
+    "x-should-retry, retry-after"
 )
 
 
@@ -47,6 +55,10 @@ class GuardedRequest(Request):
     access: Callable[[], Access]
     content: BytesIO
     unique = ""
+    # What the client calls the request, if it says so.
+    client_id: str | None = None
+    _arrived = 0.0
+    _seconds: Callable[[], float]
     _length = 0
 
     @property
@@ -84,15 +96,40 @@ class GuardedRequest(Request):
 
     def process(self) -> None:
         """The request is read; it gets a name of its own before anyone answers it."""
+        # Kept, as a client that goes away takes the channel along.
+        channel: Any = self.channel
+        self._seconds = channel.site.reactor.seconds
+        self._arrived = self._seconds()
         self.unique = secrets.token_hex(16)
-        for name in ("x-request-id", "request-id"):
-            # As OpenAI calls it, and as Anthropic does.
-            self.setHeader(name, f"req_{self.unique}")
-        connection: Any = self.channel.transport
+        self.client_id = self._read_client_id()
+        for name in ID_HEADERS:
+            self.setHeader(name, self.client_id or f"req_{self.unique}")
+        connection = channel.transport
         connection.arrived()
         self.notifyFinish().addBoth(lambda _: connection.served())
         # Who does not read the answers it has is given no further one.
         connection.when_writable(self._serve)
+
+    def write(self, data: bytes) -> None:
+        """Some of the answer; its head goes out with the first of it."""
+        if not self.startedWriting and self._speaks_openai():
+            taken = max(self._seconds() - self._arrived, 0.0)  # The clock may be set back.
+            self.setHeader("openai-processing-ms", str(int(taken * 1000)))
+        super().write(data)
+
+    def _speaks_openai(self) -> bool:
+        return self.path not in OWN_PATHS and dialect_of(self) is not messages
+
+    def _read_client_id(self) -> str | None:
+        """The client's own id for the request, if it has a usable one.
+
+        Anthropic's routes look for Anthropic's header first.
+        """
+        for name in ID_HEADERS if self._speaks_openai() else reversed(ID_HEADERS):
+            for value in self.requestHeaders.getRawHeaders(name.encode("ascii"), []):
+                if CLIENT_ID.fullmatch(value):
+                    return value.decode("ascii")
+        return None
 
     def _serve(self) -> None:
         try:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from claudeproxy.dialects.chat.request import read
+from claudeproxy.dialects.json_schema import object_schema
+from claudeproxy.errors import APIError
 
 from .asking import ask, body, function, refused
 
@@ -47,6 +52,11 @@ def test_a_tool_without_parameters_takes_an_object(absent: dict[str, Any]) -> No
         (
             {"$defs": {"A": {"$ref": "#/$defs/Node"}, "Node": NODE}, "$ref": "#/$defs/A"},
             {"$defs": {"A": {"$ref": "#/$defs/Node"}, "Node": NODE}, **NODE},
+        ),
+        ({"type": ["object"]}, {"type": "object", "properties": {}}),
+        (
+            {"$defs": {"A": LEAF | {"type": ["object"]}}, "$ref": "#/$defs/A"},
+            {"$defs": {"A": LEAF | {"type": ["object"]}}, **LEAF},
         ),
     ],
 )
@@ -142,6 +152,201 @@ def test_a_schema_that_was_refused_is_refused_again() -> None:
 )
 def test_a_root_that_refers_to_nothing_is_refused(schema: Any) -> None:
     assert refused(lambda: read_schema(schema))[2] == "invalid_schema"
+
+
+def of_properties(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+A, B = {"type": "string"}, {"type": "integer"}
+ID = "https://example.com/schemas/root"
+
+
+@pytest.mark.parametrize(
+    ("schema", "as_read"),
+    [
+        # An anchor, of a definition, of the root and of a schema with a name to escape.
+        (
+            of_properties(a={"$ref": "#x"}) | {"$defs": {"A": {"$anchor": "x", **A}}},
+            of_properties(a={"$ref": "#/$defs/A"}) | {"$defs": {"A": A}},
+        ),
+        (
+            {"$anchor": "x", **of_properties(a={"anyOf": [{"$ref": "#x"}, {"type": "null"}]})},
+            of_properties(a={"anyOf": [{"$ref": "#"}, {"type": "null"}]}),
+        ),
+        (
+            of_properties(a={"$ref": "#x"}) | {"$defs": {"a/b~ %é": {"$anchor": "x", **A}}},
+            of_properties(a={"$ref": "#/$defs/a~1b~0%20%25%C3%A9"}) | {"$defs": {"a/b~ %é": A}},
+        ),
+        # An id, absolute or relative to that of the root, and a pointer or an anchor from there.
+        (
+            {
+                "$id": ID,
+                **of_properties(
+                    a={"$ref": "other"},
+                    b={"$ref": "https://example.com/schemas/other#/$defs/B"},
+                    c={"$ref": "other#b"},
+                    d={"$ref": f"{ID}#/$defs/A"},
+                    e={"$ref": ID},
+                    f={"$ref": "other#/$defs/yes"},
+                ),
+                "$defs": {
+                    "A": {
+                        "$id": "other",
+                        "items": {"$ref": "#/$defs/B"},
+                        "$defs": {"B": {"$anchor": "b", **B}, "yes": True},
+                    }
+                },
+            },
+            {
+                "$id": ID,
+                **of_properties(
+                    a={"$ref": "#/$defs/A"},
+                    b={"$ref": "#/$defs/A/$defs/B"},
+                    c={"$ref": "#/$defs/A/$defs/B"},
+                    d={"$ref": "#/$defs/A"},
+                    e={"$ref": "#"},
+                    f={"$ref": "#/$defs/A/$defs/yes"},
+                ),
+                "$defs": {
+                    "A": {"items": {"$ref": "#/$defs/A/$defs/B"}, "$defs": {"B": B, "yes": True}}
+                },
+            },
+        ),
+        # Without an id of the root, and with a relative one that may end in an empty fragment.
+        (
+            of_properties(a={"$ref": "a.json"}) | {"$defs": {"A": {"$id": "a.json", **A}}},
+            of_properties(a={"$ref": "#/$defs/A"}) | {"$defs": {"A": A}},
+        ),
+        (
+            {
+                "$id": "here/root.json#",
+                **of_properties(a={"$ref": "a.json"}, b={"$ref": "root.json"}),
+                "$defs": {"A": {"$id": "a.json", **A}},
+            },
+            {
+                "$id": "here/root.json#",
+                **of_properties(a={"$ref": "#/$defs/A"}, b={"$ref": "#"}),
+                "$defs": {"A": A},
+            },
+        ),
+        # At the root.
+        (
+            {"$ref": "#x", "$defs": {"A": {"$id": "urn:a", "$anchor": "a", **LEAF}}}
+            | {"definitions": {"X": {"$anchor": "x", "$ref": "urn:a#a"}}},
+            {"$defs": {"A": LEAF}, "definitions": {"X": {"$ref": "#/$defs/A"}}, **LEAF},
+        ),
+    ],
+)
+def test_a_reference_by_an_anchor_or_an_id_becomes_a_pointer(schema: Any, as_read: Any) -> None:
+    assert read_schema(schema) == as_read
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ("#gone", "it refers to '#gone', which is not in it"),
+        ("#/$defs/gone", "it refers to '#/$defs/gone', which is not in it"),
+        ("#/required/first", "it refers to '#/required/first', which is not in it"),
+        ("#/minProperties/a", "it refers to '#/minProperties/a', which is not in it"),
+        ("#/title", "it refers to '#/title', which is no schema"),
+        ("gone", "it refers to 'gone', which is not in it"),
+        ("other#gone", "it refers to 'other#gone', which is not in it"),
+        ("https://example.com/", "it refers to 'https://example.com/', which is not in it"),
+        ("file:///etc/hostname", "it refers to 'file:///etc/hostname', which is not in it"),
+        # Which the library that reads schemas has, but not this schema.
+        ("https://json-schema.org/draft/2020-12/schema", "which is not in it"),
+        ("http://[", "it refers to 'http://[', which is not in it"),
+    ],
+)
+@pytest.mark.parametrize("place", ["property", "definition", "default", "unknown"])
+def test_a_reference_to_what_is_not_in_the_schema_is_refused(
+    reference: str, why: str, place: str
+) -> None:
+    to = {"$ref": reference}
+    schema = {
+        **of_properties(
+            a=to if place == "property" else {}, default=to if place == "default" else {}
+        ),
+        "$defs": {"A": {"$id": "other"}, "B": to if place == "definition" else {}},
+        "x-unknown": to if place == "unknown" else {},
+        "title": "T",
+        "required": ["a"],
+        "minProperties": 1,
+    }
+    message, *told = refused(lambda: ask(tools=[function("f", parameters=schema)]))
+    assert message.startswith("Invalid schema for function 'f': ")
+    assert why in message
+    assert told == ["tools[0].function.parameters", "invalid_schema"]
+
+
+@pytest.mark.parametrize("ids", [(ID, "http://["), ("http://[", "a")])
+def test_an_id_that_is_no_url_is_refused(ids: tuple[str, str]) -> None:
+    schema = {"$id": ids[0], "$defs": {"A": {"$id": ids[1]}}}
+    assert "an $id in it is no URL" in refused(lambda: read_schema(schema))[0]
+
+
+def test_what_is_a_value_and_no_schema_is_left_as_it_is() -> None:
+    value = {"$ref": "#gone", "$anchor": "a", "$id": "b", "minimum": 1, "exclusiveMinimum": True}
+    schema = of_properties(
+        a={"default": value, "const": value, "enum": [value], "examples": [value]}, minimum=A
+    )
+    assert read_schema(schema) == schema
+    # A reference to one does not make it a schema that can be read.
+    root = {"$ref": "#/examples/0", "examples": [value]}
+    assert "'#gone', which is not in it" in refused(lambda: read_schema(root))[0]
+
+
+@pytest.mark.parametrize(
+    ("draft_4", "as_read"),
+    [
+        ({"minimum": 1, "exclusiveMinimum": True}, {"exclusiveMinimum": 1}),
+        ({"maximum": 0.5, "exclusiveMaximum": True}, {"exclusiveMaximum": 0.5}),
+        ({"minimum": 1, "exclusiveMinimum": False}, {"minimum": 1}),
+        ({"exclusiveMaximum": False}, {}),
+        (
+            {"minimum": 1, "exclusiveMinimum": True, "maximum": 9, "exclusiveMaximum": False},
+            {"exclusiveMinimum": 1, "maximum": 9},
+        ),
+        ({"minimum": 1, "exclusiveMinimum": 0}, {"minimum": 1, "exclusiveMinimum": 0}),
+    ],
+)
+def test_a_limit_that_draft_4_excludes_is_a_number(draft_4: Any, as_read: Any) -> None:
+    def everywhere(part: Any) -> dict[str, Any]:
+        return of_properties(
+            a=part, minimum={"items": part}, exclusiveMinimum=True, b={"anyOf": [part, A]}
+        ) | {"$defs": {"A": part}, "additionalProperties": part}
+
+    assert read_schema(everywhere(draft_4)) == everywhere(as_read)
+
+
+@pytest.mark.parametrize(
+    "part", [{"exclusiveMinimum": True}, {"minimum": "1", "exclusiveMinimum": True}]
+)
+def test_a_limit_that_excludes_nothing_is_refused(part: Any) -> None:
+    assert "at ['properties']['a']" in refused(lambda: read_schema(of_properties(a=part)))[0]
+
+
+WORDS = st.sampled_from(
+    [
+        *("$ref", "$id", "$anchor", "$defs", "properties", "items", "anyOf", "type", "examples"),
+        *("minimum", "exclusiveMinimum", "a", "b"),
+    ]
+)
+REFERENCES = st.sampled_from(
+    ["#", "#a", "b#a", "b", "#/$defs/a", "b#/$defs/b", "#/anyOf/0", "#/anyOf/a", "#/type/x", "a:"]
+)
+PARTS = st.recursive(
+    REFERENCES | st.booleans() | st.sampled_from(["object", "a", "b", 1]),
+    lambda parts: st.lists(parts, max_size=2) | st.dictionaries(WORDS, parts, max_size=4),
+)
+
+
+@given(st.dictionaries(WORDS, PARTS, max_size=5))
+def test_whatever_is_sent_is_read_or_refused(schema: dict[str, Any]) -> None:
+    with suppress(APIError):
+        read = object_schema(schema, "a test", "schema")
+        assert object_schema(read, "a test", "schema") == read
 
 
 def test_a_root_reference_is_a_json_pointer() -> None:

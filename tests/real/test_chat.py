@@ -146,6 +146,32 @@ class Conversations(RealCLI):
         assert answers[0].id != answers[1].id
         assert raw[0].headers["x-request-id"] != raw[1].headers["x-request-id"]
 
+    async def test_the_official_client_finds_its_own_id_and_the_time_it_took(self) -> None:
+        raw = await self.with_openai(
+            lambda client: client.chat.completions.with_raw_response.create(
+                model="sonnet",
+                messages=[{"role": "user", "content": "WAIT:0.2 ECHO:hi"}],
+                extra_headers={"x-request-id": "trace-7"},
+            )
+        )
+        answer: Any = raw.parse()
+        assert raw.request_id == answer._request_id == "trace-7"
+        assert answer.id.startswith("chatcmpl-")
+        assert "trace-7" not in answer.id
+        assert int(raw.headers["openai-processing-ms"]) >= 200
+
+    async def test_a_refusal_tells_both_too(self) -> None:
+        headers = {"x-request-id": "trace-8"}
+        response, _ = await self.http("POST", "/v1/chat/completions", {}, headers=headers)
+        assert response.code == 400
+        assert response.headers.getRawHeaders("x-request-id") == ["trace-8"]
+        [taken] = response.headers.getRawHeaders("openai-processing-ms")
+        assert taken.isdecimal()
+        response, _ = await self.http("POST", "/v1/messages", {}, headers={"request-id": "trace-9"})
+        assert response.code == 400
+        assert response.headers.getRawHeaders("request-id") == ["trace-9"]
+        assert not response.headers.hasHeader("openai-processing-ms")
+
     async def test_no_user_turn_at_an_end_is_no_error(self) -> None:
         await self.ask(
             {"role": "assistant", "content": "Welcome!"},

@@ -78,10 +78,7 @@ class Stream(Client):
 
 
 class FaultCase(RealCLI):
-    """No spares, so that it is known which process serves whom."""
-
-    async def start_proxy(self, **settings: Any) -> Any:
-        return await super().start_proxy(**{"spares": 0, **settings})
+    """There are no spares, so it is known which process serves whom."""
 
     @property
     def url(self) -> str:

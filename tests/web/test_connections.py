@@ -244,8 +244,25 @@ class Deadlines(SynchronousTestCase):
                 assert self.clock.getDelayedCalls() == []
                 assert not self.connections.protocols
 
+    def test_all_end_when_the_server_does_and_those_that_linger_are_broken_off(self) -> None:
+        aborted: list[bool] = []
+        for lingers in (False, True):
+            with self.subTest(lingers=lingers):
+                self.setUp()
+                self.transport.abortConnection = lambda: aborted.append(True)  # type: ignore[method-assign]
+                self.send(LATER)
+                closing = self.connections.close()
+                assert self.transport.disconnecting
+                self.assertNoResult(closing)
+                self.clock.advance(2 if lingers else 0.5)
+                assert aborted == [True] * lingers
+                self.lose()
+                self.successResultOf(closing)
+                assert self.clock.getDelayedCalls() == []
+                self.successResultOf(self.connections.close())
+
     def test_without_a_limit_there_is_none(self) -> None:
-        self.connections._request_timeout = None
+        self.connections.request_timeout = None
         self.send(b"GET / HTTP/1.1\r\nX: ")
         self.drip(600)
         self.assert_fine()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.server import Site
 
 from claudeproxy.catalogue import Catalogue, Model
 from claudeproxy.conversation import Conversation
@@ -18,6 +19,7 @@ from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
 from claudeproxy.errors import APIError, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
+from claudeproxy.service import ProxySite
 from claudeproxy.web.access import Access
 from claudeproxy.web.app import App
 from claudeproxy.web.connections import Connections
@@ -87,12 +89,7 @@ class ExchangeTests(SynchronousTestCase):
             timeouts=Timeouts(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
             responses=Responses(ResponseStore(self.clock.seconds, 10, 60)),
         )
-        site = Site(
-            self.app.router.resource(),
-            reactor=self.clock,
-            requestFactory=guarded_request(1000, Access),
-            parsePOSTFormSubmission=False,
-        )
+        site = ProxySite(self.app, self.clock, guarded_request(1000, Access))
         connections = Connections(self.clock, site, request_timeout=20)
         connections.doStart()
         self.addCleanup(connections.doStop)
@@ -105,11 +102,12 @@ class ExchangeTests(SynchronousTestCase):
         body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], **more}
         self.send(json.dumps(body).encode())
 
-    def send(self, content: bytes) -> None:
+    def send(self, content: bytes, header: bytes = b"") -> None:
         self.channel.dataReceived(
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
+            + header
+            + b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
         )
 
     def sent(self) -> bytes:
@@ -185,6 +183,35 @@ class ExchangeTests(SynchronousTestCase):
         # The idle timeout of the connection is Twisted's.
         assert self.timers() == before
         assert [job.did for job in self.pool.jobs] == [[], []]
+
+    def test_the_head_says_how_long_the_beginning_took(self) -> None:
+        self.post(stream=True)
+        self.clock.advance(1.2345)
+        self.pool.say(Started("m"))
+        self.clock.advance(5)
+        self.pool.say(TextDelta("x"), Finished("stop", Usage()))
+        assert b"\r\nOpenai-Processing-Ms: 1234\r\n" in self.sent()
+        self.post()
+        self.clock.advance(2)
+        self.pool.say(Failed(unavailable("Gone.")))
+        assert b"\r\nOpenai-Processing-Ms: 2000\r\n" in self.sent()
+
+    def test_a_clock_that_is_set_back_makes_no_negative_time(self) -> None:
+        self.post()
+        self.clock.rightNow -= 3600
+        self.pool.say(Failed(unavailable("Gone.")))
+        assert b"\r\nOpenai-Processing-Ms: 0\r\n" in self.sent()
+
+    def test_the_log_has_the_servers_id_and_the_clients(self) -> None:
+        lines = []
+        for header in (b"", b"x-request-id: mine-1\r\n", b"x-request-id: {secret}\r\n"):
+            with capturedLogs() as events:
+                self.send(b"{", header)
+                self.sent()
+            lines += [formatEvent(event) for event in events if "route" in event]
+        ours = "POST /v1/chat/completions 400 req_[0-9a-f]{32}"
+        for line, end in zip(lines, ("", r" \(the client calls it mine-1\)", ""), strict=True):
+            assert re.fullmatch(ours + end, line), line
 
     # Silence
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -59,12 +60,12 @@ class Door:
     def __init__(self, access: Access) -> None:
         self.served = Served()
         self.access = access
-        clock = Clock()
+        self.clock = Clock()
         request = guarded_request(LIMIT, lambda: self.access)
         site = Site(
-            self.served, reactor=clock, requestFactory=request, parsePOSTFormSubmission=False
+            self.served, reactor=self.clock, requestFactory=request, parsePOSTFormSubmission=False
         )
-        self.connections = Connections(clock, site, 60)
+        self.connections = Connections(self.clock, site, 60)
         self.transport = StringTransport()
 
     def raw(self, data: bytes) -> bytes:
@@ -198,7 +199,8 @@ def test_an_allowed_page_may_read_answers_and_errors(door: Door) -> None:
         status, headers, _ = door.ask(*asked, body=body)
         assert headers["access-control-allow-origin"] == "https://chat.example"
         exposed = headers["access-control-expose-headers"].split(", ")
-        assert {"x-request-id", "retry-after", "x-should-retry"} <= set(exposed)
+        named = {"x-request-id", "openai-processing-ms", "retry-after", "x-should-retry"}
+        assert named <= set(exposed)
         assert headers["vary"] == "origin"
         assert "access-control-allow-credentials" not in headers
         return status
@@ -290,3 +292,50 @@ def test_a_body_far_over_the_limit_is_broken_off(door: Door) -> None:
     assert door.raw(head.encode() + b"x" * (4 * LIMIT + 1)) == b""
     assert door.transport.disconnected or door.transport.disconnecting
     assert door.served.bodies == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/completions", "/v1/responses", "/v1/models", "/v1/unknown"]
+)
+def test_an_answer_in_openais_format_says_how_long_it_took(door: Door, path: str) -> None:
+    for headers, status in (((), 200), ((FOREIGN,), 403), ((PREFLIGHT[0], ALLOWED), 200)):
+        answered, named, _ = door.ask("GET", path, *headers)
+        assert (answered, named["openai-processing-ms"]) == (status, "0")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/messages", "/messages/count_tokens", "/health", "/metrics", "/openapi.json"]
+)
+def test_other_answers_do_not_say_how_long_they_took(door: Door, path: str) -> None:
+    for headers, status in (((), 200), ((FOREIGN,), 403)):
+        answered, named, _ = door.ask("GET", path, *headers)
+        assert (answered, "openai-processing-ms" in named) == (status, False)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/health"])
+@pytest.mark.parametrize("name", ["x-request-id", "request-id"])
+@pytest.mark.parametrize("sent", ["a", "Trace_1.2-3", "x" * 128])
+def test_the_clients_own_id_names_the_answer(door: Door, path: str, name: str, sent: str) -> None:
+    for headers, status in (((), 200), ((FOREIGN,), 403)):
+        answered, named, _ = door.ask("GET", path, f"{name}: {sent}", *headers)
+        assert (answered, named["x-request-id"], named["request-id"]) == (status, sent, sent)
+
+
+@pytest.mark.parametrize(
+    ("path", "used"), [("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")]
+)
+def test_of_two_ids_the_one_of_the_routes_own_format_is_taken(
+    door: Door, path: str, used: str
+) -> None:
+    sent = ("x-request-id: openai", "request-id: anthropic")
+    assert door.ask("GET", path, *sent)[1]["x-request-id"] == used
+
+
+@pytest.mark.parametrize("sent", [b"", b"x" * 129, b"a b", b"a\tb", b"a%0a", "é".encode(), b"\xff"])
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/messages"])
+def test_an_id_that_no_log_should_hold_is_replaced(door: Door, path: bytes, sent: bytes) -> None:
+    head = b"GET %s HTTP/1.1\r\nHost: localhost\r\nx-request-id: %s\r\n\r\n" % (path, sent)
+    answer = door.raw(head)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    [given] = re.findall(rb"(?mi)^x-request-id: (.*)\r$", answer)
+    assert re.fullmatch(rb"req_[0-9a-f]{32}", given)
