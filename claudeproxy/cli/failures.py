@@ -36,11 +36,11 @@ LONGEST_QUOTE = 400
 class StartFailure:
     """A process that ended, or was ended, before it was ready.
 
-    how: what it did, as a verb. stderr: what it wrote there; "" if that may hold a client's text.
+    how: what it did, as a verb. stderr: what it wrote there; None if that may hold a client's text.
     """
 
     how: str
-    stderr: str = ""
+    stderr: str | None = None
 
     @property
     def error(self) -> APIError:
@@ -52,6 +52,13 @@ class StartFailure:
     def kind(self) -> str:
         """The same for failures that differ in numbers only, such as times and process ids."""
         return re.sub(r"\d+", "", f"{self.how} {self.stderr}")
+
+    @property
+    def logged(self) -> str:
+        """What it wrote, as the log may have it."""
+        if self.stderr is None:
+            return "not told here, as it may repeat a client's text; with --debug it is logged"
+        return repr(self.stderr)
 
 
 def one_line(stderr: bytes) -> str:

@@ -240,8 +240,8 @@ class Worker(ProcessProtocol):
         how = self._reason or f"exited: {reason.getErrorMessage()}"
         if not self._reason and self.was_ready:
             self.log.warn("The CLI {how}", how=how)
-            if self._debug:
-                self.log.debug("Its last words: {stderr}", stderr=self._stderr)
+        if self._debug and (self._at_fault or not self._reason):
+            self.log.debug("What it wrote last: {stderr}", stderr=self._stderr)
         try:
             self._dispatch(self.session.connection_lost(upstream_failed("The CLI process ended.")))
         except Exception:
@@ -298,7 +298,7 @@ class Worker(ProcessProtocol):
         if self.was_ready or self.ready.called:
             return
         # What comes of a client's system prompt is not for the log, nor for other clients.
-        stderr = one_line(self._stderr) if self._profile in (None, Profile()) else ""
+        stderr = one_line(self._stderr) if self._profile in (None, Profile()) else None
         failure = StartFailure(how, stderr)
         self.on_start_failed(failure)
         self._will_not_be_ready(failure.error)

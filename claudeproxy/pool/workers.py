@@ -201,11 +201,11 @@ class Workers:
         if self._is_new(failure.kind):
             self.log.error(
                 "The CLI could not be started: {path} (version {version}) {how}. "
-                "It wrote: {stderr!r}. The same failure is not logged again until one starts.",
+                "What it wrote: {stderr}. The same failure is not logged again until one starts.",
                 path=cli.path,
                 version=cli.version,
                 how=failure.how,
-                stderr=failure.stderr,
+                stderr=failure.logged,
             )
 
     def _is_new(self, kind: str) -> bool:

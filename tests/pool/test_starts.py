@@ -212,7 +212,9 @@ class Requests(Starts):
             503,
             "The Claude Code CLI could not be started: it exited with code 1. See the log.",
         )
-        assert "unknown option" not in str(self.told())
+        [told] = self.told()
+        assert "unknown option" not in told
+        assert "it may repeat a client's text" in told
 
     def test_when_it_works_again_all_is_as_before(self) -> None:
         self.break_after_start()
