@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -96,7 +95,8 @@ class Conversation:
 
     def key_with(self, answer: Turn) -> bytes:
         """The digest of the conversation and its answer: the next request's `prefix_key`."""
-        return next_key(next_key(self.prefix_key, self.turns[-1]), answer)
+        asked = next_key(self.prefix_key, self.turns[-1], called_in(self.turns[-2:-1]))
+        return next_key(asked, answer)
 
     @property
     def profile_key(self) -> bytes:
@@ -117,7 +117,12 @@ class Conversation:
     @cached_property
     def _keys(self) -> tuple[bytes, ...]:
         """The digest of the profile, and then after each turn but the newest."""
-        return tuple(accumulate(self.turns[:-1], next_key, initial=profile_key(self.profile)))
+        keys = [profile_key(self.profile)]
+        called: tuple[str, ...] = ()
+        for turn in self.turns[:-1]:
+            keys.append(next_key(keys[-1], turn, called))
+            called = called_in((turn,))
+        return tuple(keys)
 
 
 def is_results(turn: Turn) -> bool:
@@ -153,13 +158,21 @@ def profile_key(profile: Profile) -> bytes:
     return hashlib.sha256(said.encode("ascii")).digest()
 
 
-def next_key(before: bytes, turn: Turn) -> bytes:
+def called_in(turns: Iterable[Turn]) -> tuple[str, ...]:
+    """The ids of the calls in some turns, in their order."""
+    return tuple(
+        block["id"] for turn in turns for block in turn.blocks if block["type"] == "tool_use"
+    )
+
+
+def next_key(before: bytes, turn: Turn, called: Sequence[str] = ()) -> bytes:
     """A digest of a turn and of all that comes before it, whose digest `before` is.
 
     An assistant turn counts as what a client can send back: its text and its tool calls, no
-    thinking, no white space at the ends.
+    thinking, no white space at the ends. called: the ids of the calls in the turn before. Clients
+    spell ids in their own way, so of an id only counts which call it belongs to.
     """
-    said = _encode([turn.role, *_as_sent_back(turn)])
+    said = _encode([turn.role, *_as_sent_back(turn, called)])
     return hashlib.sha256(before + said.encode("ascii")).digest()
 
 
@@ -167,13 +180,18 @@ def next_key(before: bytes, turn: Turn) -> bytes:
 _encode = json.JSONEncoder(sort_keys=True).encode
 
 
-def _as_sent_back(turn: Turn) -> Iterable[Any]:
+def _as_sent_back(turn: Turn, called: Sequence[str]) -> Iterable[Any]:
     if turn.role == "user":
-        return [dict(block) for block in turn.blocks]
+        return [_without_id(block, called) for block in turn.blocks]
     text = "".join(block["text"] for block in turn.blocks if block["type"] == "text")
     calls = [
-        [block["id"], block["name"], block["input"]]
-        for block in turn.blocks
-        if block["type"] == "tool_use"
+        [block["name"], block["input"]] for block in turn.blocks if block["type"] == "tool_use"
     ]
     return [text.strip(), *calls]
+
+
+def _without_id(block: Block, called: Sequence[str]) -> dict[str, Any]:
+    told = dict(block)
+    if block["type"] == "tool_result" and block["tool_use_id"] in called:
+        told["tool_use_id"] = called.index(block["tool_use_id"])
+    return told

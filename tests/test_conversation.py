@@ -125,7 +125,7 @@ def test_an_answer_is_known_again_when_it_is_sent_back(told: Turn, sent_back: Tu
     assert following.prefix_key == QUESTION.key_with(told)
 
 
-ANSWER = Turn("assistant", (text_block("a"), used(a=1), used("toolu_2", a=1)))
+ANSWER = Turn("assistant", (text_block("a"), used(a=1), used("toolu_2", b=1)))
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,29 @@ ANSWER = Turn("assistant", (text_block("a"), used(a=1), used("toolu_2", a=1)))
         Turn("assistant", (text_block("b"), *ANSWER.blocks[1:])),
         Turn("assistant", ANSWER.blocks[:2]),
         Turn("assistant", (ANSWER.blocks[0], ANSWER.blocks[2], ANSWER.blocks[1])),
-        Turn("assistant", (*ANSWER.blocks[:2], used("toolu_3", a=1))),
-        Turn("assistant", (*ANSWER.blocks[:2], used("toolu_2", a=2))),
-        Turn("assistant", (*ANSWER.blocks[:2], {**used("toolu_2", a=1), "name": "subtract"})),
+        Turn("assistant", (*ANSWER.blocks[:2], used("toolu_2", b=2))),
+        Turn("assistant", (*ANSWER.blocks[:2], {**used("toolu_2", b=1), "name": "subtract"})),
         Turn("user", ANSWER.blocks[:1]),
     ],
 )
 def test_an_answer_that_was_edited_is_another_one(edited: Turn) -> None:
     assert QUESTION.key_with(edited) != QUESTION.key_with(ANSWER)
+
+
+def test_of_an_id_only_counts_what_it_belongs_to() -> None:
+    # OpenClaw, for one, takes `_` out of them.
+    spelled = Turn("assistant", (text_block("a"), used("x", a=1), used("y", b=1)))
+
+    def asked(called: Turn, *answered: str) -> bytes:
+        results = Turn("user", tuple(map(result, ("1", "2"), answered)))
+        said = (*QUESTION.turns, called, results)
+        return Conversation(
+            QUESTION.profile, (*said, assistant("b"), user("c")), QUESTION.limits
+        ).prefix_key
+
+    ids = [block["id"] for block in ANSWER.blocks[1:]]
+    assert asked(ANSWER, *ids) == asked(spelled, "x", "y")
+    assert asked(ANSWER, *ids) != asked(spelled, "y", "x")
 
 
 @pytest.mark.parametrize(
@@ -234,9 +249,9 @@ def test_each_turn_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Turn] = []
     real = conversation_module.next_key
 
-    def counted(before: bytes, turn: Turn) -> bytes:
+    def counted(before: bytes, turn: Turn, called: tuple[str, ...] = ()) -> bytes:
         read.append(turn)
-        return real(before, turn)
+        return real(before, turn, called)
 
     monkeypatch.setattr(conversation_module, "next_key", counted)
     said = (user("a"), assistant("b"), user("c"))

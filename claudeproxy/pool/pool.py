@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from ..cli.launch import Launch
 from ..cli.notices import Ready, TurnEnded
 from ..cli.process import Listener, Worker
-from ..conversation import Conversation, Profile
+from ..conversation import Conversation, Profile, called_in
 from ..errors import APIError, internal_error, rate_limited, unavailable, upstream_failed
 from ..events import Failed
 from ..metrics import Metrics
@@ -147,12 +147,13 @@ class Pool:
         if not job.waits_for_results:
             self._roster.finishing(slot, history_key)
             self._workers.expect_turn_end(worker)
-        elif history_key is None:
+        elif answer is None or history_key is None:
             self._workers.interrupt(worker)
         else:
             del self._jobs[worker]
             job.worker = None
-            self._roster.parked(slot, history_key, self._reactor.seconds())
+            now = self._reactor.seconds()
+            self._roster.parked(slot, history_key, called_in((answer,)), now)
             self._workers.park(worker)
             self._assign_workers()
 

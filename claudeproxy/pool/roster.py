@@ -24,7 +24,7 @@ from typing import TypeAlias
 import attrs
 
 from ..cli.mcp import can_carry
-from ..conversation import Conversation, Profile, Turn, is_results, profile_key
+from ..conversation import Conversation, Profile, Turn, called_in, is_results, profile_key
 
 
 class Activity(Enum):
@@ -47,7 +47,8 @@ class Slot:
     history_key: the digest of all that the process remembers, None if that is unknown or not what
     any client was told. single_turn: its conversation had no turns before. finishing: its client
     has the whole answer, so it will be idle within milliseconds. since: when its activity began,
-    in seconds. fixed_limits: what nothing can change about its running turn.
+    in seconds. fixed_limits: what nothing can change about its running turn. calls: the ids of the
+    calls that it waits with, in their order.
     """
 
     activity: Activity
@@ -59,6 +60,7 @@ class Slot:
     finishing: bool = False
     turns: int = 0
     fixed_limits: FixedLimits | None = None
+    calls: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -161,9 +163,10 @@ class Roster:
         """
         slot.finishing, slot.history_key = True, history_key
 
-    def parked(self, slot: Slot, history_key: bytes, now: float) -> None:
+    def parked(self, slot: Slot, history_key: bytes, calls: tuple[str, ...], now: float) -> None:
         """The answer calls the client's tools, and the process waits for their results."""
         slot.activity, slot.since, slot.history_key = Activity.PARKED, now, history_key
+        slot.calls = calls
 
     def unresumable(self, conversation: Conversation) -> Slot | None:
         """The parked slot of this very conversation, if its turn cannot be gone on with.
@@ -245,7 +248,7 @@ class Roster:
         slot = self._parked_for(conversation)
         if slot is None or not _can_resume(slot, conversation):
             return None
-        return Placement(slot, "resumed", conversation.turns[-1:])
+        return Placement(slot, "resumed", (_answering(slot.calls, conversation),))
 
     def _continued(
         self, conversation: Conversation, idle: list[Slot], prefix: bytes
@@ -288,6 +291,16 @@ class Roster:
         return sorted(slots, key=lambda slot: slot.since)
 
 
+def _answering(calls: tuple[str, ...], conversation: Conversation) -> Turn:
+    """The newest turn with the ids that the CLI gave to its calls: a client may spell them anew."""
+    *_, before, newest = conversation.turns
+    ours = dict(zip(called_in((before,)), calls, strict=True))
+    return Turn(
+        "user",
+        tuple({**block, "tool_use_id": ours[block["tool_use_id"]]} for block in newest.blocks),
+    )
+
+
 def _fixed_limits(conversation: Conversation) -> FixedLimits:
     limits = conversation.limits
     return limits.model, limits.effort, limits.max_tokens
@@ -295,9 +308,11 @@ def _fixed_limits(conversation: Conversation) -> FixedLimits:
 
 def _can_resume(slot: Slot, conversation: Conversation) -> bool:
     """Whether the turn that waits at a slot can take what its conversation brings."""
-    newest = conversation.turns[-1]
+    *before, newest = conversation.turns
+    called = called_in(before[-1:])
     return (
         slot.fixed_limits == _fixed_limits(conversation)
         and is_results(newest)
+        and all(block["tool_use_id"] in called for block in newest.blocks)
         and can_carry(newest)
     )

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from claudeproxy.cli import mcp
-from claudeproxy.conversation import Conversation, Limits, Profile, Turn, text_block
+from claudeproxy.conversation import Conversation, Limits, Profile, Turn, called_in, text_block
 from claudeproxy.pool.roster import Activity, Placement, Roster, Slot
 
 
@@ -57,7 +57,7 @@ def parked(most: int = 4, now: float = 0) -> tuple[Roster, Slot]:
     """A roster whose only process waits for the results of two calls."""
     roster = Roster(most)
     slot = place(roster, AWAITING_ANSWER, now).slot
-    roster.parked(slot, AWAITING_ANSWER.key_with(calls(1, 2)), now)
+    roster.parked(slot, AWAITING_ANSWER.key_with(calls(1, 2)), called_in((calls(1, 2),)), now)
     assert roster.count(Activity.PARKED) == 1
     return roster, slot
 
@@ -69,11 +69,41 @@ def test_results_go_on_with_the_turn_that_waits_for_them() -> None:
     assert (slot.activity, slot.since, slot.history_key) == (Activity.BUSY, 5, None)
 
 
+def respelled(turn: Turn) -> Turn:
+    """The turn as a client sends it that keeps letters and digits only."""
+    return Turn(
+        turn.role,
+        tuple(
+            {
+                **block,
+                **{
+                    name: f"{block[name]}x".replace("_", "")
+                    for name in ("id", "tool_use_id")
+                    if name in block
+                },
+            }
+            for block in turn.blocks
+        ),
+    )
+
+
+def test_ids_that_a_client_spells_in_its_own_way_are_those_of_the_cli_again() -> None:
+    roster, slot = parked()
+    said = after(respelled(calls(1, 2)), respelled(results(2, 1)))
+    placement = place(roster, said, 5)
+    assert placement == Placement(slot, "resumed", (results(2, 1),))
+
+
+def test_results_of_other_calls_are_not_for_the_turn_that_waits() -> None:
+    roster, _ = parked()
+    assert place(roster, after(calls(1, 2), respelled(results(1, 2)))).reuse != "resumed"
+
+
 def test_a_resumed_turn_can_wait_again_and_is_then_continued() -> None:
     roster, slot = parked()
     second = after(calls(1, 2), results(1, 2))
     place(roster, second)
-    roster.parked(slot, second.key_with(calls(3)), 1)
+    roster.parked(slot, second.key_with(calls(3)), called_in((calls(3),)), 1)
     third = after(calls(1, 2), results(1, 2), calls(3), results(3))
     assert place(roster, third).reuse == "resumed"
     answer = Turn("assistant", (text_block("6"),))
@@ -160,7 +190,7 @@ def test_who_has_waited_longest_makes_room_when_all_is_full() -> None:
     other = Conversation(Profile("T"), (user("x"),), LIMITS)
     second = place(roster, other, 1).slot
     assert roster.longest_parked() is first
-    roster.parked(second, other.key_with(calls(1)), 1)
+    roster.parked(second, other.key_with(calls(1)), called_in((calls(1),)), 1)
     assert roster.longest_parked() is second
 
 
