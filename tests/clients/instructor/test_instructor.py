@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import instructor
 import openai
@@ -11,8 +10,8 @@ import pytest
 from instructor import Mode
 from pydantic import field_validator
 
-from ..person import Person
-from ..scripted import BE_PERSON, MODEL, PERSON, TEXT
+from .. import demo
+from ..models import Person
 
 
 class Picky(Person):
@@ -25,12 +24,12 @@ class Picky(Person):
 
 
 # What makes the demo answer in the way of the mode.
-CALL_PERSON = BE_PERSON.replace("StructuredOutput", "Person")
-SAY_PERSON = BE_PERSON.replace("CALL:StructuredOutput", "ECHO")
+CALL_PERSON = demo.BE_PERSON.replace("StructuredOutput", "Person")
+SAY_PERSON = demo.BE_PERSON.replace("CALL:StructuredOutput", "ECHO")
 MODES = [
     pytest.param(Mode.TOOLS, CALL_PERSON, id="tools"),
-    pytest.param(Mode.JSON, BE_PERSON, id="json"),
-    pytest.param(Mode.JSON_SCHEMA, BE_PERSON, id="json-schema"),
+    pytest.param(Mode.JSON, demo.BE_PERSON, id="json"),
+    pytest.param(Mode.JSON_SCHEMA, demo.BE_PERSON, id="json-schema"),
     pytest.param(Mode.MD_JSON, SAY_PERSON, id="markdown"),
 ]
 
@@ -41,18 +40,14 @@ def client(url: str) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def asking(text: str) -> list[Any]:
-    return [{"role": "user", "content": text}]
-
-
 def is_ada(person: object) -> bool:
     """It makes a class of its own of each that it is given."""
-    return isinstance(person, Person) and person.model_dump() == PERSON
+    return isinstance(person, Person) and person.model_dump() == demo.PERSON
 
 
 def test_the_default_mode_is_tools(client: openai.OpenAI) -> None:
     person, answer = instructor.from_openai(client).chat.completions.create_with_completion(
-        model=MODEL, messages=asking(CALL_PERSON), response_model=Person
+        model=demo.MODEL, messages=demo.asking(CALL_PERSON), response_model=Person
     )
     assert is_ada(person)
     assert answer.usage.completion_tokens > 0
@@ -61,7 +56,7 @@ def test_the_default_mode_is_tools(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(("mode", "text"), MODES)
 def test_an_answer_is_parsed(client: openai.OpenAI, mode: Mode, text: str) -> None:
     person = instructor.from_openai(client, mode=mode).chat.completions.create(
-        model=MODEL, messages=asking(text), response_model=Person, max_retries=0
+        model=demo.MODEL, messages=demo.asking(text), response_model=Person, max_retries=0
     )
     assert is_ada(person)
 
@@ -71,15 +66,15 @@ def test_a_streamed_answer_is_parsed(client: openai.OpenAI, mode: Mode, text: st
     # The tool is named after the class, which is another one for a stream.
     text = text.replace("Person", "PartialPerson")
     *_, last = instructor.from_openai(client, mode=mode).chat.completions.create_partial(
-        model=MODEL, messages=asking(text), response_model=Person
+        model=demo.MODEL, messages=demo.asking(text), response_model=Person
     )
-    assert last.model_dump() == PERSON
+    assert last.model_dump() == demo.PERSON
 
 
 @pytest.mark.parametrize("mode", [Mode.TOOLS, Mode.JSON_SCHEMA], ids=["tools", "json-schema"])
 def test_what_nobody_scripted_fits_too(client: openai.OpenAI, mode: Mode) -> None:
     person = instructor.from_openai(client, mode=mode).chat.completions.create(
-        model=MODEL, messages=asking("hello"), response_model=Person, max_retries=0
+        model=demo.MODEL, messages=demo.asking("hello"), response_model=Person, max_retries=0
     )
     assert isinstance(person, Person)
 
@@ -93,7 +88,7 @@ def test_it_asks_again_until_the_answer_is_valid(client: openai.OpenAI, mode: Mo
     person, answer = instructor.from_openai(
         client, mode=mode
     ).chat.completions.create_with_completion(
-        model=MODEL, messages=asking(text), response_model=Picky, max_retries=2
+        model=demo.MODEL, messages=demo.asking(text), response_model=Picky, max_retries=2
     )
     assert isinstance(person, Picky)
     assert person.age <= 30
@@ -102,6 +97,6 @@ def test_it_asks_again_until_the_answer_is_valid(client: openai.OpenAI, mode: Mo
 
 def test_plain_text_is_left_alone(client: openai.OpenAI) -> None:
     answer = instructor.from_openai(client).chat.completions.create(
-        model=MODEL, messages=asking(f"ECHO:{TEXT}"), response_model=None
+        model=demo.MODEL, messages=demo.asking(f"ECHO:{demo.TEXT}"), response_model=None
     )
-    assert answer.choices[0].message.content == TEXT
+    assert answer.choices[0].message.content == demo.TEXT

@@ -10,26 +10,8 @@ from typing import Any
 import litellm
 import pytest
 
-from ..person import Person
-from ..scripted import (
-    BE_PERSON,
-    CALL,
-    CALL_TWO,
-    CITY,
-    COUNT,
-    COUNTED,
-    MODEL,
-    PERSON,
-    PIXEL_SOURCE,
-    PIXEL_URL,
-    SAY,
-    TEXT,
-    THINK,
-    THOUGHT,
-    images,
-    told_of,
-    weather,
-)
+from .. import demo
+from ..models import Person
 
 
 litellm.telemetry = False
@@ -41,19 +23,11 @@ TOOL = {
     "function": {
         "name": "get_weather",
         "description": "How warm it is.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
+        "parameters": demo.WEATHER_SCHEMA,
     },
 }
 
 Ask = Callable[..., Any]
-
-
-def asking(content: Any) -> list[Any]:
-    return [{"role": "user", "content": content}]
 
 
 @pytest.fixture(params=["whole", "streamed"])
@@ -61,7 +35,7 @@ def ask(request: pytest.FixtureRequest, url: str) -> Ask:
     """Asks; the answer, which LiteLLM has put together if it was a stream."""
 
     def ask(messages: list[Any], **options: Any) -> Any:
-        options |= {"model": f"openai/{MODEL}", "api_base": url, "api_key": "not-needed"}
+        options |= {"model": f"openai/{demo.MODEL}", "api_base": url, "api_key": "not-needed"}
         options |= {"messages": messages, "max_retries": 0}
         if request.param == "whole":
             return litellm.completion(**options)
@@ -74,19 +48,17 @@ def ask(request: pytest.FixtureRequest, url: str) -> Ask:
 
 
 def test_an_answer_has_text_and_usage(ask: Ask) -> None:
-    answer = ask(asking(COUNT))
-    assert answer.choices[0].message.content == COUNTED
+    answer = ask(demo.asking(demo.COUNT))
+    assert answer.choices[0].message.content == demo.COUNTED
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage.completion_tokens == 12
 
 
-@pytest.mark.parametrize(
-    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
-)
+@demo.calling
 def test_tools_are_called_and_their_results_answered(
     ask: Ask, text: str, cities: list[str]
 ) -> None:
-    messages = asking(text)
+    messages = demo.asking(text)
     first = ask(messages, tools=[TOOL]).choices[0]
     assert first.finish_reason == "tool_calls"
     calls = [
@@ -99,43 +71,48 @@ def test_tools_are_called_and_their_results_answered(
     messages += [
         first.message.model_dump(),
         *(
-            {"role": "tool", "tool_call_id": number, "content": weather(given["city"])}
+            {"role": "tool", "tool_call_id": number, "content": demo.get_weather(given["city"])}
             for number, _, given in calls
         ),
     ]
     last = ask(messages, tools=[TOOL]).choices[0]
     assert last.finish_reason == "stop"
-    assert told_of(last.message.content, *cities)
+    assert demo.told_of(last.message.content, *cities)
 
 
 def test_an_answer_fits_a_schema(ask: Ask) -> None:
-    answer = ask(asking(BE_PERSON), response_format=Person)
-    assert json.loads(answer.choices[0].message.content) == PERSON
+    answer = ask(demo.asking(demo.BE_PERSON), response_format=Person)
+    assert json.loads(answer.choices[0].message.content) == demo.PERSON
 
 
 def test_an_image_reaches_the_api(ask: Ask) -> None:
     content = [
         {"type": "text", "text": "SEEN"},
-        {"type": "image_url", "image_url": {"url": PIXEL_URL}},
+        {"type": "image_url", "image_url": {"url": demo.PIXEL_URL}},
     ]
-    answer = ask(asking(content))
-    assert images(answer.choices[0].message.content) == [PIXEL_SOURCE]
+    answer = ask(demo.asking(content))
+    assert demo.images(answer.choices[0].message.content) == [demo.PIXEL_SOURCE]
 
 
 def test_reasoning_comes_beside_the_text(ask: Ask) -> None:
     # It knows the model by no name of its own, and would not send what it does not know of.
-    answer = ask(asking(THINK), reasoning_effort="high", allowed_openai_params=["reasoning_effort"])
-    assert answer.choices[0].message.reasoning_content == THOUGHT
-    assert answer.choices[0].message.content == TEXT
+    answer = ask(
+        demo.asking(demo.THINK), reasoning_effort="high", allowed_openai_params=["reasoning_effort"]
+    )
+    assert answer.choices[0].message.reasoning_content == demo.THOUGHT
+    assert answer.choices[0].message.content == demo.TEXT
 
 
 def test_it_answers_without_threads(url: str) -> None:
     answer: Any = asyncio.run(
         litellm.acompletion(
-            model=f"openai/{MODEL}", api_base=url, api_key="not-needed", messages=asking(SAY)
+            model=f"openai/{demo.MODEL}",
+            api_base=url,
+            api_key="not-needed",
+            messages=demo.asking(demo.SAY),
         )
     )
-    assert answer.choices[0].message.content == TEXT
+    assert answer.choices[0].message.content == demo.TEXT
 
 
 def test_an_unknown_model_is_not_found(url: str) -> None:
@@ -144,6 +121,6 @@ def test_an_unknown_model_is_not_found(url: str) -> None:
             model="openai/gpt-nothing",
             api_base=url,
             api_key="not-needed",
-            messages=asking(SAY),
+            messages=demo.asking(demo.SAY),
             max_retries=0,
         )

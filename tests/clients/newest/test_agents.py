@@ -20,30 +20,16 @@ from agents.models.interface import Model
 from openai import AsyncOpenAI
 from openai.types.responses import ResponseTextDeltaEvent
 
-from ..person import Person
-from ..scripted import (
-    BE_PERSON,
-    CALL,
-    CALL_TWO,
-    CITY,
-    COUNT,
-    COUNTED,
-    MODEL,
-    PERSON,
-    told_of,
-    weather,
-)
+from .. import demo
+from ..models import Person
 
 
-@function_tool
-def get_weather(city: str) -> str:
-    """How warm it is."""
-    return weather(city)
+get_weather = function_tool(demo.get_weather)
 
 
 @pytest.fixture(params=[OpenAIResponsesModel, OpenAIChatCompletionsModel])
 def model(url: str, request: pytest.FixtureRequest) -> Model:
-    made: Model = request.param(MODEL, AsyncOpenAI(base_url=url, max_retries=0))
+    made: Model = request.param(demo.MODEL, AsyncOpenAI(base_url=url, max_retries=0))
     return made
 
 
@@ -64,28 +50,23 @@ def run(agent: Agent[Any], text: str, *, stream: bool) -> tuple[Any, str]:
     return asyncio.run(running())
 
 
-both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-
-
-@both
+@demo.both
 def test_an_answer_has_text_and_usage(model: Model, stream: bool) -> None:
     settings = ModelSettings(include_usage=True)
     agent = Agent("Bob", model=model, instructions="Be brief.", model_settings=settings)
-    result, streamed = run(agent, COUNT, stream=stream)
-    assert result.final_output == COUNTED
-    assert streamed == (COUNTED if stream else "")
+    result, streamed = run(agent, demo.COUNT, stream=stream)
+    assert result.final_output == demo.COUNTED
+    assert streamed == (demo.COUNTED if stream else "")
     assert result.context_wrapper.usage.output_tokens == 12
 
 
-@both
-@pytest.mark.parametrize(
-    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
-)
+@demo.both
+@demo.calling
 def test_tools_are_called_and_their_results_answered(
     model: Model, text: str, cities: list[str], stream: bool
 ) -> None:
     result, _ = run(Agent("Bob", model=model, tools=[get_weather]), text, stream=stream)
-    assert told_of(result.final_output, *cities)
+    assert demo.told_of(result.final_output, *cities)
     calls: list[Any] = [
         item.raw_item for item in result.new_items if isinstance(item, ToolCallItem)
     ]
@@ -94,10 +75,10 @@ def test_tools_are_called_and_their_results_answered(
     ]
 
 
-@both
+@demo.both
 def test_an_answer_is_parsed(model: Model, stream: bool) -> None:
-    result, _ = run(Agent("Bob", model=model, output_type=Person), BE_PERSON, stream=stream)
-    assert result.final_output == Person(**PERSON)
+    result, _ = run(Agent("Bob", model=model, output_type=Person), demo.BE_PERSON, stream=stream)
+    assert result.final_output == Person(**demo.PERSON)
 
 
 def test_an_agent_hands_over_to_another(model: Model) -> None:

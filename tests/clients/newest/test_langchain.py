@@ -9,36 +9,18 @@ from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
-from ..person import Person
-from ..scripted import (
-    BE_PERSON,
-    CALL,
-    CALL_TWO,
-    CITY,
-    COUNT,
-    COUNTED,
-    MODEL,
-    PERSON,
-    PERSON_SCHEMA,
-    PIXEL_SOURCE,
-    PIXEL_URL,
-    images,
-    told_of,
-    weather,
-)
+from .. import demo
+from ..models import Person
 
 
-@tool
-def get_weather(city: str) -> str:
-    """How warm it is."""
-    return weather(city)
+get_weather = tool(demo.get_weather)
 
 
 @pytest.fixture(params=[False, True], ids=["chat", "responses"])
 def model(url: str, request: pytest.FixtureRequest) -> ChatOpenAI:
     return ChatOpenAI(
         base_url=url,
-        model=MODEL,
+        model=demo.MODEL,
         max_retries=0,
         stream_usage=True,
         use_responses_api=request.param,
@@ -46,25 +28,23 @@ def model(url: str, request: pytest.FixtureRequest) -> ChatOpenAI:
 
 
 def test_an_answer_has_text_and_usage(model: ChatOpenAI) -> None:
-    answer = model.invoke(COUNT)
-    assert answer.text == COUNTED
+    answer = model.invoke(demo.COUNT)
+    assert answer.text == demo.COUNTED
     assert answer.usage_metadata is not None
     assert answer.usage_metadata["output_tokens"] == 12
 
 
 def test_a_stream_has_text_and_usage(model: ChatOpenAI) -> None:
-    pieces = list(model.stream(COUNT))
-    assert "".join(piece.text for piece in pieces) == COUNTED
+    pieces = list(model.stream(demo.COUNT))
+    assert "".join(piece.text for piece in pieces) == demo.COUNTED
     assert len([piece for piece in pieces if piece.text]) > 1
     assert [piece.usage_metadata["output_tokens"] for piece in pieces if piece.usage_metadata] == [
         12
     ]
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize(
-    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
-)
+@demo.both
+@demo.calling
 def test_tools_are_called_and_their_results_answered(
     model: ChatOpenAI, text: str, cities: list[str], stream: bool
 ) -> None:
@@ -85,33 +65,33 @@ def test_tools_are_called_and_their_results_answered(
     results = [get_weather.invoke(call) for call in first.tool_calls]
     last = ask([*messages, first, *results])
     assert last.tool_calls == []
-    assert told_of(last.text, *cities)
+    assert demo.told_of(last.text, *cities)
 
 
 @pytest.mark.parametrize(
     ("method", "text"),
     [
-        ("json_schema", BE_PERSON),
-        ("function_calling", BE_PERSON.replace("StructuredOutput", "Person")),
+        ("json_schema", demo.BE_PERSON),
+        ("function_calling", demo.BE_PERSON.replace("StructuredOutput", "Person")),
         # No schema goes with it, and the demo cannot guess one.
-        ("json_mode", BE_PERSON),
+        ("json_mode", demo.BE_PERSON),
     ],
 )
 def test_an_answer_is_parsed(model: ChatOpenAI, method: Any, text: str) -> None:
-    assert model.with_structured_output(Person, method=method).invoke(text) == Person(**PERSON)
+    assert model.with_structured_output(Person, method=method).invoke(text) == Person(**demo.PERSON)
 
 
 def test_an_answer_to_a_bare_schema_is_parsed(model: ChatOpenAI) -> None:
-    schema = {"title": "person", "description": "Somebody.", **PERSON_SCHEMA}
-    assert model.with_structured_output(schema, strict=True).invoke(BE_PERSON) == PERSON
+    schema = {"title": "person", "description": "Somebody.", **demo.PERSON_SCHEMA}
+    assert model.with_structured_output(schema, strict=True).invoke(demo.BE_PERSON) == demo.PERSON
 
 
 def test_a_parsed_answer_streams(model: ChatOpenAI) -> None:
-    *_, last = model.with_structured_output(Person).stream(BE_PERSON)
-    assert last == Person(**PERSON)
+    *_, last = model.with_structured_output(Person).stream(demo.BE_PERSON)
+    assert last == Person(**demo.PERSON)
 
 
 def test_an_image_reaches_the_api(model: ChatOpenAI) -> None:
-    image = {"type": "image_url", "image_url": {"url": PIXEL_URL}}
+    image = {"type": "image_url", "image_url": {"url": demo.PIXEL_URL}}
     answer = model.invoke([HumanMessage([{"type": "text", "text": "SEEN"}, image])])
-    assert images(answer.text) == [PIXEL_SOURCE]
+    assert demo.images(answer.text) == [demo.PIXEL_SOURCE]

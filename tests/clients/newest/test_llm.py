@@ -13,26 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from ..scripted import (
-    BE_PERSON,
-    CALL,
-    CALL_TWO,
-    CITY,
-    COUNT,
-    COUNTED,
-    MODEL,
-    PERSON,
-    PERSON_SCHEMA,
-    PIXEL,
-    PIXEL_SOURCE,
-    images,
-    told_of,
-    weather,
-)
+from .. import demo
 
 
 LLM = Path(sys.executable).parent / "llm"
-FUNCTION = getsource(weather).replace("def weather", "def get_weather")
+FUNCTION = getsource(demo.get_weather)
 
 Run = Callable[..., tuple[str, str]]
 
@@ -46,7 +31,7 @@ def llm(url: str, tmp_path: Path) -> Run:
             [
                 {
                     "model_id": "claude",
-                    "model_name": MODEL,
+                    "model_name": demo.MODEL,
                     "api_base": url,
                     "supports_schema": True,
                     "supports_tools": True,
@@ -76,8 +61,8 @@ both = pytest.mark.parametrize("options", [["--no-stream"], []], ids=["whole", "
 
 @both
 def test_it_prints_text_and_usage(llm: Run, options: list[str]) -> None:
-    said, usage = llm("--usage", *options, COUNT)
-    assert said == COUNTED
+    said, usage = llm("--usage", *options, demo.COUNT)
+    assert said == demo.COUNTED
     assert "12 output" in usage
 
 
@@ -88,21 +73,19 @@ def test_it_goes_on_with_a_conversation(llm: Run) -> None:
 
 
 @both
-@pytest.mark.parametrize(
-    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
-)
+@demo.calling
 def test_it_runs_tools(llm: Run, options: list[str], text: str, cities: list[str]) -> None:
     said, _ = llm("--functions", FUNCTION, *options, f"QUIET {text}")
-    assert told_of(said, *cities)
+    assert demo.told_of(said, *cities)
 
 
 @both
 def test_it_keeps_to_a_schema(llm: Run, options: list[str]) -> None:
-    said, _ = llm("--schema", json.dumps(PERSON_SCHEMA), *options, BE_PERSON)
-    assert json.loads(said) == PERSON
+    said, _ = llm("--schema", json.dumps(demo.PERSON_SCHEMA), *options, demo.BE_PERSON)
+    assert json.loads(said) == demo.PERSON
 
 
 def test_an_image_reaches_the_api(llm: Run, tmp_path: Path) -> None:
-    (tmp_path / "pixel.png").write_bytes(base64.b64decode(PIXEL))
+    (tmp_path / "pixel.png").write_bytes(base64.b64decode(demo.PIXEL))
     said, _ = llm("-a", "pixel.png", "SEEN")
-    assert images(said) == [PIXEL_SOURCE]
+    assert demo.images(said) == [demo.PIXEL_SOURCE]

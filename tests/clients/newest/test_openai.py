@@ -4,60 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from pydantic import BaseModel
 
-from ..person import Person
-from ..scripted import (
-    BE_PERSON,
-    CALL,
-    CALL_TWO,
-    CITY,
-    COUNT,
-    COUNTED,
-    MODEL,
-    PERSON,
-    PERSON_SCHEMA,
-    PIXEL_SOURCE,
-    PIXEL_URL,
-    SAY,
-    TEXT,
-    THINK,
-    THOUGHT,
-    images,
-    told_of,
-    weather,
-)
-
-
-class GetWeather(BaseModel):
-    """How warm it is."""
-
-    city: str
+from .. import demo
+from ..models import GetWeather, Person
 
 
 TOOL = openai.pydantic_function_tool(GetWeather, name="get_weather")
 
 
-def asking(text: str) -> list[Any]:
-    return [{"role": "user", "content": text}]
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=url, max_retries=0) as client:
-        yield client
-
-
 def test_an_answer_has_text_and_usage(client: OpenAI) -> None:
-    answer = client.chat.completions.create(model=MODEL, messages=asking(COUNT))
+    answer = client.chat.completions.create(model=demo.MODEL, messages=demo.asking(demo.COUNT))
     [choice] = answer.choices
-    assert choice.message.content == COUNTED
+    assert choice.message.content == demo.COUNTED
     assert choice.finish_reason == "stop"
     assert not choice.message.tool_calls
     assert answer.usage is not None
@@ -67,27 +30,27 @@ def test_an_answer_has_text_and_usage(client: OpenAI) -> None:
 
 def test_a_stream_has_text_and_usage(client: OpenAI) -> None:
     with client.chat.completions.create(
-        model=MODEL,
-        messages=asking(COUNT),
+        model=demo.MODEL,
+        messages=demo.asking(demo.COUNT),
         stream=True,
         stream_options={"include_usage": True},
     ) as stream:
         *chunks, last = stream
     pieces = [chunk.choices[0].delta.content for chunk in chunks]
-    assert "".join(piece or "" for piece in pieces) == COUNTED
+    assert "".join(piece or "" for piece in pieces) == demo.COUNTED
     assert last.usage is not None
     assert last.usage.completion_tokens == 12
 
 
 def test_two_answers_are_two_choices(client: OpenAI) -> None:
-    answer = client.chat.completions.create(model=MODEL, messages=asking(SAY), n=2)
+    answer = client.chat.completions.create(model=demo.MODEL, messages=demo.asking(demo.SAY), n=2)
     assert [choice.index for choice in answer.choices] == [0, 1]
-    assert [choice.message.content for choice in answer.choices] == [TEXT, TEXT]
+    assert [choice.message.content for choice in answer.choices] == [demo.TEXT, demo.TEXT]
 
 
 def test_an_unknown_model_is_not_found(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as raised:
-        client.chat.completions.create(model="gpt-nothing", messages=asking(SAY))
+        client.chat.completions.create(model="gpt-nothing", messages=demo.asking(demo.SAY))
     assert raised.value.code == "model_not_found"
 
 
@@ -99,7 +62,7 @@ def test_the_models_are_listed(client: OpenAI) -> None:
 
 def test_a_limit_says_when_to_come_back(client: OpenAI) -> None:
     with pytest.raises(openai.RateLimitError) as raised:
-        client.chat.completions.create(model=MODEL, messages=asking("ERR:429:30"))
+        client.chat.completions.create(model=demo.MODEL, messages=demo.asking("ERR:429:30"))
     # The CLI adds a little of its own.
     assert 30 <= int(raised.value.response.headers["retry-after"]) <= 60
 
@@ -108,7 +71,7 @@ def test_an_error_in_a_stream_is_raised(client: OpenAI) -> None:
     with (
         pytest.raises(openai.APIError),
         client.chat.completions.create(
-            model=MODEL, messages=asking(f"{COUNT} SSEERR:3"), stream=True
+            model=demo.MODEL, messages=demo.asking(f"{demo.COUNT} SSEERR:3"), stream=True
         ) as stream,
     ):
         list(stream)
@@ -122,21 +85,19 @@ def results(calls: Any) -> list[Any]:
         {
             "role": "tool",
             "tool_call_id": call.id,
-            "content": weather(json.loads(call.function.arguments)["city"]),
+            "content": demo.get_weather(json.loads(call.function.arguments)["city"]),
         }
         for call in calls
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
-)
+@demo.calling
 @pytest.mark.parametrize("how", ["create", "parse", "stream"])
 def test_tools_are_called_and_their_results_answered(
     client: OpenAI, how: str, text: str, cities: list[str]
 ) -> None:
     def ask(messages: list[Any]) -> Any:
-        asked: Any = {"model": MODEL, "messages": messages, "tools": [TOOL]}
+        asked: Any = {"model": demo.MODEL, "messages": messages, "tools": [TOOL]}
         if how == "stream":
             with client.chat.completions.stream(**asked) as stream:
                 answer: Any = stream.get_final_completion()
@@ -144,7 +105,7 @@ def test_tools_are_called_and_their_results_answered(
             answer = getattr(client.chat.completions, how)(**asked)
         return answer.choices[0]
 
-    messages = asking(text)
+    messages = demo.asking(text)
     first = ask(messages)
     assert first.finish_reason == "tool_calls"
     calls = first.message.tool_calls
@@ -163,31 +124,33 @@ def test_tools_are_called_and_their_results_answered(
     messages += [first.message.model_dump(exclude_none=True), *results(calls)]
     last = ask(messages)
     assert last.finish_reason == "stop"
-    assert told_of(last.message.content, *cities)
+    assert demo.told_of(last.message.content, *cities)
 
 
 def test_a_call_that_was_cut_off_can_be_sent_back(client: OpenAI) -> None:
     text = f'QUIET CALL:get_weather:{{"city":"{"Llanfair" * 9}"}}'
-    asked: Any = {"model": MODEL, "tools": [TOOL]}
-    cut = client.chat.completions.create(messages=asking(text), max_tokens=2, **asked).choices[0]
+    asked: Any = {"model": demo.MODEL, "tools": [TOOL]}
+    cut = client.chat.completions.create(messages=demo.asking(text), max_tokens=2, **asked).choices[
+        0
+    ]
     assert cut.finish_reason == "length"
     [call] = cut.message.tool_calls or []
     assert call.type == "function"
     with pytest.raises(json.JSONDecodeError):
         json.loads(call.function.arguments)
     messages = [
-        *asking(text),
+        *demo.asking(text),
         cut.message.model_dump(exclude_none=True),
         {"role": "tool", "tool_call_id": call.id, "content": "These arguments are no JSON."},
-        *asking(SAY),
+        *demo.asking(demo.SAY),
     ]
     last = client.chat.completions.create(messages=messages, **asked)
-    assert last.choices[0].message.content == TEXT
+    assert last.choices[0].message.content == demo.TEXT
 
 
 def test_a_stream_tells_of_the_calls_as_they_come(client: OpenAI) -> None:
     with client.chat.completions.stream(
-        model=MODEL, messages=asking(CALL_TWO), tools=[TOOL]
+        model=demo.MODEL, messages=demo.asking(demo.CALL_TWO), tools=[TOOL]
     ) as stream:
         events = list(stream)
     assert "".join(event.delta for event in events if event.type == "content.delta") == (
@@ -219,7 +182,7 @@ def test_a_stream_tells_of_the_calls_as_they_come(client: OpenAI) -> None:
 )
 def test_a_tool_can_be_forced_and_forbidden(client: OpenAI, choice: Any, called: Any) -> None:
     answer = client.chat.completions.create(
-        model=MODEL, messages=asking("hello"), tools=[TOOL], tool_choice=choice
+        model=demo.MODEL, messages=demo.asking("hello"), tools=[TOOL], tool_choice=choice
     )
     calls: Any = answer.choices[0].message.tool_calls or []
     assert [call.function.name for call in calls] == called
@@ -232,74 +195,76 @@ def test_a_tool_can_be_forced_and_forbidden(client: OpenAI, choice: Any, called:
 
 def test_an_answer_is_parsed(client: OpenAI) -> None:
     answer = client.chat.completions.parse(
-        model=MODEL, messages=asking(BE_PERSON), response_format=Person
+        model=demo.MODEL, messages=demo.asking(demo.BE_PERSON), response_format=Person
     )
     [choice] = answer.choices
     assert choice.finish_reason == "stop"
-    assert choice.message.parsed == Person(**PERSON)
+    assert choice.message.parsed == Person(**demo.PERSON)
     assert not choice.message.tool_calls
 
 
 def test_an_answer_that_nobody_scripted_fits_too(client: OpenAI) -> None:
     answer = client.chat.completions.parse(
-        model=MODEL, messages=asking("hello"), response_format=Person
+        model=demo.MODEL, messages=demo.asking("hello"), response_format=Person
     )
     assert isinstance(answer.choices[0].message.parsed, Person)
 
 
 def test_a_streamed_answer_is_parsed(client: OpenAI) -> None:
     with client.chat.completions.stream(
-        model=MODEL, messages=asking(BE_PERSON), response_format=Person
+        model=demo.MODEL, messages=demo.asking(demo.BE_PERSON), response_format=Person
     ) as stream:
         deltas = [event.delta for event in stream if event.type == "content.delta"]
         message = stream.get_final_completion().choices[0].message
-    assert json.loads("".join(deltas)) == PERSON
-    assert message.parsed == Person(**PERSON)
+    assert json.loads("".join(deltas)) == demo.PERSON
+    assert message.parsed == Person(**demo.PERSON)
 
 
 def test_an_answer_that_is_cut_off_is_not_parsed(client: OpenAI) -> None:
     with pytest.raises(openai.LengthFinishReasonError):
         client.chat.completions.parse(
-            model=MODEL,
-            messages=asking(BE_PERSON),
+            model=demo.MODEL,
+            messages=demo.asking(demo.BE_PERSON),
             response_format=Person,
             max_completion_tokens=1,
         )
 
 
 def test_tools_go_with_structured_output(client: OpenAI) -> None:
-    asked: Any = {"model": MODEL, "tools": [TOOL], "response_format": Person}
-    called = client.chat.completions.parse(messages=asking(CALL), **asked).choices[0].message
+    asked: Any = {"model": demo.MODEL, "tools": [TOOL], "response_format": Person}
+    called = (
+        client.chat.completions.parse(messages=demo.asking(demo.CALL), **asked).choices[0].message
+    )
     assert called.tool_calls is not None
-    assert called.tool_calls[0].function.parsed_arguments == GetWeather(city=CITY)
+    assert called.tool_calls[0].function.parsed_arguments == GetWeather(city=demo.CITY)
     # With a word for it, since the demo would go on calling the first tool that there is.
     messages = [
-        *asking(CALL),
+        *demo.asking(demo.CALL),
         called.model_dump(exclude_none=True),
         *results(called.tool_calls),
-        *asking(BE_PERSON),
+        *demo.asking(demo.BE_PERSON),
     ]
     last = client.chat.completions.parse(messages=messages, **asked).choices[0]
     assert last.finish_reason == "stop"
-    assert last.message.parsed == Person(**PERSON)
+    assert last.message.parsed == Person(**demo.PERSON)
 
 
 def test_a_bare_schema_is_kept_to(client: OpenAI) -> None:
     answer = client.chat.completions.create(
-        model=MODEL,
-        messages=asking(BE_PERSON),
+        model=demo.MODEL,
+        messages=demo.asking(demo.BE_PERSON),
         response_format={
             "type": "json_schema",
-            "json_schema": {"name": "person", "schema": PERSON_SCHEMA, "strict": True},
+            "json_schema": {"name": "person", "schema": demo.PERSON_SCHEMA, "strict": True},
         },
     )
-    assert json.loads(answer.choices[0].message.content or "") == PERSON
+    assert json.loads(answer.choices[0].message.content or "") == demo.PERSON
 
 
 def test_any_json_object_will_do(client: OpenAI) -> None:
     answer = client.chat.completions.create(
-        model=MODEL,
-        messages=asking("Answer in JSON."),
+        model=demo.MODEL,
+        messages=demo.asking("Answer in JSON."),
         response_format={"type": "json_object"},
     )
     assert isinstance(json.loads(answer.choices[0].message.content or ""), dict)
@@ -310,28 +275,31 @@ def test_any_json_object_will_do(client: OpenAI) -> None:
 
 def test_an_image_reaches_the_api(client: OpenAI) -> None:
     answer = client.chat.completions.create(
-        model=MODEL,
+        model=demo.MODEL,
         messages=[
             {
                 "role": "user",
                 "content": [
                     {"type": "text", "text": "SEEN"},
-                    {"type": "image_url", "image_url": {"url": PIXEL_URL}},
+                    {"type": "image_url", "image_url": {"url": demo.PIXEL_URL}},
                 ],
             }
         ],
     )
-    assert images(answer.choices[0].message.content) == [PIXEL_SOURCE]
+    assert demo.images(answer.choices[0].message.content) == [demo.PIXEL_SOURCE]
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@demo.both
 def test_reasoning_comes_beside_the_text(client: OpenAI, stream: bool) -> None:
     answer: Any = client.chat.completions.create(
-        model=MODEL, messages=asking(THINK), reasoning_effort="high", stream=stream
+        model=demo.MODEL,
+        messages=demo.asking(demo.THINK),
+        reasoning_effort="high",
+        stream=stream,
     )
     said = [chunk.choices[0].delta for chunk in answer] if stream else [answer.choices[0].message]
-    assert "".join(getattr(part, "reasoning_content", None) or "" for part in said) == THOUGHT
-    assert "".join(part.content or "" for part in said) == TEXT
+    assert "".join(getattr(part, "reasoning_content", None) or "" for part in said) == demo.THOUGHT
+    assert "".join(part.content or "" for part in said) == demo.TEXT
 
 
 # Without threads
@@ -343,20 +311,22 @@ def test_the_asynchronous_client_does_it_all_at_once(url: str) -> None:
 
             async def streamed(text: str, **options: Any) -> Any:
                 async with client.chat.completions.stream(
-                    model=MODEL, messages=asking(text), **options
+                    model=demo.MODEL, messages=demo.asking(text), **options
                 ) as stream:
                     return await stream.get_final_completion()
 
             return await asyncio.gather(
-                client.chat.completions.create(model=MODEL, messages=asking(SAY)),
-                streamed(SAY),
-                streamed(CALL, tools=[TOOL]),
+                client.chat.completions.create(model=demo.MODEL, messages=demo.asking(demo.SAY)),
+                streamed(demo.SAY),
+                streamed(demo.CALL, tools=[TOOL]),
                 client.chat.completions.parse(
-                    model=MODEL, messages=asking(BE_PERSON), response_format=Person
+                    model=demo.MODEL,
+                    messages=demo.asking(demo.BE_PERSON),
+                    response_format=Person,
                 ),
             )
 
     whole, streamed, calling, parsed = (answer.choices[0].message for answer in asyncio.run(run()))
-    assert whole.content == streamed.content == TEXT
-    assert calling.tool_calls[0].function.parsed_arguments == GetWeather(city=CITY)
-    assert parsed.parsed == Person(**PERSON)
+    assert whole.content == streamed.content == demo.TEXT
+    assert calling.tool_calls[0].function.parsed_arguments == GetWeather(city=demo.CITY)
+    assert parsed.parsed == Person(**demo.PERSON)

@@ -4,50 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from pydantic import BaseModel
 
-from ..person import Person
-from ..scripted import (
-    BE_PERSON,
-    CALL,
-    CALL_TWO,
-    CITY,
-    COUNT,
-    COUNTED,
-    MODEL,
-    PERSON,
-    PIXEL_SOURCE,
-    PIXEL_URL,
-    SAY,
-    TEXT,
-    THINK,
-    THOUGHT,
-    images,
-    told_of,
-    weather,
-)
-
-
-class GetWeather(BaseModel):
-    """How warm it is."""
-
-    city: str
+from .. import demo
+from ..models import GetWeather, Person
 
 
 TOOL: Any = openai.pydantic_function_tool(GetWeather, name="get_weather")["function"]
 TOOL = {"type": "function", **TOOL}
-
-
-@pytest.fixture
-def client(url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=url, max_retries=0) as client:
-        yield client
 
 
 @pytest.fixture(params=["create", "create streamed", "parse", "stream"])
@@ -73,25 +41,25 @@ def ask(request: pytest.FixtureRequest, client: OpenAI) -> Any:
         "stream": by_stream,
     }
     way: Any = ways[request.param]
-    return lambda text, **more: way(model=MODEL, input=text, **more)
+    return lambda text, **more: way(model=demo.MODEL, input=text, **more)
 
 
 def test_an_answer_has_text_and_usage(ask: Any) -> None:
-    answer = ask(COUNT)
-    assert (answer.status, answer.output_text) == ("completed", COUNTED)
+    answer = ask(demo.COUNT)
+    assert (answer.status, answer.output_text) == ("completed", demo.COUNTED)
     assert answer.usage.output_tokens == 12
     assert answer.usage.input_tokens > 0
 
 
 def test_an_answer_that_is_cut_off_is_incomplete(ask: Any) -> None:
-    answer = ask(COUNT, max_output_tokens=3)
+    answer = ask(demo.COUNT, max_output_tokens=3)
     assert answer.status == "incomplete"
     assert answer.incomplete_details.reason == "max_output_tokens"
     assert answer.output_text == "tok0 tok1 tok2 "
 
 
 def test_a_response_goes_on(ask: Any) -> None:
-    first = ask(SAY)
+    first = ask(demo.SAY)
     second = ask("SEEN", previous_response_id=first.id, instructions="Be brief.")
     seen = json.loads(second.output_text)["messages"]
     assert [message["role"] for message in seen if message["role"] != "system"] == [
@@ -101,9 +69,7 @@ def test_a_response_goes_on(ask: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
-)
+@demo.calling
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "sent again"])
 def test_tools_are_called_and_their_outputs_answered(
     ask: Any, kept: bool, text: str, cities: list[str]
@@ -115,7 +81,7 @@ def test_tools_are_called_and_their_outputs_answered(
         {
             "type": "function_call_output",
             "call_id": call.call_id,
-            "output": weather(json.loads(call.arguments)["city"]),
+            "output": demo.get_weather(json.loads(call.arguments)["city"]),
         }
         for call in calls
     ]
@@ -124,11 +90,11 @@ def test_tools_are_called_and_their_outputs_answered(
     else:
         before = [{"role": "user", "content": text}, *first.output]
         last = ask([*before, *outputs], tools=[TOOL], store=False)
-    assert told_of(last.output_text, *cities)
+    assert demo.told_of(last.output_text, *cities)
 
 
 def test_a_stream_tells_of_the_calls_as_they_come(client: OpenAI) -> None:
-    with client.responses.stream(model=MODEL, input=CALL_TWO, tools=[TOOL]) as stream:
+    with client.responses.stream(model=demo.MODEL, input=demo.CALL_TWO, tools=[TOOL]) as stream:
         events = list(stream)
     done = [event for event in events if event.type == "response.function_call_arguments.done"]
     for event, city in zip(done, ("Paris", "Rome"), strict=True):
@@ -142,30 +108,30 @@ def test_a_stream_tells_of_the_calls_as_they_come(client: OpenAI) -> None:
 
 
 def test_an_answer_is_parsed(client: OpenAI) -> None:
-    asked: Any = {"model": MODEL, "input": BE_PERSON, "text_format": Person}
-    assert client.responses.parse(**asked).output_parsed == Person(**PERSON)
+    asked: Any = {"model": demo.MODEL, "input": demo.BE_PERSON, "text_format": Person}
+    assert client.responses.parse(**asked).output_parsed == Person(**demo.PERSON)
     with client.responses.stream(**asked) as stream:
-        assert stream.get_final_response().output_parsed == Person(**PERSON)
+        assert stream.get_final_response().output_parsed == Person(**demo.PERSON)
 
 
 def test_what_was_thought_is_summed_up(ask: Any) -> None:
-    answer = ask(THINK, reasoning={"effort": "high", "summary": "auto"})
+    answer = ask(demo.THINK, reasoning={"effort": "high", "summary": "auto"})
     thought, message = answer.output
-    assert [part.text for part in thought.summary] == [THOUGHT]
-    assert message.content[0].text == TEXT
+    assert [part.text for part in thought.summary] == [demo.THOUGHT]
+    assert message.content[0].text == demo.TEXT
 
 
 def test_an_image_reaches_the_api(client: OpenAI) -> None:
     parts: Any = [
         {"type": "input_text", "text": "SEEN"},
-        {"type": "input_image", "image_url": PIXEL_URL, "detail": "auto"},
+        {"type": "input_image", "image_url": demo.PIXEL_URL, "detail": "auto"},
     ]
-    answer = client.responses.create(model=MODEL, input=[{"role": "user", "content": parts}])
-    assert images(answer.output_text) == [PIXEL_SOURCE]
+    answer = client.responses.create(model=demo.MODEL, input=[{"role": "user", "content": parts}])
+    assert demo.images(answer.output_text) == [demo.PIXEL_SOURCE]
 
 
 def test_what_is_kept_can_be_had_again(client: OpenAI) -> None:
-    first = client.responses.create(model=MODEL, input=SAY)
+    first = client.responses.create(model=demo.MODEL, input=demo.SAY)
     assert client.responses.retrieve(first.id) == first
     [item] = client.responses.input_items.list(first.id)
     assert (item.type, item.role) == ("message", "user")
@@ -173,7 +139,7 @@ def test_what_is_kept_can_be_had_again(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(first.id)
     with pytest.raises(openai.BadRequestError) as raised:
-        client.responses.create(model=MODEL, input=SAY, previous_response_id=first.id)
+        client.responses.create(model=demo.MODEL, input=demo.SAY, previous_response_id=first.id)
     assert raised.value.code == "previous_response_not_found"
 
 
@@ -189,12 +155,14 @@ def test_what_is_kept_can_be_had_again(client: OpenAI) -> None:
 )
 def test_what_cannot_be_had_is_said(client: OpenAI, more: Any, param: str) -> None:
     with pytest.raises(openai.BadRequestError) as raised:
-        client.responses.create(model=MODEL, input=SAY, **more)
+        client.responses.create(model=demo.MODEL, input=demo.SAY, **more)
     assert raised.value.param == param
 
 
 def test_a_stream_that_breaks_off_has_failed(client: OpenAI) -> None:
-    *_, last = client.responses.create(model=MODEL, input=f"{COUNT} SSEERR:3", stream=True)
+    *_, last = client.responses.create(
+        model=demo.MODEL, input=f"{demo.COUNT} SSEERR:3", stream=True
+    )
     assert last.type == "response.failed"
     assert last.response.error is not None
     assert last.response.error.message
@@ -205,15 +173,15 @@ def test_the_asynchronous_client_does_it_all_at_once(url: str) -> None:
         async with AsyncOpenAI(base_url=url, max_retries=0) as client:
 
             async def streamed() -> Any:
-                async with client.responses.stream(model=MODEL, input=SAY) as stream:
+                async with client.responses.stream(model=demo.MODEL, input=demo.SAY) as stream:
                     return await stream.get_final_response()
 
             return await asyncio.gather(
-                client.responses.create(model=MODEL, input=SAY),
+                client.responses.create(model=demo.MODEL, input=demo.SAY),
                 streamed(),
-                client.responses.parse(model=MODEL, input=BE_PERSON, text_format=Person),
+                client.responses.parse(model=demo.MODEL, input=demo.BE_PERSON, text_format=Person),
             )
 
     whole, streamed, parsed = asyncio.run(run())
-    assert whole.output_text == streamed.output_text == TEXT
-    assert parsed.output_parsed == Person(**PERSON)
+    assert whole.output_text == streamed.output_text == demo.TEXT
+    assert parsed.output_parsed == Person(**demo.PERSON)

@@ -12,41 +12,17 @@ from pydantic_ai.messages import ModelMessage, ThinkingPart, ToolCallPart
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from ..person import Person
-from ..scripted import (
-    BE_PERSON,
-    CALL,
-    CALL_TWO,
-    CITY,
-    COUNT,
-    COUNTED,
-    MODEL,
-    PERSON,
-    PIXEL_SOURCE,
-    PIXEL_URL,
-    TEXT,
-    THINK,
-    THOUGHT,
-    images,
-    told_of,
-    weather,
-)
+from .. import demo
+from ..models import Person
 
 
 @pytest.fixture
 def model(url: str) -> OpenAIChatModel:
-    return OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=url, api_key="not-needed"))
+    return OpenAIChatModel(demo.MODEL, provider=OpenAIProvider(base_url=url, api_key="not-needed"))
 
 
 def with_weather(model: OpenAIChatModel, output: Any = str) -> Agent[None, Any]:
-    agent: Agent[None, Any] = Agent(model, output_type=output)
-
-    @agent.tool_plain
-    def get_weather(city: str) -> str:
-        """How warm it is."""
-        return weather(city)
-
-    return agent
+    return Agent(model, output_type=output, tools=[demo.get_weather])
 
 
 def ask(agent: Agent[None, Any], text: str, *, stream: bool) -> tuple[Any, Any]:
@@ -71,79 +47,74 @@ def calls(messages: Sequence[ModelMessage]) -> list[tuple[str, Any]]:
     ]
 
 
-both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-
-
-@both
+@demo.both
 def test_an_answer_has_text_and_usage(model: OpenAIChatModel, stream: bool) -> None:
-    output, run = ask(Agent(model), COUNT, stream=stream)
-    assert output == COUNTED
+    output, run = ask(Agent(model), demo.COUNT, stream=stream)
+    assert output == demo.COUNTED
     assert run.usage.output_tokens == 12
     assert run.usage.requests == 1
 
 
 def test_a_stream_comes_in_pieces(model: OpenAIChatModel) -> None:
     async def run() -> list[str]:
-        async with Agent(model).run_stream(COUNT) as running:
+        async with Agent(model).run_stream(demo.COUNT) as running:
             return [piece async for piece in running.stream_text(delta=True, debounce_by=None)]
 
     pieces = asyncio.run(run())
-    assert "".join(pieces) == COUNTED
+    assert "".join(pieces) == demo.COUNTED
     assert len(pieces) > 1
 
 
-@both
-@pytest.mark.parametrize(
-    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
-)
+@demo.both
+@demo.calling
 def test_tools_are_called_and_their_results_answered(
     model: OpenAIChatModel, text: str, cities: list[str], stream: bool
 ) -> None:
     # A stream that begins with text ends the run there: that is how its `run_stream` works.
     text = f"QUIET {text}"
     output, run = ask(with_weather(model), text, stream=stream)
-    assert told_of(output, *cities)
+    assert demo.told_of(output, *cities)
     assert calls(run.all_messages()) == [("get_weather", {"city": city}) for city in cities]
     assert run.usage.requests == 2
 
 
-@both
+@demo.both
 @pytest.mark.parametrize(
     ("output", "text"),
     [
-        (ToolOutput(Person), BE_PERSON.replace("StructuredOutput", "final_result")),
-        (NativeOutput(Person), BE_PERSON),
-        (PromptedOutput(Person), BE_PERSON),
+        (ToolOutput(Person), demo.BE_PERSON.replace("StructuredOutput", "final_result")),
+        (NativeOutput(Person), demo.BE_PERSON),
+        (PromptedOutput(Person), demo.BE_PERSON),
     ],
     ids=["tool", "native", "prompted"],
 )
 def test_an_answer_is_parsed(model: OpenAIChatModel, output: Any, text: str, stream: bool) -> None:
     agent: Agent[None, Any] = Agent(model, output_type=output)
-    assert ask(agent, text, stream=stream)[0] == Person(**PERSON)
+    assert ask(agent, text, stream=stream)[0] == Person(**demo.PERSON)
 
 
-@both
+@demo.both
 def test_tools_go_with_structured_output(model: OpenAIChatModel, stream: bool) -> None:
-    output, run = ask(with_weather(model, NativeOutput(Person)), CALL, stream=stream)
+    output, run = ask(with_weather(model, NativeOutput(Person)), demo.CALL, stream=stream)
     # The demo makes it up.
     assert isinstance(output, Person)
-    assert calls(run.all_messages()) == [("get_weather", {"city": CITY})]
+    assert calls(run.all_messages()) == [("get_weather", {"city": demo.CITY})]
 
 
 def test_an_image_reaches_the_api(model: OpenAIChatModel) -> None:
-    run = Agent(model).run_sync(["SEEN", BinaryContent.from_data_uri(PIXEL_URL)])
-    assert images(run.output) == [PIXEL_SOURCE]
+    run = Agent(model).run_sync(["SEEN", BinaryContent.from_data_uri(demo.PIXEL_URL)])
+    assert demo.images(run.output) == [demo.PIXEL_SOURCE]
 
 
-@both
+@demo.both
 def test_reasoning_comes_beside_the_text(model: OpenAIChatModel, stream: bool) -> None:
     settings = OpenAIChatModelSettings(openai_reasoning_effort="high")
-    output, run = ask(Agent(model, model_settings=settings), THINK, stream=stream)
-    assert output == TEXT
+    output, run = ask(Agent(model, model_settings=settings), demo.THINK, stream=stream)
+    assert output == demo.TEXT
     thoughts = [
         part.content
         for message in run.all_messages()
         for part in message.parts
         if isinstance(part, ThinkingPart)
     ]
-    assert thoughts == [THOUGHT]
+    assert thoughts == [demo.THOUGHT]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 
 MODEL = "sonnet"
 
@@ -18,6 +20,12 @@ CITY = "Paris"
 CALL = 'QUIET CALL:get_weather:{"city":"Paris"}'
 CALL_TWO = 'CALL:get_weather:{"city":"Paris"} CALL:get_weather:{"city":"Rome"}'
 
+# How a test is run, for clients that take either way, and what the answers of its demo call.
+both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+calling = pytest.mark.parametrize(
+    ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
+)
+
 PERSON: dict[str, Any] = {"name": "Ada", "age": 36}
 BE_PERSON = f"CALL:StructuredOutput:{json.dumps(PERSON)}"
 PERSON_SCHEMA = {
@@ -25,6 +33,12 @@ PERSON_SCHEMA = {
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
     "required": ["name", "age"],
     "additionalProperties": False,
+}
+
+WEATHER_SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
 }
 
 THOUGHT = "first this and then that"
@@ -37,9 +51,14 @@ PIXEL = (
 PIXEL_URL = f"data:image/png;base64,{PIXEL}"
 
 
-def weather(city: str) -> str:
-    """What the tool `get_weather` returns."""
+def get_weather(city: str) -> str:
+    """How warm it is."""
     return f"18 degrees in {city}"
+
+
+def asking(content: Any) -> list[Any]:
+    """A conversation of one message, as Chat Completions takes it."""
+    return [{"role": "user", "content": content}]
 
 
 def told_of(text: str | None, *cities: str) -> bool:
@@ -47,7 +66,9 @@ def told_of(text: str | None, *cities: str) -> bool:
     assert text is not None
     results = text.removeprefix("TOOL_RESULT:")
     assert results != text, text
-    return [_plain(result) for result in json.loads(results)] == [weather(city) for city in cities]
+    return [_plain(result) for result in json.loads(results)] == [
+        get_weather(city) for city in cities
+    ]
 
 
 def _plain(result: Any) -> str:
