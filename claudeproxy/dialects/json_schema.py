@@ -185,7 +185,9 @@ def _places(part: object, place: str = "") -> Iterator[tuple[int, str]]:
     if isinstance(part, Mapping):
         yield id(part), place
         for name, value in part.items():
-            step = quote(name.replace("~", "~0").replace("/", "~1"), safe="~$")
+            step = name.replace("~", "~0").replace("/", "~1")
+            # A name may hold half of a surrogate pair.
+            step = quote(step, safe="~$", errors="surrogatepass")
             yield from _places(value, f"{place}/{step}")
     elif isinstance(part, list):
         for index, value in enumerate(part):

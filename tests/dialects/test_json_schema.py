@@ -363,3 +363,8 @@ def test_a_pattern_is_javascripts_and_comes_through(pattern: str) -> None:
 def test_a_number_that_no_float_holds_is_refused() -> None:
     huge = body(tools=[function(parameters={"properties": {"a": {"maximum": 12345}}})])
     refused(lambda: read(huge.replace(b"12345", b"1e999")))
+
+
+def test_a_name_may_hold_half_of_a_surrogate_pair() -> None:
+    schema = {"type": "object", "properties": {"a\ud800": {"type": "string"}}}
+    assert object_schema(schema, "function 'f'", "tools") == schema

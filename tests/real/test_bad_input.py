@@ -363,7 +363,7 @@ class BadInput(RealCLI):
             for value in wrong
             # `True == 1`, and the like.
             if (type(value), repr(value)) not in [(type(its), repr(its)) for its in right]
-            and (name, value) not in (("model", "x"), ("model", "\0"))
+            and (name, value) not in (("model", "x"), ("model", "\0"), ("stop", ""))
         ]
         await self.refused(cases, 400)
         for part in ("role", "content"):
@@ -390,7 +390,6 @@ class BadInput(RealCLI):
                 ("a message of nothing", post(encoded(messages=[{}]))),
                 ("no content", post(encoded(messages=[{"role": "user"}]))),
                 ("no parts", post(encoded(messages=[{"role": "user", "content": []}]))),
-                ("no stop", post(encoded(stop=[""]))),
                 ("no tool", post(encoded(tools=[{}]))),
             ],
             400,
