@@ -21,6 +21,7 @@ from ..events import (
     ToolArgumentsDelta,
     ToolCallStarted,
     Usage,
+    Withdrawn,
 )
 from .lines import WholeCharacters
 from .mcp import PREFIX
@@ -43,13 +44,14 @@ class MessageReader:
 
     Later events are for the next message and a new reader: what the CLI does after a message is
     over is not part of the answer. Only where the answer must fit a schema, and the message did
-    not give one that might, the CLI's next message is it.
+    not give one that does, the CLI's next message is it.
     """
 
     def __init__(self, *, structured: bool = False) -> None:
         """structured: the answer is what StructuredOutput is called with, as text."""
         self.has_content = False
         self.has_output = False
+        self.corrections = 0
         self._structured = structured
         self._started = False
         self._calls = 0
@@ -64,6 +66,8 @@ class MessageReader:
         """The neutral events of one stream event."""
         match event["type"]:
             case "message_start":
+                if self.has_output:
+                    yield from self._corrected()
                 # A second start: the CLI tries again what broke before it had said anything.
                 self._usage = {}
                 message = event["message"]
@@ -146,12 +150,21 @@ class MessageReader:
             self.has_content = True
             yield event
 
+    def _corrected(self) -> Iterator[Event]:
+        self._next_message()
+        self.corrections += 1
+        self.has_output = False
+        yield Withdrawn()
+
+    def _next_message(self) -> None:
+        self._spent, self._usage = self.usage(), {}
+        self.has_content = False
+
     def _message_over(self, reason: str, stop_sequence: str | None) -> Iterator[Event]:
         finish = FINISH_REASONS.get(reason, "stop")
         if self._structured and finish == "stop" and not self.has_output:
             # The CLI asks again by itself.
-            self._spent, self._usage = self.usage(), {}
-            self.has_content = False
+            self._next_message()
             return
         if self.has_output and finish == "tool_calls" and not self._calls:
             finish = "stop"

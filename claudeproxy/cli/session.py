@@ -207,11 +207,20 @@ class Session:
         if begins and self._message.has_content:
             # The CLI has begun anew: the connection to the API broke in the middle, or what the
             # model gave it does not fit the schema.
-            self._fail_and_interrupt(failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF)
-            return
+            if not self._held or not self._may_correct:
+                error = failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF
+                self._fail_and_interrupt(error)
+                return
+            self._held = None
         for told in self._message.feed(event):
             if self.state is State.ANSWERING:
                 self._tell(told)
+
+    @property
+    def _may_correct(self) -> bool:
+        # The CLI is told the same, by its settings: this is for one that takes no notice.
+        corrections = self._message.corrections
+        return not self._limits.streamed and corrections < outgoing.MOST_CORRECTIONS
 
     def _assistant(self, message: Mapping[str, Any]) -> None:
         made_up = message.get("message", {}).get("model") == SYNTHETIC
@@ -326,7 +335,8 @@ class Session:
         self._apply_limits()
         structured = self._profile.output_schema is not None
         self._message = MessageReader(structured=structured)
-        self._stops = StopCutter(self._limits.stop)
+        # A value that is cut off fits no schema.
+        self._stops = StopCutter(() if structured else self._limits.stop)
         self._held = None
         self.state = State.ANSWERING
 

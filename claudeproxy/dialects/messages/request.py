@@ -103,6 +103,7 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
         tool_choice=tool_set.choice,
         temperature=fields.get("temperature"),
         top_p=fields.get("top_p"),
+        streamed=bool(fields.get("stream")),
     )
     profile = Profile(read_system(fields), tool_set.tools, schema)
     return Conversation(profile, turns, bounds), dropped

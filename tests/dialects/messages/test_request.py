@@ -71,6 +71,7 @@ def test_the_least_there_can_be() -> None:
 )
 def test_the_answer_is_streamed_if_asked_for(stream: Any, kind: type) -> None:
     assert isinstance(ask(stream=stream).answer("u", 0), kind)
+    assert ask(stream=stream).conversation.limits.streamed is (stream is True)
 
 
 NULLABLE = (
