@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import attrs
+from pydantic import BaseModel
 
 from .harness import on_every_cli
 from .test_dialects import OverHTTP
@@ -142,3 +143,22 @@ class Corrections(StructuredCase):
 
 def _chat(schema: object) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}}
+
+
+class Pair(BaseModel):
+    pair: tuple[str, int]
+
+
+@on_every_cli(globals())
+class Tuples(StructuredCase):
+    async def test_the_model_is_told_the_types_and_the_cli_holds_it_to_them(self) -> None:
+        schema = Pair.model_json_schema()
+        told = await self.tell("chat", 'CALL:StructuredOutput:{"pair":["a",1]}', schema)
+        assert Pair.model_validate_json(told.text) == Pair(pair=("a", 1))
+        (tool,) = self.seen()["tools"]
+        items = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
+        assert tool["input_schema"]["properties"]["pair"]["items"] == items
+        for wrong in ('["a",null]', '["a"]', '["a",1,2]'):
+            self.api.requests.clear()
+            await self.tell("chat", f'CALL:StructuredOutput:{{"pair":{wrong}}}', schema)
+            assert self.requests() == 2
