@@ -26,6 +26,7 @@ from ..events import (
 from .lines import WholeCharacters
 from .mcp import PREFIX
 from .outgoing import STRUCTURED_OUTPUT
+from .wrapped import Unwrapper
 
 
 # The API's stop_reason -> what a client is told.
@@ -47,12 +48,16 @@ class MessageReader:
     not give one that does, the CLI's next message is it.
     """
 
-    def __init__(self, *, structured: bool = False) -> None:
-        """structured: the answer is what StructuredOutput is called with, as text."""
+    def __init__(self, *, structured: bool = False, unwrap: bool = False) -> None:
+        """structured: the answer is what StructuredOutput is called with, as text.
+
+        unwrap: it is the value of the one property of that.
+        """
         self.has_content = False
         self.has_output = False
         self.corrections = 0
         self._structured = structured
+        self._unwrap = unwrap
         self._started = False
         self._calls = 0
         self._characters = WholeCharacters()
@@ -119,12 +124,18 @@ class MessageReader:
         self.has_content = True
         if self._structured and block["name"] == STRUCTURED_OUTPUT:
             # After a first one nothing can be added to the answer.
-            self._to_event = _nothing if self.has_output else TextDelta
+            self._to_event = _nothing if self.has_output else self._output()
             self.has_output = True
         else:
             index, self._calls = self._calls, self._calls + 1
             self._to_event = partial(ToolArgumentsDelta, index)
             yield ToolCallStarted(index, block["id"], block["name"].removeprefix(PREFIX))
+
+    def _output(self) -> Callable[[str], Event | None]:
+        if not self._unwrap:
+            return TextDelta
+        unwrapper = Unwrapper()
+        return lambda text: TextDelta(value) if (value := unwrapper.feed(text)) else None
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Event]:
         if delta["type"] == "signature_delta" and self._thought:

@@ -15,7 +15,6 @@ from .lines import encode
 
 # The tool that the CLI adds for a `jsonSchema` (2.1.197, 2.1.330).
 STRUCTURED_OUTPUT = "StructuredOutput"
-# How often the model may correct an answer that does not fit its schema, unless it is streamed.
 MOST_CORRECTIONS = 2
 
 
@@ -122,9 +121,13 @@ def flag_settings(limits: Limits, profile: Profile) -> dict[str, Any]:
     }
     if profile.output_schema is not None:
         # It counts all attempts, the first one too (both versions).
-        attempts = 1 if limits.streamed else 1 + MOST_CORRECTIONS
-        env["MAX_STRUCTURED_OUTPUT_RETRIES"] = str(attempts)
+        env["MAX_STRUCTURED_OUTPUT_RETRIES"] = str(1 + corrections(limits))
     return {"effortLevel": limits.effort, "env": env}
+
+
+def corrections(limits: Limits) -> int:
+    """How often the model may correct an answer that does not fit its schema."""
+    return 0 if limits.streamed else MOST_CORRECTIONS
 
 
 def thinks(settings: Mapping[str, Any]) -> bool:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .wrapped import needs_wrapper, wrapped
+
 
 SUPPORTED_KEYWORDS = frozenset(
     {
@@ -37,6 +39,12 @@ _PLAIN_PATTERN = re.compile(
     r"|\{\d{1,4}(?:,\d{0,4})?\})*",
     re.ASCII,
 )
+
+
+def for_cli(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of what the CLI's tool for the answer is called with."""
+    used = usable(schema)
+    return wrapped(used) if needs_wrapper(schema) else used
 
 
 def usable(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from .lines import LineSplitter, LineTooLong
 from .notices import Notice, ProtocolViolation, Ready, TurnEnded
 from .state import AWAITING_ANSWER, State
 from .stops import StopCutter
+from .wrapped import needs_wrapper
 
 
 # An image of 32 MB in base64, echoed once, with room to spare.
@@ -51,6 +52,7 @@ class Session:
         self._longest_retry = longest_retry
         self._reasoning = reasoning
         self._profile = Profile()
+        self._wrapped = False
         self._calls = Calls()
         self._lines = LineSplitter(LONGEST_LINE)
         self._to_send: list[bytes] = []
@@ -75,13 +77,14 @@ class Session:
         assert self.state is State.BLANK
         self.state = State.INITIALIZING
         self._profile = profile
+        self._wrapped = needs_wrapper(profile.output_schema)
         self._calls = Calls(profile.tools)
         # [""] is no system prompt at all; without the key the CLI would use its own.
         wanted: dict[str, Any] = {"systemPrompt": [profile.system]}
         if profile.tools:
             wanted["sdkMcpServers"] = [mcp.SERVER]
         if profile.output_schema is not None:
-            wanted["jsonSchema"] = output_schema.usable(profile.output_schema)
+            wanted["jsonSchema"] = output_schema.for_cli(profile.output_schema)
         self._control("initialize", **wanted)
         if self._reasoning:
             self._control("apply_flag_settings", settings={"showThinkingSummaries": True})
@@ -206,8 +209,8 @@ class Session:
             return
         if begins and self._message.has_content:
             # The CLI has begun anew: the connection to the API broke in the middle, or what the
-            # model gave it does not fit the schema.
-            if not self._held or not self._may_correct:
+            # model gave it does not fit the schema (and it takes no notice of how often it may).
+            if not self._held or self._message.corrections >= outgoing.corrections(self._limits):
                 error = failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF
                 self._fail_and_interrupt(error)
                 return
@@ -215,12 +218,6 @@ class Session:
         for told in self._message.feed(event):
             if self.state is State.ANSWERING:
                 self._tell(told)
-
-    @property
-    def _may_correct(self) -> bool:
-        # The CLI is told the same, by its settings: this is for one that takes no notice.
-        corrections = self._message.corrections
-        return not self._limits.streamed and corrections < outgoing.MOST_CORRECTIONS
 
     def _assistant(self, message: Mapping[str, Any]) -> None:
         made_up = message.get("message", {}).get("model") == SYNTHETIC
@@ -334,7 +331,7 @@ class Session:
     def _await_answer(self) -> None:
         self._apply_limits()
         structured = self._profile.output_schema is not None
-        self._message = MessageReader(structured=structured)
+        self._message = MessageReader(structured=structured, unwrap=self._wrapped)
         # A value that is cut off fits no schema.
         self._stops = StopCutter(() if structured else self._limits.stop)
         self._held = None

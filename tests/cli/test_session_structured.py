@@ -74,6 +74,22 @@ def test_initialize_has_the_schema() -> None:
     }
 
 
+def test_an_answer_that_is_no_object_is_asked_for_inside_one() -> None:
+    session = blank()
+    session.initialize(Profile(output_schema={"type": "array"}))
+    assert written(session)[0]["request"]["jsonSchema"]["properties"] == {
+        "value": {"type": "array"}
+    }
+
+
+def test_each_attempt_is_told_without_its_wrapper() -> None:
+    session = answering(Profile(output_schema={"type": "array"}))
+    for number in (1, 2):
+        output = (call_start("toolu_1", "StructuredOutput"), arguments(f'{{"value":[{number}]}}'))
+        told = say(session, START, *output, BLOCK_STOP, stop("tool_use"))
+        assert told[-1] == TextDelta(f"[{number}]")
+
+
 def test_the_answer_is_finished_when_the_cli_has_found_that_it_fits() -> None:
     session = held()
     assert session.state is State.ANSWERING

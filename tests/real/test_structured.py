@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import attrs
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
-from .harness import on_every_cli
+from .harness import conversation, on_every_cli
 from .test_dialects import OverHTTP
 
 
@@ -162,3 +162,55 @@ class Tuples(StructuredCase):
             self.api.requests.clear()
             await self.tell("chat", f'CALL:StructuredOutput:{{"pair":{wrong}}}', schema)
             assert self.requests() == 2
+
+
+class Person(BaseModel):
+    name: str
+    friends: list[Person] = []
+
+
+FRIENDS = {"name": "Ann", "friends": [{"name": "Bob", "friends": []}]}
+# Roots that the API refuses, with a value that fits and one that does not.
+ROOTS: tuple[tuple[dict[str, Any], object, object], ...] = (
+    ({"const": "foo"}, "foo", "bar"),
+    ({"enum": ["a", 1]}, 1, 2),
+    ({"type": "string"}, 'é } "', 5),
+    ({"type": ["object", "null"], "properties": {}}, None, 1),
+    (TypeAdapter(list[Person]).json_schema(), [FRIENDS], [1]),
+    (TypeAdapter(Person | int | None).json_schema(), FRIENDS, "x"),
+    ({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"$ref": "#"}}]}, [1, [2]], [[""]]),
+    *(
+        (
+            {"type": "object", "properties": {name: {"type": "integer"}}, "required": [name]},
+            {name: 1},
+            {},
+        )
+        for name in ("$filter", "größe", "Account Number", "", "a" * 65)
+    ),
+)
+
+
+@on_every_cli(globals())
+class Roots(StructuredCase):
+    async def test_the_root_may_be_anything(self) -> None:
+        for index, (schema, fits, does_not) in enumerate(ROOTS):
+            # Each costs a process, so the dialects take turns.
+            dialect = DIALECTS[index % 3]
+            words = f"QUIET CALL:StructuredOutput:{json.dumps({'value': fits}, indent=1)}"
+            for stream in (False, True):
+                told = await self.tell(dialect, words, schema, stream=stream)
+                assert (told.error, json.loads(told.text)) == ("", fits), schema
+                assert self.requests() == 1
+            words = f"QUIET CALL:StructuredOutput:{json.dumps({'value': does_not})}"
+            told = await self.tell(dialect, words, schema)
+            assert told.status == 200, schema
+            assert json.loads(told.text) != does_not
+            assert self.requests() == 2
+
+    async def test_the_next_turn_sees_the_value(self) -> None:
+        form = _chat({"type": "array", "items": {"type": "integer"}})
+        words = 'CALL:StructuredOutput:{"value":[1,2]}'
+        first = await self.ask(words, response_format=form)
+        text = first.choices[0].message.content
+        await self.ask(words, text, "again", response_format=form)
+        assert conversation(self.seen())[1] == ("assistant", "[1,2]")

@@ -17,7 +17,7 @@ from ...errors import APIError
 from .. import ParsedRequest
 from ..fields import Fields
 from ..json_body import parse_object
-from ..json_schema import object_schema
+from ..json_schema import answer_schema
 from ..kinds import Invalid
 from ..parameters import Object, told
 from ..tools import ToolSet, named_choice, no_tools, read_all
@@ -111,7 +111,7 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
 
 def _schema(form: Fields) -> Mapping[str, Any] | None:
     schema = form.get("schema")
-    return schema and object_schema(schema, form.path, form.where("schema"))
+    return schema and answer_schema(schema, form.path, form.where("schema"))
 
 
 def _tools(fields: Fields) -> ToolSet:

@@ -296,7 +296,7 @@ def test_a_forced_call_leaves_no_room_for_a_form(choice: Any) -> None:
         ({"type": "json_object"}, "type"),
         ({"type": "json_schema"}, "schema"),
         ({"type": "json_schema", "schema": "x"}, "schema"),
-        ({"type": "json_schema", "schema": {"type": "array"}}, "schema"),
+        ({"type": "json_schema", "schema": {"$ref": "#/$defs/A"}}, "schema"),
         ({"type": "json_schema", "schema": {"type": "objekt"}}, "schema"),
     ],
 )
