@@ -52,7 +52,6 @@ class Session:
         self._longest_retry = longest_retry
         self._reasoning = reasoning
         self._profile = Profile()
-        self._wrapped = False
         self._calls = Calls()
         self._lines = LineSplitter(LONGEST_LINE)
         self._to_send: list[bytes] = []
@@ -77,7 +76,6 @@ class Session:
         assert self.state is State.BLANK
         self.state = State.INITIALIZING
         self._profile = profile
-        self._wrapped = needs_wrapper(profile.output_schema)
         self._calls = Calls(profile.tools)
         # [""] is no system prompt at all; without the key the CLI would use its own.
         wanted: dict[str, Any] = {"systemPrompt": [profile.system]}
@@ -330,10 +328,10 @@ class Session:
 
     def _await_answer(self) -> None:
         self._apply_limits()
-        structured = self._profile.output_schema is not None
-        self._message = MessageReader(structured=structured, unwrap=self._wrapped)
+        schema = self._profile.output_schema
+        self._message = MessageReader(structured=schema is not None, unwrap=needs_wrapper(schema))
         # A value that is cut off fits no schema.
-        self._stops = StopCutter(() if structured else self._limits.stop)
+        self._stops = StopCutter(() if schema is not None else self._limits.stop)
         self._held = None
         self.state = State.ANSWERING
 

@@ -176,6 +176,7 @@ ROOTS: tuple[tuple[dict[str, Any], object, object], ...] = (
     ({"enum": ["a", 1]}, 1, 2),
     ({"type": "string"}, 'é } "', 5),
     ({"type": ["object", "null"], "properties": {}}, None, 1),
+    (TypeAdapter(tuple[str, int]).json_schema(), ["a", 1], ["a", None]),
     (TypeAdapter(list[Person]).json_schema(), [FRIENDS], [1]),
     (TypeAdapter(Person | int | None).json_schema(), FRIENDS, "x"),
     ({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"$ref": "#"}}]}, [1, [2]], [[""]]),
