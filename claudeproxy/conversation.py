@@ -71,7 +71,8 @@ class Limits:
     model: the name to give to the CLI. max_tokens: None leaves the CLI's own limit.
     effort: one of the CLI's effort levels, None for the model's default. thinking: whether the
     model may think before it answers. budgeted: it thinks by a budget of tokens, so the API wants
-    to see what it thought before the calls that the conversation ends with.
+    to see what it thought before the calls that the conversation ends with. streamed: the client
+    is told the answer while it is made, so nothing of it can be taken back.
     """
 
     model: str
@@ -83,6 +84,7 @@ class Limits:
     tool_choice: ToolChoice = ToolChoice()
     temperature: float | None = None
     top_p: float | None = None
+    streamed: bool = False
 
 
 @attrs.frozen

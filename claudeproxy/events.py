@@ -1,7 +1,7 @@
 """The neutral answer: what a worker reports of one request, in the order in which it happens.
 
-    Started, (TextDelta | ReasoningDelta | ReasoningSigned | ToolCallStarted | ToolArgumentsDelta)*,
-    Finished | Failed
+    Started, (TextDelta | ReasoningDelta | ReasoningSigned | ToolCallStarted | ToolArgumentsDelta
+    | Withdrawn)*, Finished | Failed
 
 Text is text as the client shall see it: whole code points, in pieces as they came.
 """
@@ -93,6 +93,14 @@ class ToolArgumentsDelta:
 
 
 @attrs.frozen
+class Withdrawn:
+    """Nothing of the answer so far counts: the model gives another one.
+
+    Only where the limits say that the answer is not streamed.
+    """
+
+
+@attrs.frozen
 class Finished:
     """The answer is complete; nothing follows.
 
@@ -123,6 +131,7 @@ Event: TypeAlias = (
     | ReasoningSigned
     | ToolCallStarted
     | ToolArgumentsDelta
+    | Withdrawn
     | Finished
     | Failed
 )
@@ -171,6 +180,8 @@ class AnswerAccumulator:
                 self.parts.append(Part("call", event))
             case ToolArgumentsDelta(index, json):
                 [part for part in self.parts if part.call is not None][index].add(json)
+            case Withdrawn():
+                self.parts.clear()
             case Finished():
                 self.finished = event
 

@@ -17,6 +17,7 @@ from claudeproxy.events import (
     ToolArgumentsDelta,
     ToolCallStarted,
     Usage,
+    Withdrawn,
 )
 
 
@@ -96,6 +97,11 @@ def test_calls_have_the_arguments_of_their_index() -> None:
 def test_all_text_and_all_thought_are_joined() -> None:
     answer = gathered(ReasoningDelta("1"), TextDelta("a"), F, ReasoningDelta("2"), TextDelta("b"))
     assert (answer.text, answer.reasoning) == ("ab", "12")
+
+
+def test_nothing_that_was_withdrawn_is_left() -> None:
+    told = gathered(ReasoningDelta("a"), TextDelta("b"), F, Withdrawn(), TextDelta("c"))
+    assert (told.text, told.reasoning, told.calls) == ("c", "", [])
 
 
 def test_the_end_is_kept_and_neither_start_nor_failure_is_a_part() -> None:

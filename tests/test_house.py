@@ -36,7 +36,7 @@ EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
-    *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.state"),
+    *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.wrapped", "cli.state"),
     *("pool.roster", "pool.pace", "pool.backoff"),
 )
 IMPURE = {

@@ -21,10 +21,12 @@ from ..events import (
     ToolArgumentsDelta,
     ToolCallStarted,
     Usage,
+    Withdrawn,
 )
 from .lines import WholeCharacters
 from .mcp import PREFIX
 from .outgoing import STRUCTURED_OUTPUT
+from .wrapped import Unwrapper
 
 
 # The API's stop_reason -> what a client is told.
@@ -43,14 +45,19 @@ class MessageReader:
 
     Later events are for the next message and a new reader: what the CLI does after a message is
     over is not part of the answer. Only where the answer must fit a schema, and the message did
-    not give one that might, the CLI's next message is it.
+    not give one that does, the CLI's next message is it.
     """
 
-    def __init__(self, *, structured: bool = False) -> None:
-        """structured: the answer is what StructuredOutput is called with, as text."""
+    def __init__(self, *, structured: bool = False, unwrap: bool = False) -> None:
+        """structured: the answer is what StructuredOutput is called with, as text.
+
+        unwrap: it is the value of the one property of that.
+        """
         self.has_content = False
         self.has_output = False
+        self.corrections = 0
         self._structured = structured
+        self._unwrap = unwrap
         self._started = False
         self._calls = 0
         self._characters = WholeCharacters()
@@ -64,6 +71,8 @@ class MessageReader:
         """The neutral events of one stream event."""
         match event["type"]:
             case "message_start":
+                if self.has_output:
+                    yield from self._corrected()
                 # A second start: the CLI tries again what broke before it had said anything.
                 self._usage = {}
                 message = event["message"]
@@ -115,12 +124,18 @@ class MessageReader:
         self.has_content = True
         if self._structured and block["name"] == STRUCTURED_OUTPUT:
             # After a first one nothing can be added to the answer.
-            self._to_event = _nothing if self.has_output else TextDelta
+            self._to_event = _nothing if self.has_output else self._output()
             self.has_output = True
         else:
             index, self._calls = self._calls, self._calls + 1
             self._to_event = partial(ToolArgumentsDelta, index)
             yield ToolCallStarted(index, block["id"], block["name"].removeprefix(PREFIX))
+
+    def _output(self) -> Callable[[str], Event | None]:
+        if not self._unwrap:
+            return TextDelta
+        unwrapper = Unwrapper()
+        return lambda text: TextDelta(value) if (value := unwrapper.feed(text)) else None
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Event]:
         if delta["type"] == "signature_delta" and self._thought:
@@ -146,12 +161,21 @@ class MessageReader:
             self.has_content = True
             yield event
 
+    def _corrected(self) -> Iterator[Event]:
+        self._next_message()
+        self.corrections += 1
+        self.has_output = False
+        yield Withdrawn()
+
+    def _next_message(self) -> None:
+        self._spent, self._usage = self.usage(), {}
+        self.has_content = False
+
     def _message_over(self, reason: str, stop_sequence: str | None) -> Iterator[Event]:
         finish = FINISH_REASONS.get(reason, "stop")
         if self._structured and finish == "stop" and not self.has_output:
             # The CLI asks again by itself.
-            self._spent, self._usage = self.usage(), {}
-            self.has_content = False
+            self._next_message()
             return
         if self.has_output and finish == "tool_calls" and not self._calls:
             finish = "stop"

@@ -20,7 +20,8 @@ from ..errors import (
 
 
 BROKE_OFF = upstream_failed("The connection to Anthropic's API broke mid-answer.")
-DOES_NOT_FIT = upstream_failed("The model's answer does not fit the schema.")
+# An SDK would ask twice again by itself, at the same price each time.
+DOES_NOT_FIT = upstream_failed("The model's answer does not fit the schema.", should_retry=False)
 # It offers no tool for the answer then.
 UNUSABLE_SCHEMA = bad_request(
     "Invalid schema: Claude Code cannot use it, and does not say why. An empty enum and keywords "
@@ -76,6 +77,8 @@ def from_result(result: Mapping[str, Any], limit: Mapping[str, Any] | None, now:
 
     limit: the `rate_limit_info` of this turn, if one came. now: seconds since the epoch.
     """
+    if result.get("subtype") == "error_max_structured_output_retries":
+        return DOES_NOT_FIT
     message = str(result.get("result") or "; ".join(result.get("errors") or ()) or "unknown error")
     too_long = "prompt is too long" in message.lower()
     if too_long or result.get("terminal_reason") == "blocking_limit":

@@ -15,6 +15,7 @@ from .lines import encode
 
 # The tool that the CLI adds for a `jsonSchema` (2.1.197, 2.1.330).
 STRUCTURED_OUTPUT = "StructuredOutput"
+MOST_CORRECTIONS = 2
 
 
 # A plain user line: with `client_composed` it would be text (2.1.330). The CLI leaves a note that
@@ -113,14 +114,20 @@ def flag_settings(limits: Limits, profile: Profile) -> dict[str, Any]:
         "top_p": limits.top_p,
     }
     extra = {name: value for name, value in extra.items() if value is not None}
-    return {
-        "effortLevel": limits.effort,
-        "env": {
-            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(limits.max_tokens or ""),
-            "CLAUDE_CODE_DISABLE_THINKING": "" if thinking else "1",
-            "CLAUDE_CODE_EXTRA_BODY": json.dumps(extra) if extra else "",
-        },
+    env = {
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(limits.max_tokens or ""),
+        "CLAUDE_CODE_DISABLE_THINKING": "" if thinking else "1",
+        "CLAUDE_CODE_EXTRA_BODY": json.dumps(extra) if extra else "",
     }
+    if profile.output_schema is not None:
+        # It counts all attempts, the first one too (both versions).
+        env["MAX_STRUCTURED_OUTPUT_RETRIES"] = str(1 + corrections(limits))
+    return {"effortLevel": limits.effort, "env": env}
+
+
+def corrections(limits: Limits) -> int:
+    """How often the model may correct an answer that does not fit its schema."""
+    return 0 if limits.streamed else MOST_CORRECTIONS
 
 
 def thinks(settings: Mapping[str, Any]) -> bool:

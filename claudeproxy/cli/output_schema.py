@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .wrapped import needs_wrapper, wrapped
+
 
 SUPPORTED_KEYWORDS = frozenset(
     {
@@ -28,6 +30,8 @@ LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf"})
 SCHEMAS = frozenset(
     {"items", "contains", "additionalProperties", "propertyNames", "if", "then", "else", "not"}
 )
+# Beside one of these, what `unevaluatedItems` is about does not show.
+EVALUATES_ITEMS = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "contains"})
 
 # Patterns that mean the same to everyone, also with JavaScript's `u` flag.
 _PLAIN_PATTERN = re.compile(
@@ -35,6 +39,12 @@ _PLAIN_PATTERN = re.compile(
     r"|\{\d{1,4}(?:,\d{0,4})?\})*",
     re.ASCII,
 )
+
+
+def for_cli(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of what the CLI's tool for the answer is called with."""
+    used = usable(schema)
+    return wrapped(used) if needs_wrapper(schema) else used
 
 
 def usable(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,17 +83,21 @@ def _schema(value: Any) -> Any:
 
 def _tuple(tuple_of: list[Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """A tuple in the words of draft 7, which the Messages API takes as well: not its order."""
+    most = schema.get("maxItems")
+    unevaluated = True if EVALUATES_ITEMS & set(schema) else schema.get("unevaluatedItems", True)
+    rest = schema.get("items", unevaluated)
+    if most is not None and most <= len(tuple_of):
+        # Nothing can come after them, so whatever would be said of it says nothing.
+        tuple_of, rest = tuple_of[: int(most)], False
     kinds: list[Any] = []
-    for kind in map(_schema, tuple_of):
+    for kind in map(_schema, [*tuple_of, *([rest] if isinstance(rest, Mapping) else [])]):
         if kind not in kinds:
             kinds.append(kind)
     told: dict[str, Any] = {"minItems": schema.get("minItems", 0)}
-    rest = schema.get("items", True)
     if rest is False:
-        told["maxItems"] = min(len(tuple_of), schema.get("maxItems", len(tuple_of)))
-        told["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-    elif isinstance(rest, Mapping):
-        told["items"] = {"anyOf": [*kinds, _schema(rest)]}
+        told["maxItems"] = len(tuple_of)
+    if rest is not True:
+        told["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
     return told
 
 

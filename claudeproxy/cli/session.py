@@ -27,6 +27,7 @@ from .lines import LineSplitter, LineTooLong
 from .notices import Notice, ProtocolViolation, Ready, TurnEnded
 from .state import AWAITING_ANSWER, State
 from .stops import StopCutter
+from .wrapped import needs_wrapper
 
 
 # An image of 32 MB in base64, echoed once, with room to spare.
@@ -81,7 +82,7 @@ class Session:
         if profile.tools:
             wanted["sdkMcpServers"] = [mcp.SERVER]
         if profile.output_schema is not None:
-            wanted["jsonSchema"] = output_schema.usable(profile.output_schema)
+            wanted["jsonSchema"] = output_schema.for_cli(profile.output_schema)
         self._control("initialize", **wanted)
         if self._reasoning:
             self._control("apply_flag_settings", settings={"showThinkingSummaries": True})
@@ -206,9 +207,12 @@ class Session:
             return
         if begins and self._message.has_content:
             # The CLI has begun anew: the connection to the API broke in the middle, or what the
-            # model gave it does not fit the schema.
-            self._fail_and_interrupt(failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF)
-            return
+            # model gave it does not fit the schema (and it takes no notice of how often it may).
+            if not self._held or self._message.corrections >= outgoing.corrections(self._limits):
+                error = failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF
+                self._fail_and_interrupt(error)
+                return
+            self._held = None
         for told in self._message.feed(event):
             if self.state is State.ANSWERING:
                 self._tell(told)
@@ -324,9 +328,10 @@ class Session:
 
     def _await_answer(self) -> None:
         self._apply_limits()
-        structured = self._profile.output_schema is not None
-        self._message = MessageReader(structured=structured)
-        self._stops = StopCutter(self._limits.stop)
+        schema = self._profile.output_schema
+        self._message = MessageReader(structured=schema is not None, unwrap=needs_wrapper(schema))
+        # A value that is cut off fits no schema.
+        self._stops = StopCutter(() if schema is not None else self._limits.stop)
         self._held = None
         self.state = State.ANSWERING
 

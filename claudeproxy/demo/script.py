@@ -11,6 +11,7 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``THINK:some_text``  The same with this text; each ``_`` is a space.
 ``CALL:name:{...}``  Calls a tool with these arguments (``CALL:name`` for none).  Any number of
                      times.  The name may leave out the ``mcp__server__`` in front of it.
+``AGAIN:n``          Makes the same calls again in answer to results alone, n times.
 ``QUIET``            No text before the calls.
 ``PROSE``            Does not call ``StructuredOutput`` of its own accord.
 ``SLOW:seconds``     A pause between pieces.
@@ -85,7 +86,7 @@ def plan(body: Mapping[str, Any], *, now: float, first_time: bool = True) -> Pla
 
     ``now`` is in seconds since the epoch; ``first_time``: ``once_key`` of this body is new.
     """
-    words = read(_texts(_last_user(body)))
+    words = read(_texts(_last_user(body))) or _again(body)
     outcome = _failure(words, now, first_time=first_time) or _answer(body, words)
     return Plan(outcome, words.seconds("WAIT"), "WARNING" in words)
 
@@ -105,6 +106,19 @@ def input_tokens(body: Mapping[str, Any]) -> int:
 def _last_user(body: Mapping[str, Any]) -> Any:
     users = [m["content"] for m in body["messages"] if m["role"] == "user"]
     return users[-1]
+
+
+def _again(body: Mapping[str, Any]) -> Words:
+    """The calls that were to be made so often that they are to be made in answer to results too."""
+    answers = 0
+    for message in reversed(body["messages"]):
+        texts = _texts(message["content"])
+        answers += message["role"] == "assistant"
+        if message["role"] == "user" and own_texts(texts):
+            words = read(texts)
+            more = answers <= (words.integer("AGAIN") or 0)
+            return Words(calls=words.calls) if answers and more else Words()
+    return Words()
 
 
 def _texts(content: Any) -> list[str]:

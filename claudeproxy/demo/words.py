@@ -23,6 +23,7 @@ _STATUS = r"[45]\d\d(?::\d{1,9})?"
 
 # Each word with the form of its argument; None is no argument.
 _FORMS: dict[str, tuple[str | None, ...]] = {
+    "AGAIN": (_INTEGER,),
     "CACHED": (_INTEGER,),
     "CREATED": (_INTEGER,),
     "DROP": (_INTEGER,),

@@ -1,8 +1,8 @@
 """JSON Schemas in a request: of a tool's arguments, of a structured answer.
 
-The Messages API takes an object at the root only. What it would refuse, or the CLI would drop or
-rewrite, is told here, at no cost. Schemas are read as JSON Schema 2020-12, and what older drafts
-say otherwise is put in its words where that is possible.
+The Messages API takes an object at a tool's root only; an answer may be anything. What it would
+refuse, or the CLI would drop or rewrite, is told here, at no cost. Schemas are read as JSON Schema
+2020-12, and what older drafts say otherwise is put in its words where that is possible.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..errors import bad_request
 
 
 ANYTHING = {"type": "object", "properties": {}}
+OBJECT = ("object", ["object"])
 # What neither OpenAI nor the Messages API takes at the root.
 COMBINATIONS = ("anyOf", "oneOf", "allOf", "not", "enum")
 # What stands there are values, not schemas.
@@ -34,13 +35,44 @@ SCHEMAS_BY_NAME = (
 LIMITS = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
 
 
+# Those of the keywords for one type that say something of a value of another.
+OF_OBJECTS = frozenset(
+    {
+        *("properties", "required", "additionalProperties", "patternProperties", "propertyNames"),
+        *("minProperties", "maxProperties", "dependentRequired", "dependentSchemas"),
+        "unevaluatedProperties",
+    }
+)
+OF_OTHERS = frozenset(
+    {
+        *("items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"),
+        *("unevaluatedItems", "minLength", "maxLength", "pattern", "format", "multipleOf"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    }
+)
+
+
 def object_schema(schema: Mapping[str, Any], what: str, where: str) -> Mapping[str, Any]:
     """The schema with an object at its root; raises a 400.
 
     what: whose it is, in words, as in "function 'get_weather'". where: its place in the request.
     """
+    return _usable(schema, what, where, of_object=True)
+
+
+def answer_schema(schema: Mapping[str, Any], what: str, where: str) -> Mapping[str, Any]:
+    """The schema of a structured answer, which need not be an object; raises a 400.
+
+    One of an object has `"type": "object"` at its root, as `object_schema` gives it.
+    """
+    return _usable(schema, what, where, of_object=False)
+
+
+def _usable(
+    schema: Mapping[str, Any], what: str, where: str, *, of_object: bool
+) -> Mapping[str, Any]:
     try:
-        return _read(json.dumps(schema))
+        return _read(json.dumps(schema), of_object=of_object)
     except RecursionError:
         why = "it is nested too deeply"
     except _Unusable as error:
@@ -54,7 +86,7 @@ class _Unusable(ValueError):
 
 # An agent sends the same dozen schemas with every request, and this takes milliseconds.
 @lru_cache(maxsize=1024)
-def _read(text: str) -> Mapping[str, Any]:
+def _read(text: str, *, of_object: bool) -> Mapping[str, Any]:
     schema: Mapping[str, Any] = _with_numeric_limits(json.loads(text))
     try:
         # Without formats: patterns are JavaScript's here, and would be taken for Python's.
@@ -65,11 +97,24 @@ def _read(text: str) -> Mapping[str, Any]:
     schema = _without_root_reference(_with_pointers(schema))
     if "$ref" in schema:
         raise _Unusable("its root refers to itself")
+    return _with_object_root(schema) if of_object or _is_of_object(schema) else schema
+
+
+def _is_of_object(schema: Mapping[str, Any]) -> bool:
+    """Whether it describes an object and can stand at the root of a tool's schema."""
+    if not {*COMBINATIONS, "const"}.isdisjoint(schema):
+        return False
+    if "type" in schema:
+        return schema["type"] in OBJECT
+    return OF_OTHERS.isdisjoint(schema) or not OF_OBJECTS.isdisjoint(schema)
+
+
+def _with_object_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     for word in COMBINATIONS:
         if word in schema:
             raise _Unusable(f"schema must not have '{word}' at the top level")
     kind = schema.get("type", "object")
-    if kind not in ("object", ["object"]):
+    if kind not in OBJECT:
         raise _Unusable(f"schema must be a JSON Schema of 'type: \"object\"', got {kind!r}")
     return {**ANYTHING, **schema, "type": "object"}
 

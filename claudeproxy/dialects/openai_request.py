@@ -98,6 +98,7 @@ def limits(fields: Fields, **more: Any) -> Limits:
         model=fields.get("model"),
         temperature=fields.get("temperature"),
         top_p=fields.get("top_p"),
+        streamed=bool(fields.get("stream")),
         **more,
     )
 

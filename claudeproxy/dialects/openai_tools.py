@@ -16,7 +16,7 @@ import attrs
 from ..conversation import ToolChoice
 from ..errors import bad_request
 from .fields import Fields
-from .json_schema import object_schema
+from .json_schema import answer_schema
 from .kinds import Choice, Either, Flag, List, Map, Text
 from .openai_request import NAME
 from .parameters import Field, Object, Use, Variant
@@ -35,7 +35,7 @@ FUNCTION = Object(
 FORMAT = (
     Field("name", Text(NAME), required=True),
     Field("description", Text()),
-    Field("schema", Map(), required=True, note=A_SCHEMA),
+    Field("schema", Map(), required=True, note="A JSON Schema."),
     Field("strict", Flag()),
 )
 MODES = Choice(("none", "auto", "required"))
@@ -123,7 +123,7 @@ def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[st
         return {"type": "object"}
     described = wanted.child(kind) if nested else wanted
     what = f"{wanted.path} '{described.get('name')}'"
-    return object_schema(described.get("schema"), what, described.where("schema"))
+    return answer_schema(described.get("schema"), what, described.where("schema"))
 
 
 def _choice(

@@ -121,6 +121,14 @@ def test_an_object_without_members_is_one() -> None:
     assert read(*call("toolu_1", OUTPUT), structured=True) == [TextDelta("{}")]
 
 
+def test_a_wrapped_output_is_told_without_its_wrapper() -> None:
+    reader = MessageReader(structured=True, unwrap=True)
+    said = call("toolu_1", OUTPUT, '{"value', '":["\ud83e', '\udd9c"', " ]} ")
+    told = [event for one in said for event in reader.feed(one)]
+    assert told == [TextDelta('["'), TextDelta('🦜"'), TextDelta(" ]")]
+    assert reader.has_content
+
+
 def test_a_second_output_is_not_told() -> None:
     output = call("toolu_1", OUTPUT, "{}")
     assert read(*output, *call("toolu_2", OUTPUT, '{"n":1}'), *call("toolu_3", OUTPUT),

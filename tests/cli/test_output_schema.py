@@ -6,11 +6,17 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator, Draft202012Validator
 
 from claudeproxy.cli.output_schema import SUPPORTED_KEYWORDS, usable
 
+from .talk import calm
+
 
 STRING = {"type": "string"}
+INTEGER = {"type": "integer"}
 
 
 @pytest.mark.parametrize(
@@ -63,6 +69,60 @@ def test_what_it_knows_stays(schema: Any) -> None:
 )
 def test_what_it_does_not_know_is_left_out_or_said_otherwise(schema: Any, used: Any) -> None:
     assert usable(schema) == used
+
+
+BOTH = {"anyOf": [STRING, INTEGER]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "used"),
+    [
+        # What pydantic makes of a tuple.
+        (
+            {"type": "array", "prefixItems": [STRING, INTEGER], "minItems": 2, "maxItems": 2},
+            {"type": "array", "items": BOTH, "minItems": 2, "maxItems": 2},
+        ),
+        ({"maxItems": 1}, {"items": STRING, "minItems": 0, "maxItems": 1}),
+        ({"maxItems": 0}, {"items": {}, "minItems": 0, "maxItems": 0}),
+        ({"maxItems": 2, "items": {"type": "null"}}, {"items": BOTH, "minItems": 0, "maxItems": 2}),
+        ({"maxItems": 3}, {"minItems": 0, "maxItems": 3}),
+        ({"maxItems": 3, "items": False}, {"items": BOTH, "minItems": 0, "maxItems": 2}),
+        (
+            {"maxItems": 3, "items": {"type": "null"}},
+            {"items": {"anyOf": [STRING, INTEGER, {"type": "null"}]}, "minItems": 0, "maxItems": 3},
+        ),
+        ({"items": INTEGER}, {"items": BOTH, "minItems": 0}),
+        ({"unevaluatedItems": False}, {"items": BOTH, "minItems": 0, "maxItems": 2}),
+        ({"unevaluatedItems": INTEGER}, {"items": BOTH, "minItems": 0}),
+        ({"unevaluatedItems": False, "items": True}, {"items": True, "minItems": 0}),
+        (
+            {"unevaluatedItems": False, "contains": INTEGER},
+            {"contains": INTEGER, "minItems": 0},
+        ),
+    ],
+)
+def test_a_tuple_keeps_the_types_of_its_items(schema: Any, used: Any) -> None:
+    assert usable({"prefixItems": [STRING, INTEGER], **schema}) == used
+
+
+TUPLES = st.fixed_dictionaries(
+    {"prefixItems": st.lists(st.sampled_from([STRING, INTEGER, True]), min_size=1, max_size=3)},
+    optional={
+        "minItems": st.integers(0, 3),
+        "maxItems": st.integers(0, 4),
+        "items": st.sampled_from([True, False, STRING, {"type": "null"}]),
+        "unevaluatedItems": st.sampled_from([True, False, INTEGER]),
+        "contains": st.just(INTEGER),
+    },
+)
+VALUES = st.lists(st.sampled_from([1, "a", None]), max_size=4)
+
+
+@calm
+@given(schema=TUPLES, value=VALUES)
+def test_whatever_fits_a_tuple_fits_what_is_made_of_it(schema: Any, value: list[Any]) -> None:
+    if Draft202012Validator(schema).is_valid(value):
+        assert Draft7Validator(usable(schema)).is_valid(value)
 
 
 @pytest.mark.parametrize(

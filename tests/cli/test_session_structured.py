@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from claudeproxy.cli.notices import TurnEnded
@@ -11,7 +12,15 @@ from claudeproxy.cli.session import Session
 from claudeproxy.cli.state import State
 from claudeproxy.conversation import Limits, Profile, Tool
 from claudeproxy.errors import upstream_failed
-from claudeproxy.events import Failed, Finished, Started, TextDelta, ToolCallStarted, Usage
+from claudeproxy.events import (
+    Failed,
+    Finished,
+    Started,
+    TextDelta,
+    ToolCallStarted,
+    Usage,
+    Withdrawn,
+)
 
 from .talk import (
     BLOCK_START,
@@ -37,6 +46,7 @@ from .talk import (
 SCHEMA = {"type": "object"}
 STRUCTURED = Profile(output_schema=SCHEMA)
 END = Finished("stop", Usage(input_tokens=1), "tool_use")
+MISS = {"type": "user", "message": {"content": [{"type": "tool_result", "is_error": True}]}}
 OUTPUT = (call_start("toolu_1", "StructuredOutput"), arguments('{"n":1}'), BLOCK_STOP)
 
 
@@ -47,9 +57,9 @@ def answering(profile: Profile = STRUCTURED, limits: Limits = OPUS) -> Session:
     return session
 
 
-def held() -> Session:
+def held(limits: Limits = OPUS) -> Session:
     """A session with an object that the CLI now holds against the schema."""
-    session = answering()
+    session = answering(limits=limits)
     assert say(session, START, *OUTPUT, stop("tool_use")) == [Started("m"), TextDelta('{"n":1}')]
     return session
 
@@ -64,6 +74,22 @@ def test_initialize_has_the_schema() -> None:
     }
 
 
+def test_an_answer_that_is_no_object_is_asked_for_inside_one() -> None:
+    session = blank()
+    session.initialize(Profile(output_schema={"type": "array"}))
+    assert written(session)[0]["request"]["jsonSchema"]["properties"] == {
+        "value": {"type": "array"}
+    }
+
+
+def test_each_attempt_is_told_without_its_wrapper() -> None:
+    session = answering(Profile(output_schema={"type": "array"}))
+    for number in (1, 2):
+        output = (call_start("toolu_1", "StructuredOutput"), arguments(f'{{"value":[{number}]}}'))
+        told = say(session, START, *output, BLOCK_STOP, stop("tool_use"))
+        assert told[-1] == TextDelta(f"[{number}]")
+
+
 def test_the_answer_is_finished_when_the_cli_has_found_that_it_fits() -> None:
     session = held()
     assert session.state is State.ANSWERING
@@ -73,14 +99,78 @@ def test_the_answer_is_finished_when_the_cli_has_found_that_it_fits() -> None:
     assert session.data_to_send() == b""
 
 
-def test_an_object_that_does_not_fit_fails_the_answer() -> None:
+def test_an_object_that_does_not_fit_is_taken_back_and_the_next_one_is_the_answer() -> None:
     session = held()
-    error = failed(
-        status=502, message="The model's answer does not fit the schema.", type="server_error"
-    )
-    assert say(session, START, *OUTPUT, stop("tool_use")) == [error]
+    corrected = (call_start("toolu_2", "StructuredOutput"), arguments('{"n":2}'), BLOCK_STOP)
+    assert say(session, MISS, START) == [Withdrawn()]
+    assert say(session, *corrected, stop("tool_use")) == [TextDelta('{"n":2}')]
+    assert say(session, RESULT) == [
+        Finished("stop", Usage(input_tokens=2), "tool_use"),
+        TurnEnded(clean=False),
+    ]
+    assert session.data_to_send() == b""
+
+
+def test_the_model_may_say_something_before_it_corrects() -> None:
+    session = held()
+    say(session, MISS, START, BLOCK_START, text("Sorry."), BLOCK_STOP, stop())
+    assert say(session, START, *OUTPUT, stop("tool_use"), RESULT) == [
+        TextDelta('{"n":1}'),
+        Finished("stop", Usage(input_tokens=3), "tool_use"),
+        TurnEnded(clean=False),
+    ]
+
+
+DOES_NOT_FIT = failed(
+    status=502,
+    message="The model's answer does not fit the schema.",
+    type="server_error",
+    should_retry=False,
+)
+
+
+def test_two_corrections_are_waited_for_and_no_third() -> None:
+    session = held()
+    for _ in range(2):
+        assert say(session, MISS, START, *OUTPUT, stop("tool_use"))[0] == Withdrawn()
+    assert say(session, MISS, START, *OUTPUT, stop("tool_use")) == [DOES_NOT_FIT]
     assert [in_short(message) for message in written(session)] == ["interrupt"]
     assert say(session, RESULT) == [TurnEnded(clean=False)]
+
+
+def test_nothing_of_a_stream_can_be_corrected() -> None:
+    session = held(attrs.evolve(OPUS, streamed=True))
+    assert say(session, MISS, START, *OUTPUT, stop("tool_use")) == [DOES_NOT_FIT]
+    assert [in_short(message) for message in written(session)] == ["interrupt"]
+    assert say(session, RESULT) == [TurnEnded(clean=False)]
+
+
+@pytest.mark.parametrize(("streamed", "attempts"), [(False, "3"), (True, "1")])
+def test_the_cli_is_told_how_often_the_model_may_try(streamed: bool, attempts: str) -> None:
+    session = idle(STRUCTURED)
+    session.ask([user("Hello")], attrs.evolve(OPUS, streamed=streamed))
+    (settings,) = [
+        message["request"]["settings"]
+        for message in written(session)
+        if message["type"] == "control_request"
+    ]
+    assert settings["env"]["MAX_STRUCTURED_OUTPUT_RETRIES"] == attempts
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_when_the_model_may_not_try_again_the_answer_fails(ended: bool) -> None:
+    # 2.1.197 says so before it has passed on the message's end.
+    session = answering()
+    say(session, START, *OUTPUT, *([stop("tool_use")] if ended else []))
+    line = {**RESULT, "subtype": "error_max_structured_output_retries", "is_error": True}
+    assert say(session, MISS, line) == [DOES_NOT_FIT, TurnEnded(clean=False)]
+    assert session.data_to_send() == b""
+
+
+def test_a_stop_sequence_does_not_cut_an_object() -> None:
+    session = answering(limits=Limits("opus", stop=("\n",)))
+    said = (call_start("toolu_1", "StructuredOutput"), arguments('{\n"n":1}'), BLOCK_STOP)
+    assert say(session, START, *said)[1:] == [TextDelta('{\n"n":1}')]
 
 
 def test_a_failed_result_fails_the_answer() -> None:

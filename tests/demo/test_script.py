@@ -258,6 +258,19 @@ def test_structured_output_is_called_of_its_own_accord() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("times", "results", "again"), [(0, 1, 0), (1, 1, 1), (1, 2, 0), (2, 2, 1)]
+)
+def test_calls_can_be_made_again(times: int, results: int, again: int) -> None:
+    value = after_call({"content": "no"}, "sub", tools=[SUB])
+    first, *exchange = value["messages"]
+    first["content"] = f'CALL:sub:{{"b":1}} AGAIN:{times}'
+    value["messages"] = [first, *exchange * results]
+    assert called(value) == [("sub", {"b": 1})] * again
+    value["messages"].append({"role": "user", "content": "Hi"})
+    assert called(value) == []
+
+
 def test_tool_results_come_back() -> None:
     content = [{"type": "text", "text": "é 3"}]
     assert said(after_call({"content": content})) == (

@@ -121,12 +121,52 @@ def test_a_schema_that_cannot_be_is_refused_and_told_whose_it_is(schema: Any, wh
 
 
 def test_a_schema_of_the_answer_is_told_by_its_name() -> None:
-    described = {"name": "a", "schema": {"type": "array"}}
+    described = {"name": "a", "schema": {"type": "list"}}
     message, *told = refused(
         lambda: ask(response_format={"type": "json_schema", "json_schema": described})
     )
     assert message.startswith("Invalid schema for response_format 'a': ")
     assert told == ["response_format.json_schema.schema", "invalid_schema"]
+
+
+def answer_schema(schema: Any) -> Any:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    return ask(response_format=form).conversation.profile.output_schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"const": "foo"},
+        {"enum": ["a", 1]},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "string"},
+        {"type": ["object", "null"], "properties": {}},
+        {"anyOf": [{"type": "object"}, {"type": "null"}]},
+        {"type": "object", "properties": {}, "oneOf": [{"required": ["a"]}]},
+        {"items": {"type": "string"}},
+        {"minimum": 5},
+    ],
+)
+def test_an_answer_need_not_be_an_object(schema: Any) -> None:
+    assert answer_schema(schema) == schema
+    if "type" in schema or "enum" in schema:
+        refused(lambda: ask(tools=[function(parameters=schema)]))
+
+
+def test_an_answers_root_may_be_a_reference_to_anything() -> None:
+    schema = {"$defs": {"A": {"type": "array"}}, "$ref": "#/$defs/A"}
+    assert answer_schema(schema) == {"$defs": {"A": {"type": "array"}}, "type": "array"}
+
+
+@pytest.mark.parametrize("word", ["items", "properties"])
+def test_without_a_type_an_answer_is_what_the_other_words_are_about(word: str) -> None:
+    schema = answer_schema({word: {}, "minimum": 5})
+    assert schema.get("type") == (None if word == "items" else "object")
+
+
+def test_a_list_of_one_type_is_that_type() -> None:
+    assert read_schema({"type": ["object"]}) == {"type": "object", "properties": {}}
 
 
 def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:

@@ -124,13 +124,6 @@ class Structured(RealCLI):
         assert len(self.api.requests) == 2
         assert answer.usage.completion_tokens > 30
 
-    async def test_what_does_not_fit_is_an_error(self) -> None:
-        error = await self.error_of(f'CALL:{STRUCTURED}:{{"title":1}}', response_format=PLAN)
-        assert error.status_code == 502
-        assert "schema" in error.message
-        answer = await self.ask("hi ECHO:the process is fine")
-        assert answer.choices[0].message.content == "the process is fine"
-
     async def test_words_that_the_cli_does_not_know_do_no_harm(self) -> None:
         schema = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -157,8 +150,8 @@ class Structured(RealCLI):
 
     async def test_a_schema_that_cannot_be_is_told(self) -> None:
         for schema, why in (
-            ({"type": "array", "items": {}}, "'type: \"object\"'"),
-            ({"anyOf": [{"type": "object"}]}, "anyOf"),
+            ({"type": "list"}, "list"),
+            ({"$ref": "#/$defs/gone"}, "#/$defs/gone"),
             ({"type": "object", "properties": {"x": {"type": "strin"}}}, "strin"),
         ):
             error = await self.error_of("plan", response_format=schema_of(schema))

@@ -17,7 +17,7 @@ from ...errors import APIError
 from .. import ParsedRequest
 from ..fields import Fields
 from ..json_body import parse_object
-from ..json_schema import object_schema
+from ..json_schema import answer_schema
 from ..kinds import Invalid
 from ..parameters import Object, told
 from ..tools import ToolSet, named_choice, no_tools, read_all
@@ -103,6 +103,7 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
         tool_choice=tool_set.choice,
         temperature=fields.get("temperature"),
         top_p=fields.get("top_p"),
+        streamed=bool(fields.get("stream")),
     )
     profile = Profile(read_system(fields), tool_set.tools, schema)
     return Conversation(profile, turns, bounds), dropped
@@ -110,7 +111,7 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
 
 def _schema(form: Fields) -> Mapping[str, Any] | None:
     schema = form.get("schema")
-    return schema and object_schema(schema, form.path, form.where("schema"))
+    return schema and answer_schema(schema, form.path, form.where("schema"))
 
 
 def _tools(fields: Fields) -> ToolSet:

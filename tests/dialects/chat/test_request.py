@@ -41,8 +41,10 @@ def test_a_plain_request_is_one_turn_for_the_model() -> None:
     ],
 )
 def test_the_answer_is_streamed_if_asked_for(changes: dict[str, Any], kind: type) -> None:
-    answer = ask(**changes).answer("abc", 1700000000)
+    asked = ask(**changes)
+    answer = asked.answer("abc", 1700000000)
     assert type(answer) is kind
+    assert asked.conversation.limits.streamed is (kind is StreamedAnswer)
     assert isinstance(answer, (WholeAnswer, StreamedAnswer))
     assert (answer.unique, answer.created) == ("abc", 1700000000)
 

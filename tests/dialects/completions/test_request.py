@@ -55,7 +55,8 @@ def answer(*texts: str, reason: FinishReason = "stop") -> list[Event]:
 )
 def test_a_prompt_is_what_the_user_says(stream: Any, kind: type | None) -> None:
     asked = ask(stream=stream)
-    assert asked.conversations == (Conversation(Profile(), (user("Hello"),), Limits("sonnet")),)
+    limits = Limits("sonnet", streamed=stream is True)
+    assert asked.conversations == (Conversation(Profile(), (user("Hello"),), limits),)
     assert asked.ignored == ()
     assert type(asked.answer("abc", 0)) is (kind or StreamedCompletion)
 

@@ -71,6 +71,7 @@ def test_the_least_there_can_be() -> None:
 )
 def test_the_answer_is_streamed_if_asked_for(stream: Any, kind: type) -> None:
     assert isinstance(ask(stream=stream).answer("u", 0), kind)
+    assert ask(stream=stream).conversation.limits.streamed is (stream is True)
 
 
 NULLABLE = (
@@ -295,7 +296,7 @@ def test_a_forced_call_leaves_no_room_for_a_form(choice: Any) -> None:
         ({"type": "json_object"}, "type"),
         ({"type": "json_schema"}, "schema"),
         ({"type": "json_schema", "schema": "x"}, "schema"),
-        ({"type": "json_schema", "schema": {"type": "array"}}, "schema"),
+        ({"type": "json_schema", "schema": {"$ref": "#/$defs/A"}}, "schema"),
         ({"type": "json_schema", "schema": {"type": "objekt"}}, "schema"),
     ],
 )

@@ -66,7 +66,9 @@ def test_a_plain_request_is_one_turn_for_the_model() -> None:
     [(None, WholeResponse), (False, WholeResponse), (True, StreamedResponse)],
 )
 def test_the_answer_is_streamed_if_asked_for(stream: Any, kind: type) -> None:
-    answer = ask(stream=stream, stream_options={"include_obfuscation": False}).answer("abc", 5)
+    asked = ask(stream=stream, stream_options={"include_obfuscation": False})
+    assert asked.conversation.limits.streamed is (stream is True)
+    answer = asked.answer("abc", 5)
     assert type(answer) is kind
     assert isinstance(answer, (WholeResponse, StreamedResponse))
     assert (answer.unique, answer.created) == ("abc", 5)

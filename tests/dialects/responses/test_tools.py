@@ -134,7 +134,7 @@ def test_a_call_that_is_forced_has_no_other_form(choice: Any) -> None:
         ({"type": "json_schema", "json_schema": {}}, ".name", "missing_required_parameter"),
         ({**FORM, "name": "a b"}, ".name", "invalid_value"),
         ({**FORM, "schema": None}, ".schema", "missing_required_parameter"),
-        ({**FORM, "schema": {"type": "array"}}, ".schema", "invalid_schema"),
+        ({**FORM, "schema": {"type": "list"}}, ".schema", "invalid_schema"),
         ({**FORM, "strict": 1}, ".strict", "invalid_type"),
     ],
 )
