@@ -12,6 +12,7 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``CALL:name:{...}``  Calls a tool with these arguments (``CALL:name`` for none).  Any number of
                      times.  The name may leave out the ``mcp__server__`` in front of it.
 ``QUIET``            No text before the calls.
+``THEN``             What follows it is for the answer to the results of the calls before it.
 ``PROSE``            Does not call ``StructuredOutput`` of its own accord.
 ``SLOW:seconds``     A pause between pieces.
 ``PAUSE:seconds``    A pause after the first piece of text.
@@ -50,7 +51,7 @@ from .answer import Answer, Block, Fault, FaultKind, Refusal, compact
 from .calls import chosen_calls, results_of
 from .limits import rejected_headers
 from .tools import thinking_on
-from .words import Words, own_texts, read
+from .words import Words, own_texts, read, rounds
 
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def plan(body: Mapping[str, Any], *, now: float, first_time: bool = True) -> Pla
 
     ``now`` is in seconds since the epoch; ``first_time``: ``once_key`` of this body is new.
     """
-    words = read(_texts(_last_user(body)))
+    words = _words(body)
     outcome = _failure(words, now, first_time=first_time) or _answer(body, words)
     return Plan(outcome, words.seconds("WAIT"), "WARNING" in words)
 
@@ -100,6 +101,16 @@ def input_tokens(body: Mapping[str, Any]) -> int:
     """A quarter of the characters in system prompt and messages, and at least 1."""
     contents = [body.get("system"), *(message["content"] for message in body["messages"])]
     return max(1, math.ceil(sum(map(_characters, contents)) / 4))
+
+
+def _words(body: Mapping[str, Any]) -> Words:
+    """Of the last user message; if it is nothing but results, of the round that they begin."""
+    contents = [m["content"] for m in body["messages"] if m["role"] == "user"]
+    for done, content in enumerate(reversed(contents)):
+        said = rounds(_texts(content))
+        if read(said[0]) or len(said) > 1 or not results_of(content):
+            return read(said[done]) if done < len(said) else Words()
+    return Words()
 
 
 def _last_user(body: Mapping[str, Any]) -> Any:
