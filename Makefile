@@ -35,8 +35,8 @@ real: $(VENV)/.test
 real-older: $(VENV)/.test .cli/.older
 	scripts/loopback-only $(BIN)/pytest -q tests/real -k OnOlder
 
-# Other people's OpenAI clients, Python and JavaScript, against the demo. The first time takes some
-# six minutes, most of it installing.
+# Other people's clients, libraries and agents, against the demo. The first time takes some eight
+# minutes, most of it installing.
 test-clients: $(VENV)/.serve
 	scripts/clients-install $(PYTHON)
 	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python

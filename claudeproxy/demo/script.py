@@ -13,6 +13,7 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
                      times.  The name may leave out the ``mcp__server__`` in front of it.
 ``AGAIN:n``          Makes the same calls again in answer to results alone, n times.
 ``QUIET``            No text before the calls.
+``THEN``             What follows it is for the answer to the results of the calls before it.
 ``PROSE``            Does not call ``StructuredOutput`` of its own accord.
 ``SLOW:seconds``     A pause between pieces.
 ``PAUSE:seconds``    A pause after the first piece of text.
@@ -51,7 +52,7 @@ from .answer import Answer, Block, Fault, FaultKind, Refusal, compact
 from .calls import chosen_calls, results_of
 from .limits import rejected_headers
 from .tools import thinking_on
-from .words import Words, own_texts, read
+from .words import Words, own_texts, read, rounds
 
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def plan(body: Mapping[str, Any], *, now: float, first_time: bool = True) -> Pla
 
     ``now`` is in seconds since the epoch; ``first_time``: ``once_key`` of this body is new.
     """
-    words = read(_texts(_last_user(body))) or _again(body)
+    words = _words(body) or _again(body)
     outcome = _failure(words, now, first_time=first_time) or _answer(body, words)
     return Plan(outcome, words.seconds("WAIT"), "WARNING" in words)
 
@@ -101,6 +102,16 @@ def input_tokens(body: Mapping[str, Any]) -> int:
     """A quarter of the characters in system prompt and messages, and at least 1."""
     contents = [body.get("system"), *(message["content"] for message in body["messages"])]
     return max(1, math.ceil(sum(map(_characters, contents)) / 4))
+
+
+def _words(body: Mapping[str, Any]) -> Words:
+    """Of the last user message; if it is nothing but results, of the round that they begin."""
+    contents = [m["content"] for m in body["messages"] if m["role"] == "user"]
+    for done, content in enumerate(reversed(contents)):
+        said = rounds(_texts(content))
+        if read(said[0]) or len(said) > 1 or not results_of(content):
+            return read(said[done]) if done < len(said) else Words()
+    return Words()
 
 
 def _last_user(body: Mapping[str, Any]) -> Any:

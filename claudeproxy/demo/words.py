@@ -49,6 +49,8 @@ _FORMS: dict[str, tuple[str | None, ...]] = {
 _WORD = re.compile(r"(?<!\S)([A-Z]+)(?::(\S*))?(?!\S)")
 # The two whose argument may hold white space: they are cut out before the others are looked for.
 _WIDE = re.compile(r"(?<!\S)(?:(ECHO):|CALL:([A-Za-z0-9_-]+)(?::(?=\{)|(?!\S)))")
+# The same two, and the word between what is said in one round and what in the next.
+_WIDE_OR_THEN = re.compile(rf"{_WIDE.pattern}|(?<!\S)(THEN)(?!\S)")
 # The CLI's own: reminders, and the notes that a command of its own leaves in the conversation.
 _REMINDER = re.compile(
     r"\s*<(system-reminder|local-command-\w+|command-name)>.*</(system-reminder|local-command-\w+|"
@@ -117,6 +119,25 @@ def read(texts: Iterable[str]) -> Words:
             if _fits(name, argument):
                 said[name] = argument or ""
     return Words(said, tuple(calls), echo)
+
+
+def rounds(texts: Iterable[str]) -> list[list[str]]:
+    """The texts cut at each ``THEN``: what is for the first answer, for that after it, and so on.
+
+    One inside of an ECHO or of a call's arguments is none.
+    """
+    cut: list[list[str]] = [[]]
+    for text in own_texts(texts):
+        start = position = 0
+        while (match := _WIDE_OR_THEN.search(text, position)) is not None and not match[1]:
+            if match[3]:
+                cut[-1].append(text[start : match.start()])
+                cut.append([])
+                start = position = match.end()
+            else:
+                _, position = _call(text, match)
+        cut[-1].append(text[start:])
+    return cut
 
 
 def own_texts(texts: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Real OpenAI clients against a demo of its own process: `make test-clients` runs them.
+"""Real clients against a demo of its own process: `make test-clients` runs them.
 
 Each group of clients has a virtual environment of its own (`scripts/clients-install`), and only
 that one's tests are collected in it. Nothing here reaches outside loopback.
@@ -13,8 +13,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Condition, Thread
 from types import FrameType
 
 import pytest
@@ -22,7 +23,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = os.environ.get("CLAUDEPROXY_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
-GROUPS = ("newest", "instructor", "litellm", "js")
+GROUPS = ("newest", "instructor", "litellm", "js", "agents")
 # Far longer than anything takes, so that it is only reached when something hangs.
 DEADLINE = 60.0
 
@@ -44,15 +45,44 @@ os.environ.update(
 )
 
 
+class Output:
+    """The lines that a server prints, as they come."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._more = Condition()
+
+    def take(self, line: str) -> None:
+        with self._more:
+            self.lines.append(line)
+            self._more.notify_all()
+
+    def wait_for(self, text: str, start: int) -> None:
+        """Returns when a line with this text is there, after so many that don't count."""
+        with self._more:
+            found = self._more.wait_for(
+                lambda: any(text in line for line in self.lines[start:]), timeout=DEADLINE
+            )
+        assert found, f"no {text!r} in: {''.join(self.lines[start:])}"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that runs: its base URL, and what it has printed."""
+
+    url: str
+    output: Output
+
+
 @contextmanager
-def deadline(what: str) -> Iterator[None]:
+def deadline(what: str, seconds: float = DEADLINE) -> Iterator[None]:
     """Fails when it takes too long."""
 
     def ring(_: int, __: FrameType | None) -> None:
-        raise TimeoutError(f"waited {DEADLINE:g} seconds for {what}")
+        raise TimeoutError(f"waited {seconds:g} seconds for {what}")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, DEADLINE)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
@@ -68,8 +98,14 @@ def in_time(url: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of a demo, which ends with the tests."""
+def url(demo: Demo) -> str:
+    """The base URL of the demo."""
+    return demo.url
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo, which ends with the tests."""
     root = tmp_path_factory.mktemp("claudeproxy")
     for name in ("home", "tmp"):
         (root / name).mkdir()
@@ -87,29 +123,36 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stderr=subprocess.STDOUT,
         text=True,
     ) as server:
-        said: list[str] = []
+        output = Output()
         try:
             with deadline("the demo"):
-                base = announced(server, said)
+                base = announced(server, output)
             # It would stop at a full pipe.
-            reader = Thread(target=said.extend, args=(server.stdout,))
+            reader = Thread(target=read, args=(server, output))
             reader.start()
-            yield base
+            yield Demo(base, output)
             server.terminate()
             server.wait(DEADLINE)
         finally:
             server.kill()
         reader.join()
-        output = "".join(said)
-        assert server.returncode == -signal.SIGTERM, output
-        assert "Traceback" not in output, output
+        said = "".join(output.lines)
+        assert server.returncode == -signal.SIGTERM, said
+        assert "Traceback" not in said, said
 
 
-def announced(server: subprocess.Popen[str], said: list[str]) -> str:
+def read(server: subprocess.Popen[str], output: Output) -> None:
+    """Takes what the server prints, to the end."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        output.take(line)
+
+
+def announced(server: subprocess.Popen[str], output: Output) -> str:
     """The base URL that the server tells, once it answers; what it says until then is kept."""
     assert server.stdout is not None
     for line in server.stdout:
-        said.append(line)
+        output.take(line)
         if found := re.fullmatch(r"claudeproxy \S+ listens on (http://\S+/v1)\n", line):
             return found[1]
-    pytest.fail(f"it ended with {server.wait()}: {''.join(said)}")
+    pytest.fail(f"it ended with {server.wait()}: {''.join(output.lines)}")

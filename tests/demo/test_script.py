@@ -283,6 +283,45 @@ def test_tool_results_come_back() -> None:
     assert said(value) == "that"
 
 
+def rounds(prompt: str, *results: Any) -> dict[str, Any]:
+    """A conversation that began with this prompt; each of the results is of a call after it."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
+    for number, content in enumerate(results):
+        use_id = f"t{number}"
+        call = {"type": "tool_use", "id": use_id, "name": "mcp__srv__add", "input": {}}
+        result = {"type": "tool_result", "tool_use_id": use_id, "content": content}
+        messages.append({"role": "assistant", "content": [call]})
+        messages.append({"role": "user", "content": [result]})
+    return body(messages=messages, tools=[ADD])
+
+
+def arguments(value: dict[str, Any]) -> list[Any]:
+    return [given for _, given in called(value)]
+
+
+def test_what_follows_then_is_for_the_next_round() -> None:
+    prompt = 'QUIET CALL:add:{"a":2} THEN CALL:add:{"a":3} CALL:add:{"a":4} THEN ECHO:5 THEN 6'
+    assert arguments(rounds(prompt)) == [{"a": 2}]
+    assert arguments(rounds(prompt, "two")) == [{"a": 3}, {"a": 4}]
+    assert said(rounds(prompt, "two", "three")) == "5 THEN 6"
+    assert said(rounds(prompt, "two", "three", "four")) == 'TOOL_RESULT:["four"]'
+
+
+def test_the_round_is_counted_from_the_last_prompt_with_words() -> None:
+    value = rounds("CALL:add THEN ECHO:first", "two")
+    newest = rounds("CALL:add THEN ECHO:second", "three")
+    value["messages"] += [{"role": "assistant", "content": "first"}, *newest["messages"]]
+    assert said(value) == "second"
+    value["messages"][-1]["content"].append({"type": "text", "text": "ECHO:instead"})
+    assert said(value) == "instead"
+
+
+def test_then_in_the_arguments_of_a_call_is_none() -> None:
+    prompt = 'CALL:add:{"a":"1 THEN 2"} THEN ECHO:done'
+    assert arguments(rounds(prompt)) == [{"a": "1 THEN 2"}]
+    assert said(rounds(prompt, "two")) == "done"
+
+
 def test_seen() -> None:
     value = body("SEEN", system="s", tools=[SUB])
     assert json.loads(said(value)) == {

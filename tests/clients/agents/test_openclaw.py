@@ -1,0 +1,80 @@
+"""OpenClaw, with the server as a model provider of its configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from ..demo import PIXEL_SOURCE, SAY, TEXT
+from .conftest import Place
+from .seen import Seen
+
+
+OpenClaw = Callable[[str], str]
+
+EXEC = 'QUIET CALL:exec:{"command":"echo $((6*7))"}'
+
+
+@pytest.fixture
+def openclaw(place: Place, url: str) -> OpenClaw:
+    """Runs a turn of the agent, always in the same session; what it answers."""
+    directory = place.home / ".openclaw"
+    directory.mkdir()
+    model = {"id": "claude-opus-4", "name": "Opus", "reasoning": True, "input": ["text", "image"]}
+    provider = {
+        "baseUrl": url,
+        "apiKey": "not-needed",
+        "api": "openai-completions",
+        "models": [model],
+    }
+    config = {
+        "models": {"providers": {"claudeproxy": provider}},
+        "agents": {
+            "defaults": {
+                "model": {"primary": "claudeproxy/claude-opus-4"},
+                "workspace": str(place.work),
+            }
+        },
+    }
+    (directory / "openclaw.json").write_text(json.dumps(config))
+
+    def openclaw(message: str) -> str:
+        command = ("openclaw", "agent", "--local", "--json", "--session-id", "test")
+        payloads = json.loads(place.run(*command, "--message", message))["payloads"]
+        return "\n".join(payload["text"] for payload in payloads)
+
+    return openclaw
+
+
+def said(answer: str) -> str:
+    """The answer to a prompt that ends with ECHO, after which it puts a note of its own."""
+    return answer.split("\n\nRuntime: ")[0]
+
+
+def test_a_chat(openclaw: OpenClaw, place: Place) -> None:
+    assert said(openclaw(SAY)) == TEXT
+    seen = Seen(openclaw("SEEN"))
+    assert [said(text) for text in seen.texts("assistant")] == [TEXT]
+    assert "You are a personal assistant running inside OpenClaw" in seen.instructions
+    assert {"apply_patch", "exec", "read", "write"} <= seen.tools
+    assert seen.model.startswith("claude-opus")
+
+
+def test_a_call(openclaw: OpenClaw) -> None:
+    seen = Seen(openclaw(f"{EXEC} THEN SEEN"))
+    assert seen.calls == [("exec", {"command": "echo $((6*7))"})]
+    assert seen.results == ["42"]
+
+
+def test_three_rounds_of_tools(openclaw: OpenClaw, place: Place) -> None:
+    place.picture()
+    write = 'CALL:write:{"path":"new.txt","content":"written"}'
+    read = 'CALL:exec:{"command":"cat new.txt"}'
+    look = 'CALL:read:{"path":"red.png"}'
+    seen = Seen(openclaw(f"{write} THEN THINK:now_this {read} THEN {look} THEN SEEN"))
+    assert (place.work / "new.txt").read_text() == "written"
+    assert [name for name, _ in seen.calls] == ["write", "exec", "read"]
+    assert seen.results[1] == "written"
+    assert seen.images == [PIXEL_SOURCE]
