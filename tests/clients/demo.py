@@ -49,7 +49,6 @@ PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 )
 PIXEL_URL = f"data:image/png;base64,{PIXEL}"
-PIXEL_SOURCE = {"type": "base64", "media_type": "image/png", "data": PIXEL}
 
 
 def get_weather(city: str) -> str:
