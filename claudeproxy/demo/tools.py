@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _CHOICES = ("auto", "any", "tool", "none")
 
 
@@ -55,8 +56,12 @@ def _schema(schema: object, where: str) -> Iterator[str]:
         yield f"{where}.type: Input should be 'object'"
     if any(word in schema for word in ("anyOf", "oneOf", "allOf")):
         yield f"{where}: input_schema does not support oneOf, allOf, or anyOf at the top level"
-    if not isinstance(schema.get("properties", {}), dict):
+    properties = schema.get("properties", {})
+    if not isinstance(properties, dict):
         yield f"{where}.properties: Input should be an object"
+    # Of the root alone: deeper names may be anything.
+    if not all(map(_PROPERTY.fullmatch, properties)):
+        yield (f"{where}.properties: Property keys should match pattern '^[a-zA-Z0-9_.-]{{1,64}}$'")
 
 
 def choice_problems(body: Mapping[str, Any]) -> Iterator[str]:

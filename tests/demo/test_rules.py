@@ -89,6 +89,7 @@ LEGAL = [
     body(user("a"), assistant([use()]), {"role": "system", "content": "s"}, user([result()])),
     body(user("a"), assistant([thought("hm"), text("b")]), user("c")),
     body(tools=[tool("a"), tool("b")], tool_choice={"type": "tool", "name": "b"}),
+    body(tools=[tool("a" * 128, properties={"a.b-c_D": {"properties": {"$a": {}}}, "p" * 64: {}})]),
     body(tools=[{"type": "web_search_20250305", "name": "web_search"}]),
     body(thinking={"type": "adaptive"}, temperature=1),
     body(thinking=THINKING, max_tokens=2000, tools=[tool()], tool_choice={"type": "auto"}),
@@ -227,6 +228,14 @@ REFUSED: list[tuple[Any, str]] = [
             "tools.0.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf",
         )
         for word in ("anyOf", "oneOf", "allOf")
+    ),
+    *(
+        (
+            body(tools=[tool(), tool("a", properties={"fine": {}, name: {}})]),
+            "tools.1.custom.input_schema.properties: Property keys should match pattern "
+            "'^[a-zA-Z0-9_.-]{1,64}$'",
+        )
+        for name in ("$filter", "filter[id]", "größe", "Account Number", "@type", "", "p" * 65)
     ),
     (
         body(tool_choice={"type": "auto"}),
