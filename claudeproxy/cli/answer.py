@@ -23,8 +23,10 @@ from ..events import (
     Usage,
     Withdrawn,
 )
+from .argument_names import ArgumentNames
 from .lines import WholeCharacters
 from .mcp import PREFIX
+from .naming import Names
 from .outgoing import STRUCTURED_OUTPUT
 from .wrapped import Unwrapper
 
@@ -48,14 +50,18 @@ class MessageReader:
     not give one that does, the CLI's next message is it.
     """
 
-    def __init__(self, *, structured: bool = False, unwrap: bool = False) -> None:
-        """structured: the answer is what StructuredOutput is called with, as text.
+    def __init__(
+        self, names: Names | None = None, *, structured: bool = False, unwrap: bool = False
+    ) -> None:
+        """names: of the tools that may be called.
 
-        unwrap: it is the value of the one property of that.
+        structured: the answer is what StructuredOutput is called with, as text. unwrap: it is the
+        value of the one property of that.
         """
         self.has_content = False
         self.has_output = False
         self.corrections = 0
+        self._names = names or Names()
         self._structured = structured
         self._unwrap = unwrap
         self._started = False
@@ -63,6 +69,7 @@ class MessageReader:
         self._characters = WholeCharacters()
         self._to_event: Callable[[str], Event | None] = TextDelta
         self._is_call = False
+        self._argument_names: ArgumentNames | None = None
         self._thought = False
         self._usage: dict[str, Any] = {}
         self._spent = Usage()
@@ -111,6 +118,7 @@ class MessageReader:
     def _begin(self, block: Mapping[str, Any]) -> Iterator[Event]:
         kind = block["type"]
         self._is_call = kind == "tool_use"
+        self._argument_names = None
         self._thought = False
         # A block of a kind that is not known here is not told.
         self._to_event = _nothing
@@ -129,7 +137,10 @@ class MessageReader:
         else:
             index, self._calls = self._calls, self._calls + 1
             self._to_event = partial(ToolArgumentsDelta, index)
-            yield ToolCallStarted(index, block["id"], block["name"].removeprefix(PREFIX))
+            name = block["name"].removeprefix(PREFIX)
+            if renamed := self._names.client_parameters(name):
+                self._argument_names = ArgumentNames(renamed)
+            yield ToolCallStarted(index, block["id"], self._names.client_tool(name))
 
     def _output(self) -> Callable[[str], Event | None]:
         if not self._unwrap:
@@ -146,11 +157,17 @@ class MessageReader:
             return
         if whole := self._characters.feed(delta[name]):
             self._is_call = False
-            yield from self._told(whole)
+            if self._argument_names is not None:
+                whole = self._argument_names.feed(whole)
+            if whole:
+                yield from self._told(whole)
 
     def _block_over(self) -> Iterator[Event]:
         # A call without arguments may have no text for them at all.
-        if rest := self._characters.flush() or ("{}" if self._is_call else ""):
+        rest = self._characters.flush() or ("{}" if self._is_call else "")
+        if self._argument_names is not None:
+            rest = self._argument_names.feed(rest) + self._argument_names.flush()
+        if rest:
             yield from self._told(rest)
         self._is_call = False
 

@@ -24,6 +24,7 @@ from . import failures, mcp, outgoing, output_schema
 from .answer import MessageReader
 from .calls import Calls
 from .lines import LineSplitter, LineTooLong
+from .naming import Names
 from .notices import Notice, ProtocolViolation, Ready, TurnEnded
 from .state import AWAITING_ANSWER, State
 from .stops import StopCutter
@@ -52,6 +53,7 @@ class Session:
         self._longest_retry = longest_retry
         self._reasoning = reasoning
         self._profile = Profile()
+        self._names = Names()
         self._calls = Calls()
         self._lines = LineSplitter(LONGEST_LINE)
         self._to_send: list[bytes] = []
@@ -76,7 +78,8 @@ class Session:
         assert self.state is State.BLANK
         self.state = State.INITIALIZING
         self._profile = profile
-        self._calls = Calls(profile.tools)
+        self._names = Names(profile.tools)
+        self._calls = Calls(self._names.tools)
         # [""] is no system prompt at all; without the key the CLI would use its own.
         wanted: dict[str, Any] = {"systemPrompt": [profile.system]}
         if profile.tools:
@@ -93,7 +96,7 @@ class Session:
         clear: what the process remembers of earlier turns is forgotten first.
         """
         assert self.state is State.IDLE
-        self._turns.extend(turns)
+        self._turns.extend(map(self._names.turn, turns))
         if limits.budgeted and has_results(turns[-1]):
             # What the model thought before its calls is not among what is replayed.
             limits = attrs.evolve(limits, thinking=False)
@@ -322,16 +325,19 @@ class Session:
                 self._send(outgoing.question_line(turn))
 
     def _begin(self, limits: Limits) -> None:
-        self._limits = limits
+        self._limits = self._names.limits(limits)
         self._clean = True
         self._plan_limit = None
 
     def _await_answer(self) -> None:
         self._apply_limits()
         schema = self._profile.output_schema
-        self._message = MessageReader(structured=schema is not None, unwrap=needs_wrapper(schema))
+        structured = schema is not None
+        self._message = MessageReader(
+            self._names, structured=structured, unwrap=needs_wrapper(schema)
+        )
         # A value that is cut off fits no schema.
-        self._stops = StopCutter(() if schema is not None else self._limits.stop)
+        self._stops = StopCutter(() if structured else self._limits.stop)
         self._held = None
         self.state = State.ANSWERING
 

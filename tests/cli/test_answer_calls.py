@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from claudeproxy.cli.answer import MessageReader
+from claudeproxy.cli.naming import Names
+from claudeproxy.conversation import Tool
 from claudeproxy.events import (
     Event,
     Finished,
@@ -91,6 +93,46 @@ def test_half_a_pair_alone_is_no_call_without_arguments() -> None:
 
 def test_without_a_schema_a_tool_may_be_called_like_the_clis_own() -> None:
     assert read(*call("toolu_1", OUTPUT, "{}"))[0] == ToolCallStarted(0, "toolu_1", OUTPUT)
+
+
+# Names that the API does not take
+
+LONG = "n" * 128
+NAMED = Names(
+    [Tool("add", "", {"properties": {"$a": {}}}), Tool(LONG, "", {"properties": {"@b": {}}})]
+)
+INNER = f"mcp__client__{NAMED.tools[1].name}"
+
+
+def read_named(*events: Said) -> list[Event]:
+    reader = MessageReader(NAMED)
+    return [told for event in events for told in reader.feed(event)]
+
+
+def test_tools_and_parameters_are_told_by_the_clients_names() -> None:
+    pieces = ['{"_', 'a": {"_a"', ': "_a"}}']
+    assert read_named(*call("toolu_1", ADD, *pieces), *call("toolu_2", INNER, '{"_b":1}')) == [
+        ToolCallStarted(0, "toolu_1", "add"),
+        ToolArgumentsDelta(0, "{"),
+        ToolArgumentsDelta(0, '"$a": {"_a"'),
+        ToolArgumentsDelta(0, ': "_a"}}'),
+        ToolCallStarted(1, "toolu_2", LONG),
+        ToolArgumentsDelta(1, '{"@b":1}'),
+    ]
+
+
+def test_what_is_held_of_a_name_is_told_at_the_end_of_a_call_that_is_cut_off() -> None:
+    assert read_named(*call("toolu_1", ADD, '{"_'), *call("toolu_2", ADD))[1:] == [
+        ToolArgumentsDelta(0, "{"),
+        ToolArgumentsDelta(0, '"_'),
+        ToolCallStarted(1, "toolu_2", "add"),
+        ToolArgumentsDelta(1, "{}"),
+    ]
+
+
+def test_a_text_after_a_call_is_not_taken_for_arguments() -> None:
+    told = read_named(*call("toolu_1", ADD, "{"), *prose('"_a"'))
+    assert told[-1] == TextDelta('"_a"')
 
 
 # Structured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import attrs
@@ -34,6 +35,7 @@ from .talk import (
     assistant,
     blank,
     call_start,
+    control_answer,
     idle,
     in_short,
     plain,
@@ -324,3 +326,35 @@ def test_it_does_not_begin_to_think_within_a_turn_whose_call_was_forced() -> Non
     session.data_to_send()
     session.resume(results(1), BUDGETED)
     assert True not in thinks(session)
+
+
+def test_names_that_the_api_does_not_take_stay_on_the_clients_side() -> None:
+    named = Tool("n" * 128, "", {"type": "object", "properties": {"$a": {}}})
+    session = blank()
+    session.initialize(Profile(tools=(named,)))
+    session.data_to_send()
+    say(session, mcp("a", {"method": "tools/list", "id": 1}))
+    ((_, listed),) = answers(session)
+    (told,) = listed["result"]["tools"]
+    assert list(told["inputSchema"]["properties"]) == ["_a"]
+    inner = f"mcp__client__{told['name']}"
+    assert len(inner) == 128
+    say(session, control_answer("claudeproxy-1", response={}), control_answer("claudeproxy-2"))
+
+    used = {"type": "tool_use", "id": "toolu_0", "name": named.name, "input": {"$a": 1}}
+    past = Turn("assistant", (used,))
+    done = Turn("user", ({**result(0), "tool_use_id": "toolu_0"},))
+    forced = attrs.evolve(OPUS, tool_choice=ToolChoice("tool", named.name))
+    session.ask([user("Hello"), past, done], forced)
+    say(session, REPLAYED)
+    lines = written(session)
+    (replayed,) = [line["message"]["content"] for line in lines if line["type"] == "assistant"]
+    assert replayed == [{**used, "name": inner, "input": {"_a": 1}}]
+    settings = [line["request"]["settings"] for line in lines if "request" in line]
+    extra = json.loads(settings[-1]["env"]["CLAUDE_CODE_EXTRA_BODY"])
+    assert extra["tool_choice"] == {"type": "tool", "name": inner}
+    assert say(session, START, call_start("toolu_1", inner), arguments('{"_a":2}')) == [
+        Started("m"),
+        ToolCallStarted(0, "toolu_1", named.name),
+        ToolArgumentsDelta(0, '{"$a":2}'),
+    ]

@@ -16,7 +16,7 @@ from ..tools import MOST_TOOLS
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 LEAST_BUDGET = 1024
 DISPLAYS = ("summarized", "omitted")
-TOOL_NAME = "[a-zA-Z0-9_-]{1,64}"
+TOOL_NAME = "[a-zA-Z0-9_-]{1,128}"
 
 # The CLI sets marks for the prompt cache itself.
 _CACHE = Field("cache_control", Anything(), Use.IGNORED)

@@ -333,7 +333,7 @@ def test_anthropics_own_tools_are_named(kind: str) -> None:
         (["f"], "tools[0]"),
         ([{"input_schema": SCHEMA}], "tools[0].name"),
         ([{**F, "name": "no blanks"}], "tools[0].name"),
-        ([{**F, "name": "x" * 65}], "tools[0].name"),
+        ([{**F, "name": "x" * 129}], "tools[0].name"),
         ([{**F, "type": 5}], "tools[0].type"),
         ([{**F, "description": 5}], "tools[0].description"),
         ([{"name": "f"}], "tools[0].input_schema"),
