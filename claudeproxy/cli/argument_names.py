@@ -88,4 +88,10 @@ class ArgumentNames:
             return written
         if name not in self._names:
             return written
-        return json.dumps(self._names[name], ensure_ascii=False)
+        return quoted(self._names[name])
+
+
+def quoted(name: str) -> str:
+    """The name as a JSON string, escaped only where it must be: half a surrogate pair is."""
+    half = any("\ud800" <= character <= "\udfff" for character in name)
+    return json.dumps(name, ensure_ascii=half)

@@ -21,6 +21,7 @@ import attrs
 
 from ..conversation import Block, Limits, Tool, Turn
 from . import mcp
+from .argument_names import quoted
 
 
 LONGEST_TOOL_NAME = 128 - len(mcp.PREFIX)
@@ -87,7 +88,7 @@ class Names:
         name = self._inner_tools[tool.name]
         description = tool.description
         if name != tool.name:
-            told = f"Stands for the tool {_quoted(tool.name)}."
+            told = f"Stands for the tool {quoted(tool.name)}."
             description = "\n\n".join(filter(None, (told, description)))
         schema = with_inner_parameters(tool.input_schema, self._inner.get(tool.name, {}))
         return Tool(name, description, schema)
@@ -177,15 +178,11 @@ def _numbered(name: str, longest: int) -> Iterable[str]:
         yield name[: longest - len(end)] + end
 
 
-def _quoted(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)
-
-
 def _described(schema: Any, name: str) -> dict[str, Any]:
     """The schema of a property, with a description that tells the client's name for it."""
     # A schema can be just true or false.
     told = dict(schema) if isinstance(schema, Mapping) else {} if schema else {"not": {}}
-    described = (f"Stands for the parameter {_quoted(name)}.", told.get("description"))
+    described = (f"Stands for the parameter {quoted(name)}.", told.get("description"))
     return {**told, "description": "\n".join(filter(None, described))}
 
 

@@ -15,7 +15,7 @@ from claudeproxy.cli.argument_names import ArgumentNames
 from .talk import calm
 
 
-NAMES = {"_filter": "$filter", "gr__e": "größe", "_": "", "x_": 'x"\\', "p": "🦜\n"}
+NAMES = {"_filter": "$filter", "gr__e": "größe", "_": "", "x_": 'x"\\', "p": "🦜\n", "h": "\ud83e"}
 LONGEST = 6 * len("_filter") + 2
 
 _KEYS = st.sampled_from(sorted(NAMES)) | st.text(max_size=4) | st.just("q" * 60)
@@ -87,6 +87,7 @@ def test_what_is_not_json_comes_out_the_same_however_it_is_cut(
             '{"x_":1.0,"id":12345678901234567890123}',
             '{"x\\"\\\\":1.0,"id":12345678901234567890123}',
         ),
+        ('{"p":1,"h":2}', '{"🦜\\n":1,"\\ud83e":2}'),
         ('["_filter"]', '["_filter"]'),
         ('[{"_filter":1}]', '[{"_filter":1}]'),
         ('"_filter"', '"_filter"'),

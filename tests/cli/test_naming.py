@@ -115,6 +115,11 @@ def test_a_description_is_added_to(schema: Any, described: Any) -> None:
     assert inner_of(properties={"$a": schema})["properties"] == {"_a": described}
 
 
+def test_half_a_surrogate_pair_is_told_as_an_escape() -> None:
+    told = inner_of(properties={"\ud83e": {}})["properties"]
+    assert told == {"_": {"description": 'Stands for the parameter "\\ud83e".'}}
+
+
 def test_a_long_name_of_a_tool_leaves_room_for_the_prefix() -> None:
     long = [f"{'n' * 120}_{number}" for number in range(3)]
     names = Names([*map(tool, long), Tool("m" * 128, "Does it.", {})])
