@@ -68,6 +68,9 @@ def _message(message: object, where: str, *, last: bool) -> Iterator[str]:
     if "content" not in message:
         yield f"{where}.content: Field required"
     content = message["content"]
+    # When the effort changes in the middle, the CLI (2.1.331) sends a message with nothing else.
+    if role == "system" and content == [] and isinstance(message.get("output_config"), dict):
+        return
     yield from _content(content, where, role, prefill=last and role == "assistant")
 
 

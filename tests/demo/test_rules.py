@@ -98,6 +98,7 @@ LEGAL = [
     ),
     body(stop_sequences=["END", " x"]),
     body(metadata={"user_id": "x"}, context_management={"edits": []}, stream=True),
+    body(user("a"), {"role": "system", "content": [], "output_config": {"effort": "low"}}),
 ]
 
 
@@ -136,6 +137,7 @@ REFUSED: list[tuple[Any, str]] = [
     (body(user(" \n")), f"messages.0: {BLANK}"),
     (body(user("a"), assistant(""), user("b")), f"messages.1: {EMPTY}"),
     (body(user("a"), {"role": "system", "content": ""}), f"messages.1: {EMPTY}"),
+    (body(user("a"), {"role": "system", "content": []}), f"messages.1: {EMPTY}"),
     (body(user([text("a"), text("")])), f"messages.0.content.1: {TEXT}"),
     (body(user([text("\t ")])), f"messages.0.content.0: {BLANK}"),
     (body(user([text(None)])), "messages.0.content.0.text: Field required"),

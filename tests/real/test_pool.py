@@ -89,6 +89,13 @@ class Pools(RealCLI):
         assert self.seen()["max_tokens"] > 1000
         assert self.seen()["model"].startswith("claude-sonnet-")
 
+    async def test_the_effort_may_change_in_the_middle_of_a_conversation(self) -> None:
+        said = ["THINK:x ECHO:one"]
+        _, choice = await self.rung_of(*said, reasoning_effort="high")
+        said += [choice["message"]["content"], "ECHO:two"]
+        reuse, choice = await self.rung_of(*said, reasoning_effort="low")
+        assert (reuse, choice["message"]["content"]) == ("continued", "two")
+
     async def test_a_cancelled_turn_leaves_nothing_behind(self) -> None:
         await self.rung_of("hi")
         running = self.http(
