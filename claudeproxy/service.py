@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from . import __version__
-from .catalogue import Catalogue, models_from_initialize
+from .catalogue import Catalogue, ModelMemory, models_from_initialize
 from .cli import launch, scratch
 from .cli.notices import Ready
 from .demo.service import DemoService
@@ -102,6 +102,8 @@ class ProxyService(Service):
             field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)
         }
         self.pool = Pool(reactor, self._find_launch, PoolSettings(**named_choice), self.metrics)
+        self._models = ModelMemory(reactor.seconds)
+        self.pool.on_model_usage = self._models.learn
         self._app = App(
             clock=reactor,
             pool=self.pool,
@@ -231,7 +233,8 @@ class ProxyService(Service):
                 self._ready = await self.pool.probe_cli()
         finally:
             self._asking.release()
-        return Catalogue(models_from_initialize(self._ready.models), self._settings.aliases)
+        models = models_from_initialize(self._ready.models)
+        return Catalogue(models, self._settings.aliases, self._models)
 
     # What people are told
 

@@ -30,7 +30,7 @@ SHARED = (FLOORS[0], FLOORS[-1])
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
-    *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.state"),
+    *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.state", "cli.outbox"),
     *("pool.roster", "pool.pace"),
 )
 IMPURE = {

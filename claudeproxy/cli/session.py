@@ -1,7 +1,7 @@
 """The stream-json protocol as a state machine: bytes in, events and bytes to write out.
 
     BLANK -> INITIALIZING -> IDLE -> (CLEARING ->) REPLAYING -> ANSWERING -> ENDING -> IDLE ...
-                                                                ANSWERING <-> PARKED -> ENDING
+                             IDLE -> SETTING_MODEL -> IDLE      ANSWERING <-> PARKED -> ENDING
 
 A session is one CLI process' side of the talk. Its owner tells it what to do (`initialize`, `ask`,
 `resume`, `interrupt`), feeds it what the CLI prints (`receive_data`) and writes what it wants
@@ -25,6 +25,7 @@ from .answer import MessageReader
 from .calls import Calls
 from .lines import LineSplitter, LineTooLong
 from .notices import Notice, ProtocolViolation, Ready, TurnEnded
+from .outbox import Outbox
 from .state import AWAITING_ANSWER, State
 from .stops import StopCutter
 
@@ -53,11 +54,10 @@ class Session:
         self._profile = Profile()
         self._calls = Calls()
         self._lines = LineSplitter(LONGEST_LINE)
-        self._to_send: list[bytes] = []
+        self._outbox = Outbox()
+        self._send, self._control = self._outbox.send, self._outbox.control
         self._out: list[Event | Notice] = []
-        self._requests = 0
         self._messages = 0
-        self._pending: dict[str, str] = {}
         self._turns: deque[Turn] = deque()
         self._limits = Limits(model)
         self._model = model
@@ -67,6 +67,7 @@ class Session:
         self._held: Finished | None = None
         self._plan_limit: Mapping[str, Any] | None = None
         self._clean = True
+        self._clear_first = False
 
     # What the owner asks
 
@@ -97,10 +98,14 @@ class Session:
             # What the model thought before its calls is not among what is replayed.
             limits = attrs.evolve(limits, thinking=False)
         self._begin(limits)
-        if clear:
+        self._clear_first = clear
+        if limits.unlisted and limits.model != self._model:
+            # If the API does not know it, the CLI would have another model answer.
+            self.state = State.SETTING_MODEL
+            self._control("set_model", model=limits.model)
+        elif clear:
             self.clear()
         else:
-            self.state = State.REPLAYING
             self._replay()
 
     def resume(self, results: Turn, limits: Limits) -> None:
@@ -128,13 +133,12 @@ class Session:
         """End the running turn, if there is one; no more events of it come, only its TurnOver."""
         if self.state in AWAITING_ANSWER or self.state is State.PARKED:
             self._turns.clear()
-            self._cut_off()
+            if self.state is not State.SETTING_MODEL:
+                self._cut_off()
 
     def data_to_send(self) -> bytes:
         """What is to be written to the CLI's stdin now."""
-        data = b"".join(self._to_send)
-        self._to_send.clear()
-        return data
+        return self._outbox.take()
 
     # What the CLI says
 
@@ -177,14 +181,30 @@ class Session:
 
     def _control_response(self, message: Mapping[str, Any]) -> None:
         response = message["response"]
-        subtype = self._pending.pop(response.get("request_id", ""), None)
-        if response.get("subtype") != "success":
+        subtype = self._outbox.answered(response)
+        if self.state is State.SETTING_MODEL and subtype == "set_model":
+            self._model_answered(response)
+        elif response.get("subtype") != "success":
             if subtype is not None:
                 self._break(f"{subtype} refused: {response.get('error')}")
         elif subtype == "initialize":
             self.state = State.IDLE
             told = response["response"]
             self._out.append(Ready(told.get("models", ()), told.get("account", {})))
+
+    def _model_answered(self, response: Mapping[str, Any]) -> None:
+        self.state, wanted = State.IDLE, self._limits.model
+        if response.get("subtype") == "success":
+            self._model = wanted
+        elif self._turns:
+            self._turns.clear()
+            self._out.append(Failed(failures.from_model_refusal(response, wanted)))
+        if not self._turns:
+            self._out.append(TurnEnded(clean=False))
+        elif self._clear_first:
+            self.clear()
+        else:
+            self._replay()
 
     def _control_request(self, message: Mapping[str, Any]) -> None:
         request_id, request = message["request_id"], message["request"]
@@ -273,7 +293,6 @@ class Session:
             if message.get("is_error"):
                 self._break("a turn of the history was refused")
             elif self._turns:
-                self.state = State.REPLAYING
                 self._replay()
             else:
                 self.state = State.IDLE
@@ -285,7 +304,7 @@ class Session:
             self._end(clean=False)
         if self.state is State.ANSWERING:
             if message.get("is_error"):
-                error = failures.from_result(message, self._plan_limit, self._now())
+                error = failures.from_result(message, self._plan_limit, self._now(), self._model)
             else:
                 error = upstream_failed("The CLI ended the turn without an answer.")
             self._fail(error)
@@ -295,7 +314,8 @@ class Session:
         if self.state is State.ENDING:
             self.state = State.IDLE
             self._calls.forget()
-            self._out.append(TurnEnded(self._clean and not message.get("is_error")))
+            clean = self._clean and not message.get("is_error")
+            self._out.append(TurnEnded(clean, message.get("modelUsage") or {}))
 
     # What is written
 
@@ -305,6 +325,7 @@ class Session:
         An assistant line is applied at once but a user line is queued, so anything after a user
         line must wait for its `result`.
         """
+        self.state = State.REPLAYING
         while self._turns:
             turn = self._turns.popleft()
             if turn.role == "assistant":
@@ -339,15 +360,6 @@ class Session:
         if settings != self._settings:
             self._control("apply_flag_settings", settings=settings)
         self._model, self._settings = wanted.model, settings
-
-    def _control(self, subtype: str, **request: Any) -> None:
-        self._requests += 1
-        request_id = f"claudeproxy-{self._requests}"
-        self._pending[request_id] = subtype
-        self._send(outgoing.control_request(request_id, subtype, request))
-
-    def _send(self, line: bytes) -> None:
-        self._to_send.append(line)
 
     # How a turn ends
 

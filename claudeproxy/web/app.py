@@ -105,7 +105,7 @@ class App:
     async def model(self, request: Any, name: str) -> None:
         """One model, by any name that a request may use."""
         try:
-            (await self.catalogue()).resolve(name)
+            (await self.catalogue()).describe(name)
         except APIError as error:
             send_error(request, chat, error)
         else:
@@ -217,7 +217,8 @@ class App:
                 raise unavailable("The server is stopping.", retry_after=5)
             asked = dialect.read(self._body_of(request))
             wanted = asked.conversation.limits
-            limits = (await self.catalogue()).resolve(wanted.model).adapt(wanted)
+            catalogue = await self.catalogue()
+            limits = catalogue.resolve(wanted.model).adapt(wanted)
             if ignored := asked.ignored_for(limits):
                 if self.strict_parameters:
                     raise unsupported(ignored)
@@ -227,6 +228,10 @@ class App:
             await exchange.run(
                 self.pool, [attrs.evolve(one, limits=limits) for one in asked.conversations]
             )
+            if limits.unlisted and exchange.answered:
+                catalogue.memory.accept(limits.model)
+            elif limits.unlisted and exchange.error and exchange.error.code == "model_not_found":
+                catalogue.memory.refuse(limits.model)
         except APIError as error:
             send_error(request, dialect, error)
         finally:
