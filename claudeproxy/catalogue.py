@@ -219,8 +219,9 @@ class Catalogue:
         known = self._by_name()
         ours = [
             alias
-            for alias, model in self.aliases.items()
-            if alias != ANY and alias not in known and _find(model, known)
+            for alias, meant in self.aliases.items()
+            if alias != ANY and alias not in known
+            if (model := _find(meant, known)) and not self.memory.is_refused(model.value)
         ]
         return [name for name in known if name != DEFAULT] + ours
 

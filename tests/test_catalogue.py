@@ -354,11 +354,13 @@ def test_a_model_that_the_api_refused_is_refused_here_for_a_while() -> None:
             mine.resolve(name)
         assert (caught.value.status, caught.value.code) == (404, "model_not_found")
     mine.resolve("claude-opus-8")
+    assert mine.names() == NEW.names()
     clock.advance(599)
     with pytest.raises(APIError):
         mine.resolve("claude-opus-9")
     clock.advance(1)
     assert mine.resolve("claude-opus-9").unlisted
+    assert mine.names() == [*NEW.names(), "best"]
 
 
 def test_a_model_is_known_when_it_has_answered() -> None:

@@ -12,6 +12,7 @@ from .. import __version__
 from ..dialects import chat, completions, messages
 from ..dialects import responses as responses_api
 from ..dialects.openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref
+from .models import LARGEST_PAGE, LIFECYCLES, WINDOWS
 
 
 # Paths without `/v1`, which serve the same.
@@ -105,7 +106,13 @@ def _paths() -> dict[str, Any]:
             "models",
             "Every name of a model that a request may use.",
             _json("ModelList"),
-            errors=(*ANY_ROUTE, *CLI_ROUTES),
+            errors=(400, *ANY_ROUTE, *CLI_ROUTES),
+            parameters=[
+                _query("limit", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}),
+                _query("after_id", TEXT),
+                _query("before_id", TEXT),
+                _query("lifecycle", array({"enum": list(LIFECYCLES)})),
+            ],
         ),
         "/v1/models/{name}": {
             "parameters": [
@@ -258,13 +265,25 @@ def _others() -> dict[str, Schema]:
         type={"const": "model"},
         display_name=NOT_EMPTY,
         created_at=date,
+        lifecycle={"enum": list(LIFECYCLES)},
+        deprecated_at={"type": "null"},
+        retires_at={"type": "null"},
+        line=optional("string"),
+        capabilities=optional("object"),
     )
+    tokens = {"type": "integer", "minimum": 1, "description": "Only where the CLI has told it."}
+    for name in (*WINDOWS, "max_tokens"):
+        model["properties"][name] = tokens
     cli = all_of(version=TEXT, logged_in=optional("boolean"))
     error = all_of(message=NOT_EMPTY, type=TEXT, param=optional("string"), code=optional("string"))
     return {
         "Model": model,
         "ModelList": all_of(
-            object={"const": "list"}, data=array(ref("Model")), has_more={"const": False}
+            object={"const": "list"},
+            data=array(ref("Model")),
+            has_more={"type": "boolean"},
+            first_id=optional("string"),
+            last_id=optional("string"),
         ),
         "Health": all_of(
             status={"const": "ok"}, provider=TEXT, timestamp=date, version=TEXT, cli=or_null(cli)

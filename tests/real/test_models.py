@@ -7,7 +7,9 @@ from typing import Any
 
 import openai
 
-from .harness import RealCLI, on_every_cli
+from claudeproxy.pool.roster import Activity
+
+from .harness import RealCLI, on_every_cli, when
 
 
 UNLISTED = "claude-opus-4-6"
@@ -95,3 +97,34 @@ class Unlisted(RealCLI):
             assert self.seen()["model"].startswith(model)
         response, content = await self.http("GET", "/v1/models/gpt-5.4-nano", url=proxy.url)
         assert (response.code, json.loads(content)["id"]) == (200, "gpt-5.4-nano")
+
+
+@on_every_cli(globals())
+class Listed(RealCLI):
+    async def models(self, query: str = "", **headers: str) -> Any:
+        response, content = await self.http("GET", f"/v1/models{query}", headers=headers)
+        assert response.code == 200
+        return json.loads(content)
+
+    async def test_sizes_are_told_once_the_cli_has_told_them(self) -> None:
+        assert [model for model in (await self.models())["data"] if "context_length" in model] == []
+        answer = await self.ask("ECHO:hi", model="sonnet", max_tokens=50)
+        await when(lambda: not self.proxy.pool.count(Activity.BUSY))
+        models = {model["id"]: model for model in (await self.models())["data"]}
+        for name in ("sonnet", answer.model):
+            assert models[name]["context_length"] == models[name]["max_input_tokens"] >= 200_000
+            # What the CLI asks for by itself, not what this request asked for.
+            assert models[name]["max_tokens"] >= 32_000
+        assert "context_length" not in models["haiku"]
+        one = await self.models("/sonnet")
+        assert one == models["sonnet"]
+
+    async def test_pages(self) -> None:
+        whole = await self.models()
+        names = [model["id"] for model in whole["data"]]
+        first = await self.models("?limit=2")
+        assert ([model["id"] for model in first["data"]], first["has_more"]) == (names[:2], True)
+        rest = await self.models(f"?after_id={first['last_id'].replace('[', '%5B')}")
+        assert [model["id"] for model in rest["data"]] == names[2:]
+        response, content = await self.http("GET", "/v1/models?limit=0")
+        assert (response.code, json.loads(content)["error"]["param"]) == (400, "limit")
