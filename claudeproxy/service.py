@@ -123,7 +123,7 @@ class ProxyService(Service):
             ),
         )
         self._access = _access(settings)
-        requests = guarded_request(settings.body_limit, lambda: self._access)
+        requests = guarded_request(settings.body_limit, lambda: self._access, self._app.methods_of)
         site = ProxySite(self._app, reactor, requests)
         self._connections = Connections(
             reactor, site, settings.request_timeout, settings.stall_timeout

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
+from .. import __version__
 from ..catalogue import Catalogue, Model
 from ..dialects import Dialect, chat, completions, messages
 from ..dialects.responses.request import Responses
@@ -60,6 +61,21 @@ class App:
 
     log = Logger()
     router = Klein()
+
+    @router.route("/", methods=["GET"])
+    def root(self, request: Any) -> None:
+        """What this is and what it serves."""
+        routes = sorted(
+            f"{method} {rule.rule}"
+            for rule in self.router.url_map.iter_rules()
+            for method in (rule.methods or set()) - {"HEAD"}
+        )
+        send_json(request, {"name": "claudeproxy", "version": __version__, "routes": routes})
+
+    @router.route("/api/hello", methods=["GET"])
+    def hello(self, request: Any) -> None:
+        """Claude Code looks here first whether there is a server."""
+        send_json(request, {"message": "hello"})
 
     @router.route("/health", methods=["GET"])
     @router.route("/v1/health", methods=["GET"])
@@ -205,6 +221,14 @@ class App:
         except (HTTPException, UnicodeDecodeError):
             return "(none)"
         return f"{method} {rule.rule}"
+
+    def methods_of(self, path: bytes) -> list[str]:
+        """The methods that a path is served to; none if it is not served."""
+        try:
+            text = unquote_to_bytes(path).decode("utf-8")
+        except UnicodeDecodeError:
+            return []
+        return sorted(self.router.url_map.bind("").allowed_methods(text))
 
     def drain(self) -> Deferred[None]:
         """Take no more conversations; fires when the running ones have ended."""

@@ -44,11 +44,14 @@ ERRORS = {
     503: "There is no CLI, the API is overloaded, or the server is stopping.",
     504: "No answer came within the deadlines.",
 }
-# Of every request; of whatever asks the CLI; of answers.
+# Of every request; of those without a key; of whatever asks the CLI; of answers.
 ANY_ROUTE = (401, 403, 405, 408, 500)
+OPEN_ROUTE = (403, 405, 408, 500)
 CLI_ROUTES = (502, 503, 504)
 ANSWER_ROUTES = (400, 404, 413, 415, 429)
 RESPONSE_ROUTES = (*ANY_ROUTE, 404)
+# Of what both kinds of clients ask for, each with errors of its own.
+SHARED_ROUTES = (400, *ANY_ROUTE, 404, *CLI_ROUTES)
 
 RESPONSE_HEADERS = ("x-request-id", "x-claudeproxy-worker", "x-claudeproxy-ignored")
 
@@ -82,8 +85,12 @@ def document() -> dict[str, Any]:
             },
             "responses": {
                 f"{prefix}{_name_of(status)}": _error(status, f"{prefix}Error")
-                for prefix in ("", "Anthropic")
-                for status in ERRORS
+                for prefix, statuses in (
+                    ("", ERRORS),
+                    ("Anthropic", ERRORS),
+                    ("Any", SHARED_ROUTES),
+                )
+                for status in statuses
             },
         },
     }
@@ -91,9 +98,19 @@ def document() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     return {
+        "/": _get(
+            *("root", "What this is and what it serves.", _json("Root")),
+            OPEN_ROUTE,
+            security=[],
+        ),
+        "/api/hello": _get(
+            *("hello", "Whether there is a server, for Claude Code.", _json("Hello")),
+            OPEN_ROUTE,
+            security=[],
+        ),
         "/health": _get(
             *("health", "Whether the server runs, and with which CLI.", _json("Health")),
-            (403, 405, 408, 500),
+            OPEN_ROUTE,
             security=[],
         ),
         "/metrics": _get(
@@ -207,15 +224,17 @@ def _query(name: str, schema: Schema) -> Schema:
 def _get(
     name: str, summary: str, content: Schema, errors: tuple[int, ...] = ANY_ROUTE, **more: Any
 ) -> dict[str, Any]:
-    return {"get": {**_operation(name, summary, content, errors), **more}}
+    return {"get": {**_operation(name, summary, content, errors, "AnyError"), **more}}
 
 
-def _operation(name: str, summary: str, content: Schema, errors: tuple[int, ...]) -> dict[str, Any]:
+def _operation(
+    name: str, summary: str, content: Schema, errors: tuple[int, ...], error: str = "Error"
+) -> dict[str, Any]:
     described = {"description": summary, "content": content}
     return {
         "operationId": name,
         "summary": summary,
-        "responses": {"200": described, **_errors(*errors)},
+        "responses": {"200": described, **_errors(*errors, error=error)},
     }
 
 
@@ -290,4 +309,7 @@ def _others() -> dict[str, Schema]:
         ),
         "OpenAPI": all_of(openapi=TEXT, info={"type": "object"}, paths={"type": "object"}),
         "Error": all_of(error=error),
+        "AnyError": {"anyOf": [ref("Error"), ref("AnthropicError")]},
+        "Root": all_of(name={"const": "claudeproxy"}, version=TEXT, routes=array(TEXT)),
+        "Hello": all_of(message=TEXT),
     }

@@ -90,7 +90,7 @@ class ExchangeTests(SynchronousTestCase):
         site = Site(
             self.app.router.resource(),
             reactor=self.clock,
-            requestFactory=guarded_request(1000, Access),
+            requestFactory=guarded_request(1000, Access, lambda path: ["POST"]),
             parsePOSTFormSubmission=False,
         )
         connections = Connections(self.clock, site, request_timeout=20)
