@@ -46,6 +46,46 @@ class Unlisted(RealCLI):
         assert self.tries() in ([], [UNLISTED])
         assert {status for _, status in self.asked()} == {200}
 
+    async def test_the_try_of_a_model_has_nothing_of_the_turn_before(self) -> None:
+        answer = await self.ask("ECHO:one", model="sonnet", stop=["END"], max_tokens=50)
+        said = ("ECHO:one", answer.choices[0].message.content, "ECHO:two")
+        answer = await self.ask(*said, model=UNLISTED, stop=["STOP"])
+        assert answer.choices[0].message.content == "two"
+        assert self.seen()["stop_sequences"] == ["STOP"]
+        for request in self.api.requests:
+            if request.body["max_tokens"] == 1:
+                assert "stop_sequences" not in request.body
+
+    async def test_a_call_of_a_tool_and_its_result(self) -> None:
+        tool: Any = {"type": "function", "function": {"name": "f", "parameters": {}}}
+        answer = await self.ask("QUIET CALL:f", model=UNLISTED, tools=[tool])
+        (call,) = answer.choices[0].message.tool_calls
+        messages: Any = [
+            {"role": "user", "content": "QUIET CALL:f"},
+            {"role": "assistant", "tool_calls": [call.model_dump()]},
+            {"role": "tool", "tool_call_id": call.id, "content": "ECHO:done"},
+        ]
+        answer, headers = await self.told(*messages, model=UNLISTED, tools=[tool])
+        assert headers["x-claudeproxy-worker"] == "resumed"
+        assert answer.model == self.seen()["model"] == UNLISTED
+
+    async def test_a_spare_is_not_started_with_it(self) -> None:
+        proxy = await self.start_proxy(spares=1)
+
+        def spares() -> list[str]:
+            slots = [s for s in proxy.pool._roster.slots if s.activity is Activity.BLANK]
+            return [proxy.pool._workers.at(slot)._model for slot in slots]
+
+        await when(lambda: bool(spares()))
+        messages = [{"role": "system", "content": "S"}, {"role": "user", "content": "hi"}]
+        response, _ = await self.http(
+            *("POST", "/v1/chat/completions", {"model": UNLISTED, "messages": messages}),
+            url=proxy.url,
+        )
+        assert response.headers.getRawHeaders("x-claudeproxy-worker") == ["claimed"]
+        await when(lambda: bool(spares()))
+        assert spares() == [""]
+
     async def test_a_model_of_budgets(self) -> None:
         await self.ask("ECHO:hi", model="claude-sonnet-4-20250514", max_tokens=50)
         assert self.seen()["model"] == "claude-sonnet-4-20250514"

@@ -12,11 +12,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
-from claudeproxy.catalogue import Catalogue, Model
+from claudeproxy.catalogue import Catalogue, Model, ModelMemory
 from claudeproxy.conversation import Conversation
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
-from claudeproxy.errors import APIError, rate_limited, unavailable
+from claudeproxy.errors import APIError, model_refused, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 from claudeproxy.web.access import Access
 from claudeproxy.web.app import App
@@ -75,8 +75,10 @@ class ExchangeTests(SynchronousTestCase):
         self.clock = Clock()
         self.pool = FakePool()
 
+        self.memory = memory = ModelMemory(self.clock.seconds)
+
         async def catalogue() -> Catalogue:
-            return Catalogue([Model("sonnet", "claude-sonnet-9")])
+            return Catalogue([Model("sonnet", "claude-sonnet-9")], {}, memory)
 
         self.app = App(
             clock=self.clock,
@@ -125,6 +127,37 @@ class ExchangeTests(SynchronousTestCase):
     def timers(self) -> int:
         """Timers of the exchange; the site has one for its log's date."""
         return len(self.clock.getDelayedCalls())
+
+    # Models that the CLI does not list
+
+    def test_a_model_that_the_api_does_not_know_is_not_asked_for_again(self) -> None:
+        self.post(model="claude-x")
+        self.pool.say(Failed(model_refused("claude-x")))
+        assert self.sent().startswith(b"HTTP/1.1 404 ")
+        self.post(model="claude-x", stream=True)
+        assert self.sent().startswith(b"HTTP/1.1 404 ")
+        assert len(self.pool.jobs) == 1
+        self.clock.advance(600)
+        assert not self.memory.is_refused("claude-x")
+
+    def test_only_such_a_model_is_remembered_as_refused(self) -> None:
+        for model, error in (
+            ("sonnet", model_refused("sonnet")),
+            ("claude-x", rate_limited("Later.", 90)),
+        ):
+            self.post(model=model)
+            self.pool.say(Failed(error))
+            self.sent()
+            assert not self.memory.is_refused(model)
+            assert not self.memory.is_accepted(model)
+
+    def test_a_model_that_has_answered_is_remembered(self) -> None:
+        self.post(model="claude-x", stream=True)
+        self.pool.say(Started("claude-x"), TextDelta("a"))
+        assert not self.memory.is_accepted("claude-x")
+        self.pool.say(Finished("stop", Usage()))
+        self.sent()
+        assert self.memory.is_accepted("claude-x")
 
     # Heads
 
