@@ -68,7 +68,8 @@ class ToolChoice:
 class Limits:
     """What bounds one answer.
 
-    model: the name to give to the CLI. max_tokens: None leaves the CLI's own limit.
+    model: the name to give to the CLI. unlisted: it is not among those that the CLI lists, so the
+    CLI may refuse it. max_tokens: None leaves the CLI's own limit.
     effort: one of the CLI's effort levels, None for the model's default. thinking: whether the
     model may think before it answers. budgeted: it thinks by a budget of tokens, so the API wants
     to see what it thought before the calls that the conversation ends with. streamed: the client
@@ -85,6 +86,7 @@ class Limits:
     temperature: float | None = None
     top_p: float | None = None
     streamed: bool = False
+    unlisted: bool = False
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ clients expect, and the exchange uses `status` and `retry_after`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import attrs
@@ -64,10 +65,36 @@ def not_logged_in() -> APIError:
 
 def model_not_found(model: str, known: list[str]) -> APIError:
     """404: `model` is none of the `known` names."""
+    # As it can be typed in a shell.
+    name = model if re.fullmatch(r"[A-Za-z0-9][\w./:@-]{0,63}", model) else "NAME"
     return APIError(
         404,
         f"The model `{model}` does not exist or you do not have access to it. "
-        f"Available: {', '.join(known)}.",
+        f"Available: {', '.join(known)}. To have this name served, start the server with "
+        f"`--aliases {name}=sonnet`, or with `--aliases '*=sonnet'` to have any name served.",
+        param="model",
+        code="model_not_found",
+    )
+
+
+def model_refused(model: str) -> APIError:
+    """404: Anthropic's API does not know `model`."""
+    return APIError(
+        404,
+        f"The model `{model}` does not exist or you do not have access to it: Anthropic's API "
+        "does not know it. `GET /v1/models` lists what Claude Code offers.",
+        param="model",
+        code="model_not_found",
+        should_retry=False,
+    )
+
+
+def model_not_seen(model: str) -> APIError:
+    """404: `model` is not listed, and no answer of it has been seen."""
+    return APIError(
+        404,
+        f"Claude Code does not list the model `{model}`, and it has not answered here yet. A "
+        "request that names it is passed on to Anthropic's API, which knows whether it exists.",
         param="model",
         code="model_not_found",
     )

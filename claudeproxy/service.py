@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from . import __version__
-from .catalogue import Catalogue, models_from_initialize
+from .catalogue import Catalogue, ModelMemory, models_from_initialize
 from .cli import launch, scratch
 from .cli.lookup import Lookup
 from .cli.notices import Ready
@@ -104,6 +104,8 @@ class ProxyService(Service):
             field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)
         }
         self.pool = Pool(reactor, self._find_launch, PoolSettings(**named_choice), self.metrics)
+        self._models = ModelMemory(reactor.seconds)
+        self.pool.on_model_usage = self._models.learn
         self._app = App(
             clock=reactor,
             pool=self.pool,
@@ -123,7 +125,7 @@ class ProxyService(Service):
             ),
         )
         self._access = _access(settings)
-        requests = guarded_request(settings.body_limit, lambda: self._access)
+        requests = guarded_request(settings.body_limit, lambda: self._access, self._app.methods_of)
         site = ProxySite(self._app, reactor, requests)
         self._connections = Connections(
             reactor, site, settings.request_timeout, settings.stall_timeout
@@ -230,7 +232,8 @@ class ProxyService(Service):
     async def _catalogue(self) -> Catalogue:
         if self._ready is None:
             self._ready = await self.pool.probe_cli()
-        return Catalogue(models_from_initialize(self._ready.models), self._settings.aliases)
+        models = models_from_initialize(self._ready.models)
+        return Catalogue(models, self._settings.aliases, self._models)
 
     # What people are told
 

@@ -144,7 +144,7 @@ class Settings:
     aliases: Mapping[str, str] = _setting(
         {},
         _pairs("mine=opus,other=sonnet"),
-        "your own model names, as name=model, separated by commas",
+        "your own model names, as name=model, separated by commas; `*` is any other name",
     )
     spares: int = _setting(
         1, _whole(0, 16), "how many processes wait, blank, for a new system prompt"

@@ -37,7 +37,7 @@ PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
     *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.wrapped", "cli.state"),
-    *("cli.naming", "cli.argument_names"),
+    *("cli.naming", "cli.argument_names", "cli.outbox"),
     *("pool.roster", "pool.pace", "pool.backoff"),
 )
 IMPURE = {

@@ -190,6 +190,12 @@ def test_empty_names_in_a_list_are_dropped() -> None:
     assert load({"pass_environment": " A,, B ,"}, {}).pass_environment == ("A", "B")
 
 
+def test_an_alias_may_be_of_any_other_name(config: Path) -> None:
+    assert load({"aliases": "a=opus,*=sonnet"}, {}).aliases == {"a": "opus", "*": "sonnet"}
+    config.write_text('[aliases]\na = "opus"\n"*" = "sonnet"\n', "utf-8")
+    assert load({}, {}, config).aliases == {"a": "opus", "*": "sonnet"}
+
+
 def test_an_alias_may_hold_an_equals_sign() -> None:
     assert load({"aliases": "a=b=c"}, {}).aliases == {"a": "b=c"}
 

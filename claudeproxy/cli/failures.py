@@ -12,6 +12,7 @@ import attrs
 from ..errors import (
     APIError,
     bad_request,
+    model_refused,
     not_logged_in,
     rate_limited,
     unavailable,
@@ -72,10 +73,13 @@ def one_line(stderr: bytes) -> str:
     return printable[-LONGEST_QUOTE:]
 
 
-def from_result(result: Mapping[str, Any], limit: Mapping[str, Any] | None, now: float) -> APIError:
+def from_result(
+    result: Mapping[str, Any], limit: Mapping[str, Any] | None, now: float, model: str = ""
+) -> APIError:
     """The error that a `result` line with is_error stands for.
 
-    limit: the `rate_limit_info` of this turn, if one came. now: seconds since the epoch.
+    limit: the `rate_limit_info` of this turn, if one came. now: seconds since the epoch. model:
+    the one that was asked.
     """
     if result.get("subtype") == "error_max_structured_output_retries":
         return DOES_NOT_FIT
@@ -85,11 +89,29 @@ def from_result(result: Mapping[str, Any], limit: Mapping[str, Any] | None, now:
         return bad_request(message, "messages", "context_length_exceeded")
     if message.startswith("Not logged in"):
         return not_logged_in()
+    if result.get("api_error_status") == 404 and model:
+        return model_refused(model)
     retry_after = None
     if limit and limit.get("status") == "rejected" and "resetsAt" in limit:
         retry_after = max(1, ceil(limit["resetsAt"] - now))
     # Whatever it was, the CLI has already tried it again as often as its settings say.
     return _from_status(result.get("api_error_status"), message, retry_after, should_retry=False)
+
+
+def from_model_refusal(response: Mapping[str, Any], model: str) -> APIError:
+    """The error that the CLI's refusal of a `set_model` stands for (seen on 2.1.332).
+
+    It tries a model that it does not list with a request of one token, and tells how that ended.
+    """
+    message = str(response.get("error"))
+    if message.startswith("Authentication failed"):
+        return not_logged_in()
+    if "not found" in message:
+        return model_refused(model)
+    if "isn't available" in message:
+        return APIError(404, message, code="model_not_found", param="model")
+    status = re.match(r"API error: (\d{3})\b", message)
+    return _from_status(int(status[1]) if status else None, message, None, should_retry=None)
 
 
 def from_retry(line: Mapping[str, Any]) -> APIError:

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 
+# An image of 32 MB in base64, echoed once, with room to spare.
+LONGEST_LINE = 64 * 1024 * 1024
+
+
 class LineTooLong(Exception):
     """A line grew past the limit; what follows it cannot be trusted."""
 

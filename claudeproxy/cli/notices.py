@@ -28,9 +28,13 @@ class Ready:
 
 @attrs.frozen
 class TurnEnded:
-    """The CLI is idle again. `clean`: what it remembers is just what the client was told."""
+    """The CLI is idle again. `clean`: what it remembers is just what the client was told.
+
+    model_usage: what the CLI says of the models that this process has used, by their full ids.
+    """
 
     clean: bool
+    model_usage: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
 
 
 @attrs.frozen

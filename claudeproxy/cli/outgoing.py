@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ..conversation import Block, Limits, Profile, ToolChoice, Turn
-from . import mcp
+from . import mcp, output_schema
 from .lines import encode
 
 
@@ -27,6 +27,17 @@ CLEAR = encode(
         "parent_tool_use_id": None,
     }
 )
+
+
+def initialize(profile: Profile) -> dict[str, Any]:
+    """What the first control request says: what the process is for, once and for all."""
+    # [""] is no system prompt at all; without the key the CLI would use its own.
+    wanted: dict[str, Any] = {"systemPrompt": [profile.system]}
+    if profile.tools:
+        wanted["sdkMcpServers"] = [mcp.SERVER]
+    if profile.output_schema is not None:
+        wanted["jsonSchema"] = output_schema.for_cli(profile.output_schema)
+    return wanted
 
 
 def control_request(request_id: str, subtype: str, request: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,7 @@
 """The stream-json protocol as a state machine: bytes in, events and bytes to write out.
 
     BLANK -> INITIALIZING -> IDLE -> (CLEARING ->) REPLAYING -> ANSWERING -> ENDING -> IDLE ...
-                                                                ANSWERING <-> PARKED -> ENDING
+                             IDLE -> SETTING_MODEL -> IDLE      ANSWERING <-> PARKED -> ENDING
 
 A session is one CLI process' side of the talk. Its owner tells it what to do (`initialize`, `ask`,
 `resume`, `interrupt`), feeds it what the CLI prints (`receive_data`) and writes what it wants
@@ -20,19 +20,18 @@ import attrs
 from ..conversation import Limits, Profile, Turn, has_results
 from ..errors import APIError, upstream_failed
 from ..events import Event, Failed, Finished, ReasoningDelta, ReasoningSigned, TextDelta
-from . import failures, mcp, outgoing, output_schema
+from . import failures, mcp, outgoing
 from .answer import MessageReader
 from .calls import Calls
-from .lines import LineSplitter, LineTooLong
+from .lines import LONGEST_LINE, LineSplitter, LineTooLong
 from .naming import Names
 from .notices import Notice, ProtocolViolation, Ready, TurnEnded
+from .outbox import Outbox
 from .state import AWAITING_ANSWER, State
 from .stops import StopCutter
 from .wrapped import needs_wrapper
 
 
-# An image of 32 MB in base64, echoed once, with room to spare.
-LONGEST_LINE = 64 * 1024 * 1024
 # What the CLI calls the model of its own words, as "API Error: ..." (both versions).
 SYNTHETIC = "<synthetic>"
 
@@ -56,11 +55,10 @@ class Session:
         self._names = Names()
         self._calls = Calls()
         self._lines = LineSplitter(LONGEST_LINE)
-        self._to_send: list[bytes] = []
+        self._outbox = Outbox()
+        self._send, self._control = self._outbox.send, self._outbox.control
         self._out: list[Event | Notice] = []
-        self._requests = 0
         self._messages = 0
-        self._pending: dict[str, str] = {}
         self._turns: deque[Turn] = deque()
         self._limits = Limits(model)
         self._model = model
@@ -70,6 +68,7 @@ class Session:
         self._held: Finished | None = None
         self._plan_limit: Mapping[str, Any] | None = None
         self._clean = True
+        self._clear_first = False
 
     # What the owner asks
 
@@ -80,13 +79,7 @@ class Session:
         self._profile = profile
         self._names = Names(profile.tools)
         self._calls = Calls(self._names.tools)
-        # [""] is no system prompt at all; without the key the CLI would use its own.
-        wanted: dict[str, Any] = {"systemPrompt": [profile.system]}
-        if profile.tools:
-            wanted["sdkMcpServers"] = [mcp.SERVER]
-        if profile.output_schema is not None:
-            wanted["jsonSchema"] = output_schema.for_cli(profile.output_schema)
-        self._control("initialize", **wanted)
+        self._control("initialize", **outgoing.initialize(profile))
         if self._reasoning:
             self._control("apply_flag_settings", settings={"showThinkingSummaries": True})
 
@@ -101,10 +94,14 @@ class Session:
             # What the model thought before its calls is not among what is replayed.
             limits = attrs.evolve(limits, thinking=False)
         self._begin(limits)
-        if clear:
+        self._clear_first = clear
+        if limits.unlisted and limits.model != self._model:
+            # If the API does not know it, the CLI would have another model answer.
+            self.state = State.SETTING_MODEL
+            self._control("set_model", model=limits.model)
+        elif clear:
             self.clear()
         else:
-            self.state = State.REPLAYING
             self._replay()
 
     def resume(self, results: Turn, limits: Limits) -> None:
@@ -132,13 +129,12 @@ class Session:
         """End the running turn, if there is one; no more events of it come, only its TurnOver."""
         if self.state in AWAITING_ANSWER or self.state is State.PARKED:
             self._turns.clear()
-            self._cut_off()
+            if self.state is not State.SETTING_MODEL:
+                self._cut_off()
 
     def data_to_send(self) -> bytes:
         """What is to be written to the CLI's stdin now."""
-        data = b"".join(self._to_send)
-        self._to_send.clear()
-        return data
+        return self._outbox.take()
 
     # What the CLI says
 
@@ -181,14 +177,30 @@ class Session:
 
     def _control_response(self, message: Mapping[str, Any]) -> None:
         response = message["response"]
-        subtype = self._pending.pop(response.get("request_id", ""), None)
-        if response.get("subtype") != "success":
+        subtype = self._outbox.answered(response)
+        if self.state is State.SETTING_MODEL and subtype == "set_model":
+            self._model_answered(response)
+        elif response.get("subtype") != "success":
             if subtype is not None:
                 self._break(f"{subtype} refused: {response.get('error')}")
         elif subtype == "initialize":
             self.state = State.IDLE
             told = response["response"]
             self._out.append(Ready(told.get("models", ()), told.get("account", {})))
+
+    def _model_answered(self, response: Mapping[str, Any]) -> None:
+        self.state, wanted = State.IDLE, self._limits.model
+        if response.get("subtype") == "success":
+            self._model = wanted
+        elif self._turns:
+            self._turns.clear()
+            self._out.append(Failed(failures.from_model_refusal(response, wanted)))
+        if not self._turns:
+            self._out.append(TurnEnded(clean=False))
+        elif self._clear_first:
+            self.clear()
+        else:
+            self._replay()
 
     def _control_request(self, message: Mapping[str, Any]) -> None:
         request_id, request = message["request_id"], message["request"]
@@ -213,7 +225,7 @@ class Session:
             # model gave it does not fit the schema (and it takes no notice of how often it may).
             if not self._held or self._message.corrections >= outgoing.corrections(self._limits):
                 error = failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF
-                self._fail_and_interrupt(error)
+                self._fail(error, interrupt=True)
                 return
             self._held = None
         for told in self._message.feed(event):
@@ -225,7 +237,7 @@ class Session:
         if made_up and self.state is State.ANSWERING and self._message.has_calls:
             # The connection to the API broke after a call was complete: the CLI has made it, and
             # would wait for its results for ever, while the client waits for the message's end.
-            self._fail_and_interrupt(failures.BROKE_OFF)
+            self._fail(failures.BROKE_OFF, interrupt=True)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, TextDelta):
@@ -267,10 +279,10 @@ class Session:
             return
         match message.get("subtype"):
             case "api_retry" if message.get("retry_delay_ms", 0) > self._longest_retry * 1000:
-                self._fail_and_interrupt(failures.from_retry(message))
+                self._fail(failures.from_retry(message), interrupt=True)
             case "init" if self._profile.output_schema is not None:
                 if outgoing.STRUCTURED_OUTPUT not in message.get("tools", ()):
-                    self._fail_and_interrupt(failures.UNUSABLE_SCHEMA)
+                    self._fail(failures.UNUSABLE_SCHEMA, interrupt=True)
 
     def _rate_limit_event(self, message: Mapping[str, Any]) -> None:
         self._plan_limit = message["rate_limit_info"]
@@ -280,7 +292,6 @@ class Session:
             if message.get("is_error"):
                 self._break("a turn of the history was refused")
             elif self._turns:
-                self.state = State.REPLAYING
                 self._replay()
             else:
                 self.state = State.IDLE
@@ -292,7 +303,7 @@ class Session:
             self._end(clean=False)
         if self.state is State.ANSWERING:
             if message.get("is_error"):
-                error = failures.from_result(message, self._plan_limit, self._now())
+                error = failures.from_result(message, self._plan_limit, self._now(), self._model)
             else:
                 error = upstream_failed("The CLI ended the turn without an answer.")
             self._fail(error)
@@ -302,7 +313,8 @@ class Session:
         if self.state is State.ENDING:
             self.state = State.IDLE
             self._calls.forget()
-            self._out.append(TurnEnded(self._clean and not message.get("is_error")))
+            clean, usage = self._clean and not message.get("is_error"), message.get("modelUsage")
+            self._out.append(TurnEnded(clean, usage or {}))
 
     # What is written
 
@@ -312,6 +324,7 @@ class Session:
         An assistant line is applied at once but a user line is queued, so anything after a user
         line must wait for its `result`.
         """
+        self.state = State.REPLAYING
         while self._turns:
             turn = self._turns.popleft()
             if turn.role == "assistant":
@@ -351,28 +364,15 @@ class Session:
             self._control("apply_flag_settings", settings=settings)
         self._model, self._settings = wanted.model, settings
 
-    def _control(self, subtype: str, **request: Any) -> None:
-        self._requests += 1
-        request_id = f"claudeproxy-{self._requests}"
-        self._pending[request_id] = subtype
-        self._send(outgoing.control_request(request_id, subtype, request))
-
-    def _send(self, line: bytes) -> None:
-        self._to_send.append(line)
-
     # How a turn ends
-
-    def _fail_and_interrupt(self, error: APIError) -> None:
-        self._out.append(Failed(error))
-        self._cut_off()
 
     def _cut_off(self) -> None:
         self._end(clean=False)
         self._control("interrupt")
 
-    def _fail(self, error: APIError) -> None:
+    def _fail(self, error: APIError, *, interrupt: bool = False) -> None:
         self._out.append(Failed(error))
-        self._end(clean=False)
+        self._cut_off() if interrupt else self._end(clean=False)
 
     def _end(self, *, clean: bool) -> None:
         self._clean = clean

@@ -11,6 +11,8 @@ class State(Enum):
     BLANK = auto()
     INITIALIZING = auto()
     IDLE = auto()
+    # The CLI asks the API whether it knows a model that the CLI does not list.
+    SETTING_MODEL = auto()
     CLEARING = auto()
     REPLAYING = auto()
     ANSWERING = auto()
@@ -24,4 +26,4 @@ class State(Enum):
 
 
 # A client waits for an answer.
-AWAITING_ANSWER = (State.CLEARING, State.REPLAYING, State.ANSWERING)
+AWAITING_ANSWER = (State.SETTING_MODEL, State.CLEARING, State.REPLAYING, State.ANSWERING)

@@ -7,6 +7,7 @@ Every one of them is a 400 ``invalid_request_error``; the messages' contents are
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from .blocks import message_problems, system_problems
@@ -23,6 +24,11 @@ MAX_CACHE_MARKS = 4
 MIN_THINKING_BUDGET = 1024
 
 _THINKING = ("enabled", "adaptive", "disabled")
+
+# The API lists its models one by one; here every id that is made like one of theirs is a model:
+# claude-opus-5-5, claude-haiku-4-5-20251001, claude-3-5-sonnet-latest. In short, claude-opus.
+_LINE = "(?:opus|sonnet|haiku|fable|mythos)"
+_MODEL = re.compile(rf"claude-(?:{_LINE}(?:-\d){{0,2}}|3(?:-\d)?-{_LINE})(?:-latest|-\d{{8}})?")
 
 
 class NotJSONError(ValueError):
@@ -55,7 +61,7 @@ def refusal(body: object, *, counting: bool = False) -> str | None:
 def unknown_model(body: Mapping[str, Any]) -> str | None:
     """The message of the 404 for a model that does not exist, or None if it does."""
     model = str(body.get("model"))
-    return None if model.startswith("claude-") else f"model: {model}"
+    return None if _MODEL.fullmatch(model) else f"model: {model}"
 
 
 def _no_constant(name: str) -> object:

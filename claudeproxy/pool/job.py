@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..cli.process import Listener, Worker
 from ..conversation import Conversation, Turn, text_block
+from ..errors import APIError, upstream_failed
 from ..events import AnswerAccumulator, Event, Failed, Finished
 
 
@@ -119,3 +121,10 @@ class Job:
     def stopProducing(self) -> None:
         """The client has gone."""
         self.cancel("the client went away")
+
+
+def error_of(failure: Failure) -> APIError:
+    """What a job is told of a worker that could not be made ready."""
+    if isinstance(failure.value, APIError):
+        return failure.value
+    return upstream_failed(f"The CLI could not be used: {failure.getErrorMessage()}")

@@ -8,7 +8,7 @@ request needs more.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,7 +23,7 @@ from ..errors import APIError, internal_error, rate_limited, unavailable, upstre
 from ..events import Failed
 from ..metrics import Metrics
 from ..timers import Timers
-from .job import Job
+from .job import Job, error_of
 from .pace import LatencyEstimates
 from .roster import Activity, Placement, Roster, Slot
 from .shared import Shared
@@ -66,6 +66,8 @@ class Pool:
         self._pace = LatencyEstimates(os.cpu_count() or 1)
         self._model = ""
         self._stopping = False
+        # Called with what the CLI says of the models that a process has used.
+        self.on_model_usage: Callable[[Mapping[str, Any]], None] = lambda told: None
         metrics.watch(
             {
                 activity.value: lambda activity=activity: self.count(activity)  # type: ignore[misc]
@@ -245,13 +247,15 @@ class Pool:
 
     def _run(self, job: Job, placement: Placement) -> None:
         job.reuse = placement.reuse
-        self._model = job.conversation.limits.model
+        limits = job.conversation.limits
+        # A spare shall be for the next request too, and such a model may not even exist.
+        self._model = self._model if limits.unlisted else limits.model
         self._metrics.placed(placement.reuse)
         if placement.evicted is not None:
             self._workers.retire(self._workers.at(placement.evicted), "evicted")
         try:
             worker = (
-                self._workers.spawn(placement.slot, self._model)
+                self._workers.spawn(placement.slot, limits.model)
                 if placement.reuse == "spawned"
                 else self._workers.at(placement.slot)
             )
@@ -263,7 +267,7 @@ class Pool:
         self._jobs[worker] = job
         job.worker = worker
         if placement.reuse == "resumed":
-            worker.answer_tool_calls(placement.turns[-1], job.conversation.limits, job)
+            worker.answer_tool_calls(placement.turns[-1], limits, job)
             return
         began = self._reactor.seconds()
         failing = self._workers.backoff.failing
@@ -272,13 +276,12 @@ class Pool:
             if placement.reuse == "spawned":
                 self._pace.started(self._reactor.seconds() - began)
             if self._jobs.get(worker) is job:
-                limits = job.conversation.limits
                 worker.ask(placement.turns, limits, job, clear=placement.clear)
             else:
                 self._prepared(worker, job.conversation.profile)
 
         def failed(failure: Failure) -> None:
-            error = _as_error(failure)
+            error = error_of(failure)
             if self._jobs.pop(worker, None) is job:
                 # While starts fail one after the other, another one would fail too.
                 job.received([Failed(error, worker_lost=not failing)])
@@ -307,6 +310,7 @@ class Pool:
 
     def _turn_ended(self, worker: Worker, slot: Slot, over: TurnEnded) -> None:
         """The worker is idle; it may serve another conversation."""
+        self.on_model_usage(over.model_usage)
         now = self._reactor.seconds()
         job = self._jobs.pop(worker, None)
         if job is not None:
@@ -389,9 +393,3 @@ class Pool:
     def _refuse_if_stopping(self) -> None:
         if self._stopping:
             raise unavailable("The server is stopping.", retry_after=5)
-
-
-def _as_error(failure: Failure) -> APIError:
-    if isinstance(failure.value, APIError):
-        return failure.value
-    return upstream_failed(f"The CLI could not be used: {failure.getErrorMessage()}")

@@ -15,12 +15,14 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
-from ..catalogue import Catalogue
+from .. import __version__
+from ..catalogue import Catalogue, Model
 from ..dialects import Dialect, chat, completions, messages
 from ..dialects.responses.request import Responses
 from ..errors import APIError, internal_error, unavailable, unsupported
 from ..pool.pool import Pool
 from .exchange import Exchange, Timeouts
+from .models import list_object, model_object, page_of
 from .openapi import document
 from .respond import dialect_of, send_body, send_error, send_json
 
@@ -60,6 +62,21 @@ class App:
     log = Logger()
     router = Klein()
 
+    @router.route("/", methods=["GET"])
+    def root(self, request: Any) -> None:
+        """What this is and what it serves."""
+        routes = sorted(
+            f"{method} {rule.rule}"
+            for rule in self.router.url_map.iter_rules()
+            for method in (rule.methods or set()) - {"HEAD"}
+        )
+        send_json(request, {"name": "claudeproxy", "version": __version__, "routes": routes})
+
+    @router.route("/api/hello", methods=["GET"])
+    def hello(self, request: Any) -> None:
+        """Claude Code looks here first whether there is a server."""
+        send_json(request, {"message": "hello"})
+
     @router.route("/health", methods=["GET"])
     @router.route("/v1/health", methods=["GET"])
     def health(self, request: Any) -> None:
@@ -91,25 +108,27 @@ class App:
     async def models(self, request: Any) -> None:
         """Every name that a request may use, as OpenAI's list of models and Anthropic's in one."""
         try:
-            names = (await self.catalogue()).names()
+            catalogue = await self.catalogue()
+            names, has_more = page_of(catalogue.names(), _lists_of(request))
         except APIError as error:
-            send_error(request, chat, error)
+            send_error(request, dialect_of(request), error)
         else:
-            listed = [self._model_object(name) for name in names]
-            ends = {"first_id": names[0], "last_id": names[-1]} if names else {}
-            told = {"object": "list", "data": listed, "has_more": False, **ends}
-            send_json(request, told)
+            listed = [
+                self._model_object(name, catalogue.resolve(name), catalogue) for name in names
+            ]
+            send_json(request, list_object(listed, has_more=has_more))
 
     @router.route("/v1/models/<path:name>", methods=["GET"])
     @router.route("/models/<path:name>", methods=["GET"])
     async def model(self, request: Any, name: str) -> None:
         """One model, by any name that a request may use."""
         try:
-            (await self.catalogue()).resolve(name)
+            catalogue = await self.catalogue()
+            model = catalogue.describe(name)
         except APIError as error:
-            send_error(request, chat, error)
+            send_error(request, dialect_of(request), error)
         else:
-            send_json(request, self._model_object(name))
+            send_json(request, self._model_object(name, model, catalogue))
 
     @router.route("/v1/chat/completions", methods=["POST"])
     @router.route("/chat/completions", methods=["POST"])
@@ -203,6 +222,14 @@ class App:
             return "(none)"
         return f"{method} {rule.rule}"
 
+    def methods_of(self, path: bytes) -> list[str]:
+        """The methods that a path is served to; none if it is not served."""
+        try:
+            text = unquote_to_bytes(path).decode("utf-8")
+        except UnicodeDecodeError:
+            return []
+        return sorted(self.router.url_map.bind("").allowed_methods(text))
+
     def drain(self) -> Deferred[None]:
         """Take no more conversations; fires when the running ones have ended."""
         self._drained = Deferred()
@@ -217,7 +244,8 @@ class App:
                 raise unavailable("The server is stopping.", retry_after=5)
             asked = dialect.read(self._body_of(request))
             wanted = asked.conversation.limits
-            limits = (await self.catalogue()).resolve(wanted.model).adapt(wanted)
+            catalogue = await self.catalogue()
+            limits = catalogue.resolve(wanted.model).adapt(wanted)
             if ignored := asked.ignored_for(limits):
                 if self.strict_parameters:
                     raise unsupported(ignored)
@@ -227,6 +255,10 @@ class App:
             await exchange.run(
                 self.pool, [attrs.evolve(one, limits=limits) for one in asked.conversations]
             )
+            if limits.unlisted and exchange.answered:
+                catalogue.memory.accept(limits.model)
+            elif limits.unlisted and exchange.error and exchange.error.code == "model_not_found":
+                catalogue.memory.refuse(limits.model)
         except APIError as error:
             send_error(request, dialect, error)
         finally:
@@ -248,16 +280,18 @@ class App:
         body: bytes = request.content.read()
         return body
 
-    def _model_object(self, name: str) -> dict[str, Any]:
-        openai = {"object": "model", "created": self._created, "owned_by": "anthropic"}
-        created = datetime.fromtimestamp(self._created, UTC).isoformat().replace("+00:00", "Z")
-        anthropic = {"type": "model", "display_name": name, "created_at": created}
-        return {"id": name, **openai, **anthropic}
+    def _model_object(self, name: str, model: Model, catalogue: Catalogue) -> dict[str, Any]:
+        return model_object(name, model, catalogue.size_of(model), self._created)
 
 
 def _query(request: Any) -> dict[str, str]:
+    return {name: values[0] for name, values in _lists_of(request).items()}
+
+
+def _lists_of(request: Any) -> dict[str, list[str]]:
+    """The parameters of the query, each with all of its values."""
     return {
-        key.decode("utf-8", "replace"): values[0].decode("utf-8", "replace")
+        key.decode("utf-8", "replace"): [value.decode("utf-8", "replace") for value in values]
         for key, values in request.args.items()
     }
 

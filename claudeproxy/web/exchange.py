@@ -51,7 +51,10 @@ class _Choice:
 
 @implementer(IPushProducer)
 class Exchange:
-    """Runs one conversation and writes its answer, or answers, to one request."""
+    """Runs one conversation and writes its answer, or answers, to one request.
+
+    answered: whether all of it was told. error: what the client was told instead.
+    """
 
     log = Logger()
 
@@ -63,6 +66,8 @@ class Exchange:
         self._dialect = dialect
         self._answer = answer
         self._timeouts = timeouts
+        self.answered = False
+        self.error: APIError | None = None
         self._jobs: list[Job] = []
         self._unfinished = 0
         self._done: Deferred[None] = Deferred()
@@ -145,6 +150,7 @@ class Exchange:
         if out:
             self._write(bytes(out))
         if not self._unfinished:
+            self.answered = True
             self._end()
 
     @property
@@ -166,6 +172,7 @@ class Exchange:
     def _fail(self, error: APIError, before: bytes = b"") -> None:
         if self._done.called:
             return
+        self.error = error
         if self._started or before:
             self._write(before + self._answer.fail(error))
         else:

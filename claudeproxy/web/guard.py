@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -29,9 +29,9 @@ TEXT_HEADERS = (
     "access-control-request-private-network",
 )
 
-METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
-# What anyone may know: that there is a server, not whose.
-OPEN_PATHS = (b"/health", b"/v1/health")
+# What anyone may know: that there is a server, not whose. Claude Code asks for the last of them
+# before it sends a key.
+OPEN_PATHS = (b"/health", b"/v1/health", b"/", b"/api/hello")
 # What is neither OpenAI's nor Anthropic's.
 OWN_PATHS = (*OPEN_PATHS, b"/metrics", b"/openapi.json")
 # The headers that name a request: as OpenAI calls it, and as Anthropic does.
@@ -53,6 +53,7 @@ class GuardedRequest(Request):
 
     body_limit = 0
     access: Callable[[], Access]
+    methods_of: Callable[[bytes], Sequence[str]]
     content: BytesIO
     unique = ""
     # What the client calls the request, if it says so.
@@ -163,9 +164,12 @@ class GuardedRequest(Request):
         ):
             raise APIError(403, "Other sites' pages may not embed this server.", should_retry=False)
         if self.method == b"OPTIONS":
-            self.setResponseCode(204)
-            self.setHeader("allow", METHODS)
-            return False
+            # A preflight carries no key. It does nothing, and a path that is not served is a 404.
+            methods = self._methods()
+            if methods:
+                self.setResponseCode(204)
+                self.setHeader("allow", methods)
+            return not methods
         if self.path not in OPEN_PATHS:
             try:
                 access.authenticate(self.getHeader("authorization"), self.getHeader("x-api-key"))
@@ -173,6 +177,11 @@ class GuardedRequest(Request):
                 self.setHeader("www-authenticate", "Bearer")
                 raise
         return True
+
+    def _methods(self) -> str:
+        """What the path is served to, for a header; "" if it is not served."""
+        methods = self.methods_of(self.path)
+        return ", ".join([*methods, "OPTIONS"]) if methods else ""
 
     def _share_with(self, origin: str) -> None:
         """Tell the browser that a page of this origin may read the answer (Fetch, "CORS protocol").
@@ -183,7 +192,7 @@ class GuardedRequest(Request):
         self.setHeader("access-control-expose-headers", EXPOSED_HEADERS)
         self.setHeader("vary", "origin")
         if self.getHeader("access-control-request-method"):
-            self.setHeader("access-control-allow-methods", METHODS)
+            self.setHeader("access-control-allow-methods", self._methods())
             if wanted := self.getHeader("access-control-request-headers"):
                 self.setHeader("access-control-allow-headers", wanted)
             if self.getHeader("access-control-request-private-network"):
@@ -191,10 +200,17 @@ class GuardedRequest(Request):
             self.setHeader("access-control-max-age", "600")
 
 
-def guarded_request(body_limit: int, access: Callable[[], Access]) -> type[GuardedRequest]:
+def guarded_request(
+    body_limit: int, access: Callable[[], Access], methods_of: Callable[[bytes], Sequence[str]]
+) -> type[GuardedRequest]:
     """The request class of a site that reads bodies of up to `body_limit` bytes.
 
-    access: asked anew for each request, as keys can change.
+    access: asked anew for each request, as keys can change. methods_of: the methods that a path is
+    served to, none if it is not served.
     """
-    attributes: dict[str, Any] = {"body_limit": body_limit, "access": staticmethod(access)}
+    attributes: dict[str, Any] = {
+        "body_limit": body_limit,
+        "access": staticmethod(access),
+        "methods_of": staticmethod(methods_of),
+    }
     return type("Request", (GuardedRequest,), attributes)

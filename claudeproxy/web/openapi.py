@@ -12,6 +12,7 @@ from .. import __version__
 from ..dialects import chat, completions, messages
 from ..dialects import responses as responses_api
 from ..dialects.openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref
+from .models import LARGEST_PAGE, LIFECYCLES, WINDOWS
 
 
 # Paths without `/v1`, which serve the same.
@@ -43,11 +44,14 @@ ERRORS = {
     503: "There is no CLI, the API is overloaded, or the server is stopping.",
     504: "No answer came within the deadlines.",
 }
-# Of every request; of whatever asks the CLI; of answers.
+# Of every request; of those without a key; of whatever asks the CLI; of answers.
 ANY_ROUTE = (401, 403, 405, 408, 500)
+OPEN_ROUTE = (403, 405, 408, 500)
 CLI_ROUTES = (502, 503, 504)
 ANSWER_ROUTES = (400, 404, 413, 415, 429)
 RESPONSE_ROUTES = (*ANY_ROUTE, 404)
+# Of what both kinds of clients ask for, each with errors of its own.
+SHARED_ROUTES = (400, *ANY_ROUTE, 404, *CLI_ROUTES)
 
 RESPONSE_HEADERS = ("x-request-id", "x-claudeproxy-worker", "x-claudeproxy-ignored")
 
@@ -81,8 +85,12 @@ def document() -> dict[str, Any]:
             },
             "responses": {
                 f"{prefix}{_name_of(status)}": _error(status, f"{prefix}Error")
-                for prefix in ("", "Anthropic")
-                for status in ERRORS
+                for prefix, statuses in (
+                    ("", ERRORS),
+                    ("Anthropic", ERRORS),
+                    ("Any", SHARED_ROUTES),
+                )
+                for status in statuses
             },
         },
     }
@@ -90,9 +98,19 @@ def document() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     return {
+        "/": _get(
+            *("root", "What this is and what it serves.", _json("Root")),
+            OPEN_ROUTE,
+            security=[],
+        ),
+        "/api/hello": _get(
+            *("hello", "Whether there is a server, for Claude Code.", _json("Hello")),
+            OPEN_ROUTE,
+            security=[],
+        ),
         "/health": _get(
             *("health", "Whether the server runs, and with which CLI.", _json("Health")),
-            (403, 405, 408, 500),
+            OPEN_ROUTE,
             security=[],
         ),
         "/metrics": _get(
@@ -105,7 +123,13 @@ def _paths() -> dict[str, Any]:
             "models",
             "Every name of a model that a request may use.",
             _json("ModelList"),
-            errors=(*ANY_ROUTE, *CLI_ROUTES),
+            errors=(400, *ANY_ROUTE, *CLI_ROUTES),
+            parameters=[
+                _query("limit", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}),
+                _query("after_id", TEXT),
+                _query("before_id", TEXT),
+                _query("lifecycle", array({"enum": list(LIFECYCLES)})),
+            ],
         ),
         "/v1/models/{name}": {
             "parameters": [
@@ -200,15 +224,17 @@ def _query(name: str, schema: Schema) -> Schema:
 def _get(
     name: str, summary: str, content: Schema, errors: tuple[int, ...] = ANY_ROUTE, **more: Any
 ) -> dict[str, Any]:
-    return {"get": {**_operation(name, summary, content, errors), **more}}
+    return {"get": {**_operation(name, summary, content, errors, "AnyError"), **more}}
 
 
-def _operation(name: str, summary: str, content: Schema, errors: tuple[int, ...]) -> dict[str, Any]:
+def _operation(
+    name: str, summary: str, content: Schema, errors: tuple[int, ...], error: str = "Error"
+) -> dict[str, Any]:
     described = {"description": summary, "content": content}
     return {
         "operationId": name,
         "summary": summary,
-        "responses": {"200": described, **_errors(*errors)},
+        "responses": {"200": described, **_errors(*errors, error=error)},
     }
 
 
@@ -258,17 +284,32 @@ def _others() -> dict[str, Schema]:
         type={"const": "model"},
         display_name=NOT_EMPTY,
         created_at=date,
+        lifecycle={"enum": list(LIFECYCLES)},
+        deprecated_at={"type": "null"},
+        retires_at={"type": "null"},
+        line=optional("string"),
+        capabilities=optional("object"),
     )
+    tokens = {"type": "integer", "minimum": 1, "description": "Only where the CLI has told it."}
+    for name in (*WINDOWS, "max_tokens"):
+        model["properties"][name] = tokens
     cli = all_of(version=TEXT, logged_in=optional("boolean"))
     error = all_of(message=NOT_EMPTY, type=TEXT, param=optional("string"), code=optional("string"))
     return {
         "Model": model,
         "ModelList": all_of(
-            object={"const": "list"}, data=array(ref("Model")), has_more={"const": False}
+            object={"const": "list"},
+            data=array(ref("Model")),
+            has_more={"type": "boolean"},
+            first_id=optional("string"),
+            last_id=optional("string"),
         ),
         "Health": all_of(
             status={"const": "ok"}, provider=TEXT, timestamp=date, version=TEXT, cli=or_null(cli)
         ),
         "OpenAPI": all_of(openapi=TEXT, info={"type": "object"}, paths={"type": "object"}),
         "Error": all_of(error=error),
+        "AnyError": {"anyOf": [ref("Error"), ref("AnthropicError")]},
+        "Root": all_of(name={"const": "claudeproxy"}, version=TEXT, routes=array(TEXT)),
+        "Hello": all_of(message=TEXT),
     }

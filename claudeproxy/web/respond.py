@@ -10,9 +10,28 @@ from ..dialects import Dialect, chat, messages
 from ..errors import APIError
 
 
+# What only one kind of client asks for.
+ANTHROPIC_PATHS = ("messages",)
+OPENAI_PATHS = ("chat", "completions", "responses")
+
+
 def dialect_of(request: Any) -> Dialect:
-    """In whose words to speak of a request that its route has not taken."""
-    return messages if request.path.startswith((b"/v1/messages", b"/messages")) else chat
+    """In whose words to speak of a request that its route has not taken.
+
+    Where the path does not tell, the headers do: Anthropic's clients name a version of the API, or
+    give their key in a header that OpenAI's clients do not have.
+    """
+    first = request.path.removeprefix(b"/v1").split(b"/")[1:2]
+    name = first[0].decode("latin-1") if first else ""
+    if name in ANTHROPIC_PATHS or name in OPENAI_PATHS:
+        return messages if name in ANTHROPIC_PATHS else chat
+    # As bytes: a header that is no text must not keep its own error from being told.
+    sent = request.requestHeaders
+    key = any(sent.getRawHeaders(b"x-api-key", ()))
+    anthropic = sent.hasHeader(b"anthropic-version") or (
+        key and not sent.hasHeader(b"authorization")
+    )
+    return messages if anthropic else chat
 
 
 def send_stream_head(request: Any, content_type: str) -> None:
@@ -44,7 +63,11 @@ def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
         request.setHeader("retry-after", str(error.retry_after))
     if error.should_retry is not None:
         request.setHeader("x-should-retry", "true" if error.should_retry else "false")
-    _send(request, error.status, dialect.error_body(error))
+    if dialect is messages:
+        body = messages.error_body(error, f"req_{request.unique}")
+    else:
+        body = dialect.error_body(error)
+    _send(request, error.status, body)
 
 
 def _send(request: Any, status: int, body: bytes) -> None:

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from claudeproxy.cli.failures import StartFailure, from_result, from_retry, one_line
+from claudeproxy.cli.failures import (
+    StartFailure,
+    from_model_refusal,
+    from_result,
+    from_retry,
+    one_line,
+)
 from claudeproxy.errors import APIError
 
 
@@ -44,6 +50,32 @@ def test_each_status_of_the_api_has_one_here(
     assert error.retry_after is None
     if status != 401:
         assert error.message == "It says this."
+
+
+def test_a_model_that_the_api_does_not_know_is_named() -> None:
+    line = {"type": "result", "is_error": True, "result": "Pick one.", "api_error_status": 404}
+    error = from_result(line, None, NOW, "claude-x")
+    assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
+    assert "`claude-x`" in error.message
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "code"),
+    [
+        ("Model 'claude-x' not found", 404, "model_not_found"),
+        ("'haiku[1m]' isn't available: the haiku setting has no 1M form.", 404, "model_not_found"),
+        ("Authentication failed. Please check your API credentials.", 401, "invalid_api_key"),
+        ("API error: 429 Slow down \u00b7 model not changed", 429, "rate_limit_exceeded"),
+        ("API error: 529 Overloaded \u00b7 model not changed", 503, None),
+        ("API error: 500 Internal server error \u00b7 model not changed", 502, None),
+        ("API error: 403 No \u00b7 model not changed", 403, None),
+        ("API error: 400 No \u00b7 model not changed", 400, None),
+        ("Network error.", 502, None),
+    ],
+)
+def test_how_a_try_of_a_model_ended(message: str, status: int, code: str | None) -> None:
+    error = from_model_refusal({"subtype": "error", "error": message}, "claude-x")
+    assert (error.status, error.code) == (status, code)
 
 
 @pytest.mark.parametrize(

@@ -358,6 +358,85 @@ def test_a_refused_setting_breaks_the_session_and_fails_the_answer() -> None:
     assert say(session, response) == [BROKE, ProtocolViolation("set_model refused: no such model")]
 
 
+# A model that the CLI does not list
+
+UNLISTED = Limits("claude-x", max_tokens=5, unlisted=True)
+NOT_FOUND = {"subtype": "error", "error": "Model 'claude-x' not found"}
+
+
+def asked_for_unlisted(*, clear: bool = False) -> tuple[Session, str]:
+    """A session that waits for the CLI to try the model, and the id of its request."""
+    session = idle()
+    session.ask([user("1"), assistant("2"), user("Hello")], UNLISTED, clear=clear)
+    (request,) = written(session)
+    assert request["request"] == {"subtype": "set_model", "model": "claude-x"}
+    assert session.state is State.SETTING_MODEL
+    return session, request["request_id"]
+
+
+def test_nothing_is_written_before_the_cli_has_taken_an_unlisted_model() -> None:
+    session, request = asked_for_unlisted()
+    assert say(session, control_answer(request)) == []
+    assert [in_short(message) for message in written(session)] == ["history"]
+    say(session, REPLAYED)
+    kinds = [in_short(message) for message in written(session)]
+    assert kinds == ["assistant", "apply_flag_settings", "question"]
+    assert say(session, START, stop(), RESULT)[-1] == TurnEnded(clean=True)
+    assert requests_of_next_turn(session, UNLISTED) == []
+
+
+def test_what_is_to_be_forgotten_first_is_forgotten_after_the_model_is_set() -> None:
+    session, request = asked_for_unlisted(clear=True)
+    say(session, control_answer(request))
+    assert b"/clear" in session.data_to_send()
+    assert state_of(session) is State.CLEARING
+
+
+def test_an_unlisted_model_that_does_not_exist_fails_the_answer_not_the_process() -> None:
+    session, request = asked_for_unlisted()
+    told = session.receive_data(encoded(control_answer(request, **NOT_FOUND)))
+    assert [type(item) for item in told] == [Failed, TurnEnded]
+    assert isinstance(told[0], Failed)
+    assert (told[0].error.status, told[0].error.code) == (404, "model_not_found")
+    assert not told[0].worker_lost
+    assert written(session) == []
+    assert requests_of_next_turn(session, OPUS) == []
+
+
+@pytest.mark.parametrize("answer", [{}, NOT_FOUND], ids=["taken", "refused"])
+def test_who_leaves_while_the_model_is_tried_waits_for_nothing(answer: dict[str, Any]) -> None:
+    session, request = asked_for_unlisted()
+    session.interrupt()
+    assert written(session) == []
+    assert say(session, control_answer(request, **answer)) == [TurnEnded(clean=False)]
+    assert written(session) == []
+    expected = "claude-x" if not answer else "opus"
+    assert requests_of_next_turn(session, Limits(expected)) == []
+
+
+def test_the_end_of_the_process_is_told_to_who_waits_for_the_model() -> None:
+    session, _ = asked_for_unlisted()
+    error = upstream_failed("Gone.")
+    assert session.connection_lost(error) == [Failed(error, worker_lost=True)]
+
+
+def test_a_process_that_began_with_the_model_is_asked_at_once() -> None:
+    session = new_session("claude-x")
+    session.initialize(Profile())
+    say(session, control_answer("claudeproxy-1", response={}))
+    session.data_to_send()
+    session.ask([user("Hello")], Limits("claude-x", unlisted=True))
+    assert written(session) == [QUESTION]
+
+
+def test_the_sizes_of_models_are_told_with_the_end_of_a_turn() -> None:
+    session = in_the_middle()
+    usage = {"claude-opus-5-5": {"contextWindow": 5}}
+    told = session.receive_data(encoded(stream(stop()), {**RESULT, "modelUsage": usage}))
+    assert isinstance(told[-1], TurnEnded)
+    assert told[-1].model_usage == usage
+
+
 @pytest.mark.parametrize(
     "make", [m for m in EVERY_STATE if m is not idle], ids=lambda m: m.__name__
 )

@@ -308,8 +308,19 @@ def test_not_json(raw: bytes) -> None:
 
 
 def test_unknown_model() -> None:
-    assert unknown_model(body(model="gpt-4")) == "model: gpt-4"
-    assert unknown_model(body(model="claude-gpt")) is None
+    for model in ("gpt-4", "claude-gpt", "claude-nonexistent-9", "claude-opus-5-5[1m]", "claude-"):
+        assert unknown_model(body(model=model)) == f"model: {model}"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("claude-opus-5-5", "claude-fable-5-2", "claude-haiku-4-5-20251001", "claude-sonnet-5"),
+        *("claude-3-5-sonnet-latest", "claude-3-opus-20240229", "claude-sonnet-4-20250514"),
+    ],
+)
+def test_known_model(model: str) -> None:
+    assert unknown_model(body(model=model)) is None
 
 
 _ATOMS = st.sampled_from(

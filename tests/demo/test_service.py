@@ -76,7 +76,7 @@ class ServiceTest(TestCase):
         service.startService()
         idle = await self.connect(service, b"")
         body = (
-            b'{"model":"claude-x","max_tokens":9,"stream":true,'
+            b'{"model":"claude-opus-5","max_tokens":9,"stream":true,'
             b'"messages":[{"role":"user","content":"SLOW:600 LONG:9"}]}'
         )
         head = (

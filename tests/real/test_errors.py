@@ -140,6 +140,33 @@ class BadRequests(RealCLI):
         response, content = await self.http("GET", "/v1/chat/completions")
         assert response.code == 405
         assert response.headers.getRawHeaders("allow") == ["POST"]
+        response, content = await self.http("OPTIONS", "/v1/chat/completions")
+        assert (response.code, content) == (204, b"")
+        assert response.headers.getRawHeaders("allow") == ["POST, OPTIONS"]
+
+    async def test_anthropics_clients_are_told_in_their_words(self) -> None:
+        headers = {"anthropic-version": "2023-06-01", "x-api-key": "any"}
+        body = {"model": "gpt-4o", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+        for method, path, sent, status, kind in (
+            ("GET", "/v1/models/nope", None, 404, "not_found_error"),
+            ("POST", "/v1/messages", body, 404, "not_found_error"),
+            ("POST", "/v1/messages", {}, 400, "invalid_request_error"),
+            ("GET", "/v1/messages", None, 405, "invalid_request_error"),
+            ("GET", "/v1/files", None, 404, "not_found_error"),
+        ):
+            response, content = await self.http(method, path, sent, headers=headers)
+            told = json.loads(content)
+            assert (response.code, told["type"], told["error"]["type"]) == (status, "error", kind)
+            assert [told["request_id"]] == response.headers.getRawHeaders("request-id")
+        assert not self.api.requests
+
+    async def test_what_claude_code_asks_first(self) -> None:
+        proxy = await self.start_proxy(keys={"mine": "k"})
+        for path in ("/", "/api/hello"):
+            response, content = await self.http("HEAD", path, url=proxy.url)
+            assert (response.code, content) == (200, b"")
+        response, content = await self.http("GET", "/", url=proxy.url)
+        assert json.loads(content)["name"] == "claudeproxy"
 
 
 def retrieve(name: str, client: openai.OpenAI) -> Any:

@@ -124,7 +124,11 @@ class Fuzz(RealCLI):
         declared = document()["paths"][case.path][case.method.lower()]["responses"]
         if status >= 400:
             assert str(status) in declared, told
-            fits(json.loads(content), "AnthropicError" if anthropic else "Error")
+            get = case.method.upper() == "GET"
+            fits(
+                json.loads(content),
+                "AnyError" if get else "AnthropicError" if anthropic else "Error",
+            )
         elif kind == "text/event-stream":
             *frames, last = content.decode().removesuffix("\n\n").split("\n\n")
             if last != "data: [DONE]":

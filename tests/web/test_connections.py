@@ -47,7 +47,9 @@ class Deadlines(SynchronousTestCase):
         self.clock = Clock()
         self.served = Served()
         site = Site(
-            self.served, reactor=self.clock, requestFactory=guarded_request(1000, lambda: Access())
+            self.served,
+            reactor=self.clock,
+            requestFactory=guarded_request(1000, Access, lambda path: ["GET"]),
         )
         site.protocol = Channel  # type: ignore[assignment]
         self.connections = Connections(self.clock, site, 60, 300)

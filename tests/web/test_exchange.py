@@ -13,11 +13,11 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from claudeproxy.catalogue import Catalogue, Model
+from claudeproxy.catalogue import Catalogue, Model, ModelMemory
 from claudeproxy.conversation import Conversation
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
-from claudeproxy.errors import APIError, rate_limited, unavailable
+from claudeproxy.errors import APIError, model_refused, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 from claudeproxy.service import ProxySite
 from claudeproxy.web.access import Access
@@ -77,8 +77,10 @@ class ExchangeTests(SynchronousTestCase):
         self.clock = Clock()
         self.pool = FakePool()
 
+        self.memory = memory = ModelMemory(self.clock.seconds)
+
         async def catalogue() -> Catalogue:
-            return Catalogue([Model("sonnet", "claude-sonnet-9")])
+            return Catalogue([Model("sonnet", "claude-sonnet-9")], {}, memory)
 
         self.app = App(
             clock=self.clock,
@@ -89,7 +91,8 @@ class ExchangeTests(SynchronousTestCase):
             timeouts=Timeouts(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
             responses=Responses(ResponseStore(self.clock.seconds, 10, 60)),
         )
-        site = ProxySite(self.app, self.clock, guarded_request(1000, Access))
+        requests = guarded_request(1000, Access, lambda path: ["POST"])
+        site = ProxySite(self.app, self.clock, requests)
         connections = Connections(self.clock, site, request_timeout=20)
         connections.doStart()
         self.addCleanup(connections.doStop)
@@ -123,6 +126,37 @@ class ExchangeTests(SynchronousTestCase):
     def timers(self) -> int:
         """Timers of the exchange; the site has one for its log's date."""
         return len(self.clock.getDelayedCalls())
+
+    # Models that the CLI does not list
+
+    def test_a_model_that_the_api_does_not_know_is_not_asked_for_again(self) -> None:
+        self.post(model="claude-x")
+        self.pool.say(Failed(model_refused("claude-x")))
+        assert self.sent().startswith(b"HTTP/1.1 404 ")
+        self.post(model="claude-x", stream=True)
+        assert self.sent().startswith(b"HTTP/1.1 404 ")
+        assert len(self.pool.jobs) == 1
+        self.clock.advance(600)
+        assert not self.memory.is_refused("claude-x")
+
+    def test_only_such_a_model_is_remembered_as_refused(self) -> None:
+        for model, error in (
+            ("sonnet", model_refused("sonnet")),
+            ("claude-x", rate_limited("Later.", 90)),
+        ):
+            self.post(model=model)
+            self.pool.say(Failed(error))
+            self.sent()
+            assert not self.memory.is_refused(model)
+            assert not self.memory.is_accepted(model)
+
+    def test_a_model_that_has_answered_is_remembered(self) -> None:
+        self.post(model="claude-x", stream=True)
+        self.pool.say(Started("claude-x"), TextDelta("a"))
+        assert not self.memory.is_accepted("claude-x")
+        self.pool.say(Finished("stop", Usage()))
+        self.sent()
+        assert self.memory.is_accepted("claude-x")
 
     # Heads
 

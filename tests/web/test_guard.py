@@ -54,6 +54,10 @@ class Served(Resource):
         return b"served"
 
 
+def methods_of(path: bytes) -> list[str]:
+    return {b"/nothing": [], b"/v1/models": ["GET", "HEAD"]}.get(path, ["DELETE", "GET", "POST"])
+
+
 class Door:
     """A guarded server, and a new connection to it for each request."""
 
@@ -61,7 +65,7 @@ class Door:
         self.served = Served()
         self.access = access
         self.clock = Clock()
-        request = guarded_request(LIMIT, lambda: self.access)
+        request = guarded_request(LIMIT, lambda: self.access, methods_of)
         site = Site(
             self.served, reactor=self.clock, requestFactory=request, parsePOSTFormSubmission=False
         )
@@ -168,7 +172,7 @@ def test_a_preflight_of_an_allowed_page_says_what_it_may(door: Door, origin: str
     status, headers, content = door.ask("OPTIONS", path, f"Origin: {origin}", *PREFLIGHT)
     assert (status, content) == (204, b"")
     assert headers["access-control-allow-origin"] == origin
-    assert {"GET", "POST", "DELETE"} <= set(headers["access-control-allow-methods"].split(", "))
+    assert headers["access-control-allow-methods"] == "DELETE, GET, POST, OPTIONS"
     assert headers["access-control-allow-headers"] == "authorization, content-type"
     assert headers["access-control-allow-private-network"] == "true"
     assert headers["access-control-max-age"] == "600"
@@ -184,8 +188,18 @@ def test_a_preflight_is_only_told_what_it_asks_for(door: Door) -> None:
 
 def test_options_of_no_page_is_no_preflight(door: Door) -> None:
     status, headers, _ = door.ask("OPTIONS", "/", *PREFLIGHT)
-    assert (status, headers["allow"]) == (204, "GET, HEAD, POST, DELETE, OPTIONS")
+    assert (status, headers["allow"]) == (204, "DELETE, GET, POST, OPTIONS")
     assert [name for name in headers if name.startswith("access-control")] == []
+
+
+def test_options_tell_what_a_path_is_served_to(keyed: Door) -> None:
+    status, headers, content = keyed.ask("OPTIONS", "/v1/models?x")
+    assert (status, headers["allow"], content) == (204, "GET, HEAD, OPTIONS", b"")
+    assert keyed.served.bodies == []
+    # The router says that there is no such path, with or without a key.
+    _, headers, content = keyed.ask("OPTIONS", "/nothing")
+    assert "allow" not in headers
+    assert content == b"served"
 
 
 def test_a_preflight_needs_no_key(keyed: Door) -> None:
@@ -209,7 +223,7 @@ def test_an_allowed_page_may_read_answers_and_errors(door: Door) -> None:
     assert shared("POST", "/", ALLOWED, JSON, body=b"{}") == 200
     assert shared("POST", "/", ALLOWED, body=b"{}") == 415
     door.access = Access(keys={"mine": "k-1"}, origins=door.access.origins)
-    assert shared("GET", "/", ALLOWED) == 401
+    assert shared("GET", "/v1/models", ALLOWED) == 401
 
 
 @pytest.mark.parametrize(
@@ -250,8 +264,10 @@ def test_each_key_opens(keyed: Door, header: str) -> None:
 @pytest.mark.parametrize(
     "headers", [(), ("Authorization: Bearer k-3",), ("x-api-key: ",), ("Authorization: Basic k-1",)]
 )
-@pytest.mark.parametrize("path", ["/v1/models", "/metrics", "/health/", "/health/x", "//health"])
-def test_without_a_key_only_health_is_open(
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/metrics", "/health/", "/health/x", "//health", "//", "/api"]
+)
+def test_without_a_key_only_what_tells_of_the_server_is_open(
     keyed: Door, headers: tuple[str, ...], path: str
 ) -> None:
     status, answered, content = keyed.ask("GET", path, *headers)
@@ -260,7 +276,7 @@ def test_without_a_key_only_health_is_open(
     assert (error["code"], error["type"]) == ("invalid_api_key", "invalid_request_error")
     assert b"k-" not in content
     assert keyed.served.bodies == []
-    for open_path in ("/health", "/v1/health", "/health?full"):
+    for open_path in ("/health", "/v1/health", "/health?full", "/", "/api/hello"):
         assert keyed.ask("GET", open_path, *headers)[0] == 200
 
 
@@ -274,8 +290,8 @@ def test_the_key_is_asked_for_before_the_body_is_looked_at(keyed: Door) -> None:
 
 def test_keys_are_those_of_the_moment(keyed: Door) -> None:
     keyed.access = Access(keys={"new": "k-3"})
-    assert keyed.ask("GET", "/", "x-api-key: k-1")[0] == 401
-    assert keyed.ask("GET", "/", "x-api-key: k-3")[0] == 200
+    assert keyed.ask("GET", "/v1/models", "x-api-key: k-1")[0] == 401
+    assert keyed.ask("GET", "/v1/models", "x-api-key: k-3")[0] == 200
 
 
 @pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "x-api-key", "Content-Type"])

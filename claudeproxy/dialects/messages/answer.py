@@ -45,15 +45,18 @@ ERROR_TYPES = {
 THREADS = "thread_unsupported_request"
 
 
-def encode_error(error: APIError) -> bytes:
-    """Anthropic's error object."""
+def encode_error(error: APIError, request_id: str | None = None) -> bytes:
+    """Anthropic's error object; in the middle of a stream it has no `request_id`."""
     kind = ERROR_TYPES.get(
         error.status, "api_error" if error.status >= 500 else "invalid_request_error"
     )
     told: dict[str, Any] = {"type": kind, "message": error.message}
     if error.code == THREADS:
         told["details"] = {"error_code": THREADS, "unsupported": [error.param]}
-    return json.dumps({"type": "error", "error": told}).encode("ascii")
+    body: dict[str, Any] = {"type": "error", "error": told}
+    if request_id is not None:
+        body["request_id"] = request_id
+    return json.dumps(body).encode("ascii")
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

@@ -68,9 +68,9 @@ def count_tokens(body: bytes) -> tuple[str, bytes]:
     return conversation.limits.model, body
 
 
-def error_body(error: APIError) -> bytes:
+def error_body(error: APIError, request_id: str | None = None) -> bytes:
     """Anthropic's error object (API reference, "Errors")."""
-    return encode_error(error)
+    return encode_error(error, request_id)
 
 
 def _check(body: bytes, declared: Object) -> tuple[Fields, tuple[str, ...]]:

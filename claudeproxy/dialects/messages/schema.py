@@ -203,7 +203,10 @@ def _answer() -> dict[str, Schema]:
         ),
         "AnthropicEvent": struct(("type",), type=NOT_EMPTY),
         "TokenCount": all_of(input_tokens=COUNT),
-        "AnthropicError": all_of(
-            type={"const": "error"}, error=all_of(type=NOT_EMPTY, message=NOT_EMPTY)
+        "AnthropicError": struct(
+            ("type", "error"),
+            type={"const": "error"},
+            error=all_of(type=NOT_EMPTY, message=NOT_EMPTY),
+            request_id=TEXT,
         ),
     }

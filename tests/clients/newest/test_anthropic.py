@@ -39,6 +39,13 @@ def test_models(client: Anthropic) -> None:
     listed = client.models.list().data
     assert {"claude-opus-4", "sonnet"} <= {model.id for model in listed}
     assert {(model.type, bool(model.display_name)) for model in listed} == {("model", True)}
+    assert {model.lifecycle for model in listed} == {"active"}
+    assert [model.id for model in client.models.list(limit=2)] == [model.id for model in listed]
+    assert client.models.list(lifecycle=["retired"]).data == []
+    capabilities = client.models.retrieve("sonnet").capabilities
+    assert capabilities is not None
+    assert capabilities.effort.high.supported
+    assert not capabilities.thinking.types.between_tools.supported
     assert client.models.retrieve("sonnet").created_at == listed[0].created_at
 
 

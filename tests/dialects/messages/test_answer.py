@@ -135,3 +135,12 @@ def test_errors(status: int, kind: str) -> None:
     assert json.loads(encode_error(error)) == body
     frame = StreamedMessage("u", 0).fail(error)
     assert frame == b"event: error\ndata: " + encode_error(error) + b"\n\n"
+
+
+def test_an_error_of_a_request_names_it() -> None:
+    told = json.loads(encode_error(APIError(404, "No."), "req_1"))
+    assert told == {
+        "type": "error",
+        "error": {"type": "not_found_error", "message": "No."},
+        "request_id": "req_1",
+    }

@@ -1,0 +1,237 @@
+"""The routes over an in-memory connection: what needs no CLI."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.web.server import Site
+
+from claudeproxy import __version__
+from claudeproxy.catalogue import Catalogue, Model, ModelMemory
+from claudeproxy.dialects.responses.request import Responses
+from claudeproxy.dialects.responses.store import ResponseStore
+from claudeproxy.errors import APIError, unavailable
+from claudeproxy.pool.pool import Pool
+from claudeproxy.web.access import Access
+from claudeproxy.web.app import App
+from claudeproxy.web.connections import Connections
+from claudeproxy.web.exchange import Timeouts
+from claudeproxy.web.guard import guarded_request
+
+
+ANTHROPIC = ("anthropic-version: 2023-06-01", "x-api-key: k")
+OPENAI = ("authorization: Bearer k",)
+
+
+class Server:
+    """The routes, with a list of models and without a pool."""
+
+    def __init__(self) -> None:
+        clock = Clock()
+        self.access = Access()
+        self.memory = ModelMemory(clock.seconds)
+        self.catalogue_error: APIError | None = None
+        self.app = App(
+            clock=clock,
+            pool=cast(Pool, None),
+            catalogue=self.catalogue,
+            about=dict,
+            metrics=lambda: b"",
+            timeouts=Timeouts(1, 1, 1, 1, 1),
+            responses=Responses(ResponseStore(clock.seconds, 1, 1)),
+        )
+        site = Site(
+            self.app.router.resource(),
+            reactor=clock,
+            requestFactory=guarded_request(1000, lambda: self.access, self.app.methods_of),
+            parsePOSTFormSubmission=False,
+        )
+        self.connections = Connections(clock, site, 60)
+
+    async def catalogue(self) -> Catalogue:
+        if self.catalogue_error is not None:
+            raise self.catalogue_error
+        models = [Model("opus", "claude-opus-5"), Model("sonnet", "claude-sonnet-5")]
+        return Catalogue(models, {"best": "claude-opus-4-6"}, self.memory)
+
+    def ask(self, method: str, path: str, *headers: str) -> tuple[int, dict[str, str], Any]:
+        """The answer's status, headers and JSON body, None if there is none."""
+        protocol: Any = self.connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        lines = [f"{method} {path} HTTP/1.1", "host: localhost", *headers, "content-length: 0"]
+        protocol.dataReceived("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        head, _, content = transport.value().partition(b"\r\n\r\n")
+        protocol.connectionLost(Failure(ConnectionDone()))
+        status, *rest = head.decode().split("\r\n")
+        named = [line.partition(": ")[::2] for line in rest]
+        told = {name.lower(): value for name, value in named}
+        return int(status.split()[1]), told, json.loads(content) if content else None
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+# What this is
+
+
+def test_the_root_says_what_is_served(server: Server) -> None:
+    status, _, told = server.ask("GET", "/")
+    assert (status, told["name"], told["version"]) == (200, "claudeproxy", __version__)
+    assert {"POST /v1/messages", "GET /v1/models", "DELETE /v1/responses/<name>"} <= set(
+        told["routes"]
+    )
+    assert set(told) == {"name", "version", "routes"}
+
+
+@pytest.mark.parametrize("path", ["/", "/api/hello", "/health"])
+def test_what_claude_code_asks_first(server: Server, path: str) -> None:
+    server.access = Access(keys={"mine": "k"})
+    status, headers, content = server.ask("HEAD", path)
+    assert (status, content) == (200, None)
+    status, told, content = server.ask("GET", path)
+    assert (status, told["content-length"]) == (200, headers["content-length"])
+    assert content
+    assert server.ask("POST", path)[0] == 405
+
+
+# In whose words an error is told
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/models/nope", 404),
+        ("GET", "/models/nope", 404),
+        ("GET", "/v1/models?limit=0", 400),
+        ("GET", "/v1/nothing", 404),
+        ("POST", "/v1/files", 404),
+        ("POST", "/v1/models", 405),
+        ("DELETE", "/", 405),
+        ("PUT", "/v1/messages", 405),
+        ("POST", "/v1/messages", 415),
+    ],
+)
+def test_errors_for_anthropics_clients(server: Server, method: str, path: str, status: int) -> None:
+    for headers in (ANTHROPIC, ANTHROPIC[:1], ANTHROPIC[1:], (*ANTHROPIC[:1], *OPENAI)):
+        code, told, body = server.ask(method, path, *headers)
+        assert code == status
+        assert set(body) == {"type", "error", "request_id"}
+        assert body["type"] == "error"
+        assert set(body["error"]) == {"type", "message"}
+        assert body["request_id"] == told["request-id"]
+        assert body["request_id"].startswith("req_")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/models/nope", OPENAI),
+        ("/v1/models/nope", ()),
+        ("/v1/models/nope", (*OPENAI, "x-api-key: k")),
+        ("/v1/models/nope", ("x-api-key: ",)),
+        ("/v1/nothing", ()),
+        # Only OpenAI's clients ask for these.
+        ("/v1/chat/completions", ANTHROPIC),
+        ("/v1/responses/nope", ANTHROPIC),
+        ("/completions", ANTHROPIC),
+    ],
+)
+def test_errors_for_all_others(server: Server, path: str, headers: tuple[str, ...]) -> None:
+    status, _, body = server.ask("GET", path, *headers)
+    assert status in (404, 405)
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_wrong_key_is_told_in_the_clients_words(server: Server) -> None:
+    server.access = Access(keys={"mine": "other"})
+    status, told, body = server.ask("GET", "/v1/models", *ANTHROPIC)
+    assert (status, body["error"]["type"]) == (401, "authentication_error")
+    assert body["request_id"] == told["request-id"]
+    status, _, body = server.ask("GET", "/v1/models", *OPENAI)
+    assert (status, body["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "anthropic-version"])
+def test_a_header_that_is_no_text_does_not_matter_for_it(server: Server, name: str) -> None:
+    status, _, body = server.ask("GET", "/v1/nothing", f"{name}: \xff\xfe")
+    assert status in (400, 404)
+    assert body["type"] == "error"
+
+
+def test_no_cli_is_told_in_the_clients_words(server: Server) -> None:
+    server.catalogue_error = unavailable("There is no CLI.")
+    for path in ("/v1/models", "/v1/models/opus"):
+        assert server.ask("GET", path, *ANTHROPIC)[2]["error"]["type"] == "overloaded_error"
+        assert server.ask("GET", path, *OPENAI)[2]["error"]["type"] == "server_error"
+
+
+# What a path is served to
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/", "GET, HEAD, OPTIONS"),
+        ("/v1/models", "GET, HEAD, OPTIONS"),
+        ("/v1/models/a%2Fb?x=y", "GET, HEAD, OPTIONS"),
+        ("/v1/messages", "POST, OPTIONS"),
+        ("/chat/completions", "POST, OPTIONS"),
+        ("/v1/responses/resp_1", "DELETE, GET, HEAD, OPTIONS"),
+    ],
+)
+@pytest.mark.parametrize("keys", [{}, {"mine": "k"}])
+def test_options_say_what_the_router_says(
+    server: Server, path: str, allowed: str, keys: dict[str, str]
+) -> None:
+    server.access = Access(keys=keys)
+    status, headers, content = server.ask("OPTIONS", path)
+    assert (status, headers["allow"], content) == (204, allowed, None)
+    origin = "origin: http://localhost:5173"
+    status, headers, _ = server.ask("OPTIONS", path, origin, "access-control-request-method: POST")
+    assert (status, headers["access-control-allow-methods"]) == (204, allowed)
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/models/", "/health/", "/%ff"])
+@pytest.mark.parametrize("keys", [{}, {"mine": "k"}])
+def test_options_of_what_is_not_served(server: Server, path: str, keys: dict[str, str]) -> None:
+    server.access = Access(keys=keys)
+    status, headers, body = server.ask("OPTIONS", path)
+    assert status == (400 if path == "/%ff" else 404)
+    assert "allow" not in headers
+    assert body["error"]["message"]
+
+
+def test_a_refused_method_names_those_that_are_served(server: Server) -> None:
+    status, headers, _ = server.ask("PUT", "/v1/models")
+    assert (status, headers["allow"]) == (405, "GET, HEAD")
+
+
+# The list of models
+
+
+def test_a_model_that_is_not_listed_is_told_of_once_it_has_answered(server: Server) -> None:
+    assert server.ask("GET", "/v1/models/best")[0] == 404
+    server.memory.accept("claude-opus-4-6")
+    server.memory.learn({"claude-opus-4-6": {"contextWindow": 5}})
+    status, _, told = server.ask("GET", "/v1/models/best")
+    assert (status, told["id"], told["max_input_tokens"]) == (200, "best", 5)
+
+
+def test_an_alias_of_a_model_that_does_not_exist_leaves_the_list(server: Server) -> None:
+    names = [model["id"] for model in server.ask("GET", "/v1/models")[2]["data"]]
+    assert names[-1] == "best"
+    server.memory.refuse("claude-opus-4-6")
+    told = server.ask("GET", "/v1/models")[2]
+    assert [model["id"] for model in told["data"]] == names[:-1]
+    assert told["last_id"] == names[-2]
