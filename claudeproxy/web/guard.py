@@ -33,7 +33,8 @@ OPEN_PATHS = (b"/health", b"/v1/health")
 # What a page may read of an answer's head.
 EXPOSED_HEADERS = (
     "x-request-id, request-id, x-claudeproxy-worker, x-claudeproxy-ignored, x-should-retry, "
-    "retry-after"
+    "retry-after, anthropic-ratelimit-unified-status, anthropic-ratelimit-unified-reset, "
+    "anthropic-ratelimit-unified-representative-claim"
 )
 
 

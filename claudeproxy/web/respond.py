@@ -7,7 +7,7 @@ from http.client import responses
 from typing import Any
 
 from ..dialects import Dialect, chat, messages
-from ..errors import APIError
+from ..errors import APIError, retry_headers
 
 
 def dialect_of(request: Any) -> Dialect:
@@ -40,10 +40,8 @@ def send_body(request: Any, body: bytes) -> None:
 
 def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
     """Write an error as its dialect words it, with what tells clients when to try again."""
-    if error.retry_after is not None:
-        request.setHeader("retry-after", str(error.retry_after))
-    if error.should_retry is not None:
-        request.setHeader("x-should-retry", "true" if error.should_retry else "false")
+    for name, value in retry_headers(error).items():
+        request.setHeader(name, value)
     _send(request, error.status, dialect.error_body(error))
 
 

@@ -76,7 +76,10 @@ def test_the_answer_is_finished_when_the_cli_has_found_that_it_fits() -> None:
 def test_an_object_that_does_not_fit_fails_the_answer() -> None:
     session = held()
     error = failed(
-        status=502, message="The model's answer does not fit the schema.", type="server_error"
+        status=502,
+        message="The model's answer does not fit the schema.",
+        type="server_error",
+        should_retry=False,
     )
     assert say(session, START, *OUTPUT, stop("tool_use")) == [error]
     assert [in_short(message) for message in written(session)] == ["interrupt"]
