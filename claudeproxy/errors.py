@@ -1,15 +1,24 @@
-"""What can go wrong, as one value that every room raises and the door words for its client.
+"""What can go wrong, as one value that any part raises and a dialect words for its client.
 
-Nothing here knows a wire format: a dialect turns an `APIError` into the error body that its
-clients expect, and the exchange uses `status` and `retry_after`.
+Nothing here knows the format of a body: a dialect turns an `APIError` into the error body that its
+clients expect. The headers that say when to ask again are the same in all dialects.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
+from math import ceil
 
 import attrs
+
+
+# Clients sleep for as long as Retry-After says, some for hours and without a word.
+LONGEST_RETRY_AFTER = 60
+# The same request gets the same answer again.
+FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 431})
+USAGE_LIMIT = "usage_limit_reached"
 
 
 @attrs.frozen(auto_exc=True, str=False)
@@ -19,7 +28,11 @@ class APIError(Exception):
     status: the HTTP status it is answered with, if nothing was sent yet.
     type, code, param: OpenAI's words for it (its API reference, "Error codes").
     retry_after: seconds after which asking again may help; None if unknown.
-    should_retry: what the official SDKs are told (`x-should-retry`); None leaves it to them.
+    should_retry: what the official SDKs are told (`x-should-retry`); None leaves it to them, but
+    for the statuses of `FINAL_STATUSES`.
+    resets_at: when the limit of a plan ends, in seconds since the epoch. limit: the API's name of
+    that limit (`five_hour`, ...).
+    api_type: the type that Anthropic's API gave its error, where it is known.
     """
 
     status: int
@@ -29,6 +42,9 @@ class APIError(Exception):
     param: str | None = None
     retry_after: int | None = None
     should_retry: bool | None = None
+    resets_at: int | None = None
+    limit: str | None = None
+    api_type: str | None = None
 
     def __str__(self) -> str:
         """The status and the message, for logs of a traceback."""
@@ -111,6 +127,30 @@ def rate_limited(message: str, retry_after: int | None) -> APIError:
     )
 
 
+def usage_limit_reached(
+    message: str, resets_at: float | None, now: float, limit: str | None = None
+) -> APIError:
+    """429: the limit of the plan is reached; it ends at `resets_at`, in seconds since the epoch.
+
+    `Usage limit reached` and `quota exceeded` are what clients look for in a message: they end
+    their retries then.
+    """
+    whole = f"Usage limit reached (quota exceeded): {message.rstrip('.')}."
+    error = APIError(429, whole, type=USAGE_LIMIT, code="rate_limit_exceeded", limit=limit)
+    if resets_at is None:
+        return attrs.evolve(error, should_retry=False)
+    # A minute that is told must not be over before the limit is.
+    minute = datetime.fromtimestamp(ceil(resets_at / 60) * 60).astimezone()
+    wait = max(1, ceil(resets_at - now))
+    return attrs.evolve(
+        error,
+        message=f"{whole} It resets at {minute.isoformat(' ', 'minutes')}.",
+        resets_at=ceil(resets_at),
+        retry_after=wait if wait <= LONGEST_RETRY_AFTER else None,
+        should_retry=None if wait <= LONGEST_RETRY_AFTER else False,
+    )
+
+
 def upstream_failed(
     message: str, *, retry_after: int | None = None, should_retry: bool | None = None
 ) -> APIError:
@@ -133,3 +173,22 @@ def internal_error() -> APIError:
 def timed_out(message: str) -> APIError:
     """504: the CLI or Anthropic did not answer within a deadline."""
     return APIError(504, message, type="server_error")
+
+
+def retry_headers(error: APIError) -> dict[str, str]:
+    """The headers that tell a client whether, and when, to ask again."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    again = error.should_retry
+    if again is None and error.status in FINAL_STATUSES:
+        again = False
+    if again is not None:
+        headers["x-should-retry"] = "true" if again else "false"
+    if error.type == USAGE_LIMIT:
+        headers["anthropic-ratelimit-unified-status"] = "rejected"
+        if error.resets_at is not None:
+            headers["anthropic-ratelimit-unified-reset"] = str(error.resets_at)
+        if error.limit is not None:
+            headers["anthropic-ratelimit-unified-representative-claim"] = error.limit
+    return headers

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import attrs
 import pytest
 
 from claudeproxy.errors import (
@@ -11,10 +14,12 @@ from claudeproxy.errors import (
     model_not_found,
     not_logged_in,
     rate_limited,
+    retry_headers,
     timed_out,
     unavailable,
     unsupported,
     upstream_failed,
+    usage_limit_reached,
 )
 
 
@@ -82,3 +87,65 @@ def test_an_error_can_be_raised_caught_and_chained() -> None:
     with pytest.raises(APIError, match=r"^502: It broke\.$") as caught:
         fail()
     assert caught.value.__cause__ is cause
+
+
+NOW = 1_795_400_000.25
+
+
+@pytest.mark.parametrize(
+    ("wait", "retry_after", "should_retry"),
+    [(-5, 1, None), (60, 60, None), (61, None, False), (86_400, None, False)],
+)
+def test_only_a_short_wait_for_the_plan_is_one_to_wait_for(
+    wait: int, retry_after: int | None, should_retry: bool | None
+) -> None:
+    error = usage_limit_reached("You've hit it.", NOW + wait, NOW, "five_hour")
+    assert (error.status, error.type) == (429, "usage_limit_reached")
+    assert (error.retry_after, error.should_retry) == (retry_after, should_retry)
+    assert error.resets_at == int(NOW) + wait + 1
+
+
+def test_the_limit_of_a_plan_begins_with_the_words_that_clients_look_for() -> None:
+    message = usage_limit_reached("You've hit it", NOW + 3601, NOW).message
+    whole, _, time = message.partition(" It resets at ")
+    assert whole == "Usage limit reached (quota exceeded): You've hit it."
+    told = datetime.fromisoformat(time.removesuffix("."))
+    assert 0 <= told.timestamp() - (NOW + 3601) < 60
+    assert "billing" not in message
+    assert "insufficient" not in message
+
+
+def test_a_limit_of_a_plan_without_a_time_is_not_to_be_waited_for() -> None:
+    error = usage_limit_reached("You've hit it", None, NOW)
+    assert error.message == "Usage limit reached (quota exceeded): You've hit it."
+    assert retry_headers(error) == {
+        "x-should-retry": "false",
+        "anthropic-ratelimit-unified-status": "rejected",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "headers"),
+    [
+        (bad_request("x"), {"x-should-retry": "false"}),
+        (APIError(408, "x"), {}),
+        (APIError(413, "x"), {"x-should-retry": "false"}),
+        (rate_limited("x", 7), {"retry-after": "7"}),
+        (attrs.evolve(bad_request("x"), should_retry=True), {"x-should-retry": "true"}),
+        (upstream_failed("x"), {}),
+        (upstream_failed("x", should_retry=False), {"x-should-retry": "false"}),
+        (
+            usage_limit_reached("x", NOW + 3600, NOW, "five_hour"),
+            {
+                "x-should-retry": "false",
+                "anthropic-ratelimit-unified-status": "rejected",
+                "anthropic-ratelimit-unified-reset": str(int(NOW) + 3601),
+                "anthropic-ratelimit-unified-representative-claim": "five_hour",
+            },
+        ),
+    ],
+)
+def test_the_headers_tell_whether_and_when_to_ask_again(
+    error: APIError, headers: dict[str, str]
+) -> None:
+    assert retry_headers(error) == headers

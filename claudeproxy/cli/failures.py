@@ -1,7 +1,8 @@
-"""What the CLI says when it fails, as an APIError. Seen on 2.1.197 and 2.1.330."""
+"""What the CLI says when it fails, as an APIError. Seen on 2.1.197, 2.1.330 and 2.1.331."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from math import ceil
@@ -10,6 +11,7 @@ from typing import Any
 import attrs
 
 from ..errors import (
+    LONGEST_RETRY_AFTER,
     APIError,
     bad_request,
     model_refused,
@@ -17,6 +19,7 @@ from ..errors import (
     rate_limited,
     unavailable,
     upstream_failed,
+    usage_limit_reached,
 )
 
 
@@ -32,6 +35,23 @@ UNUSABLE_SCHEMA = bad_request(
 )
 # Of what a process that did not start wrote to stderr.
 LONGEST_QUOTE = 400
+
+# What the CLI puts before the API's own message. The client adds words of its own.
+_PREFIX = re.compile(
+    r"^(?:Failed to authenticate\.\s+)?"
+    r"API Error(?::\s*|\s+(?=\())"
+    r"(?:Server is temporarily limiting requests \(not your usage limit\)(?:\s+·\s+|$)"
+    r"|Request rejected \(429\)(?:\s+·\s+|$)"
+    r"|\(?\d{3}\s+(?!due to\b))?"
+)
+# And after it: advice for somebody who sits at the CLI.
+_ADVICE = re.compile(
+    r"\s+(?:This is a server-side issue, usually temporary\b.*"
+    r"|Run --model to pick a different model\.)$",
+    re.DOTALL,
+)
+_OF_THE_PLAN = re.compile(r"You've (?:hit|reached) your .*\blimit\b", re.IGNORECASE)
+_RESETS = re.compile(r"\s+·\s+resets\b.*$", re.DOTALL)
 
 
 @attrs.frozen
@@ -83,19 +103,56 @@ def from_result(
     """
     if result.get("subtype") == "error_max_structured_output_retries":
         return DOES_NOT_FIT
-    message = str(result.get("result") or "; ".join(result.get("errors") or ()) or "unknown error")
+    whole = str(result.get("result") or "; ".join(result.get("errors") or ()) or "unknown error")
+    message, api_type = own_words(whole)
     too_long = "prompt is too long" in message.lower()
     if too_long or result.get("terminal_reason") == "blocking_limit":
         return bad_request(message, "messages", "context_length_exceeded")
     if message.startswith("Not logged in"):
         return not_logged_in()
-    if result.get("api_error_status") == 404 and model:
+    status = result.get("api_error_status")
+    if status == 404 and model:
         return model_refused(model)
-    retry_after = None
-    if limit and limit.get("status") == "rejected" and "resetsAt" in limit:
-        retry_after = max(1, ceil(limit["resetsAt"] - now))
+    if status == 429 and (reached := _plan_limit(whole, limit, now)):
+        return reached
     # Whatever it was, the CLI has already tried it again as often as its settings say.
-    return _from_status(result.get("api_error_status"), message, retry_after, should_retry=False)
+    error = _from_status(status, message, None, should_retry=False)
+    return attrs.evolve(error, api_type=api_type)
+
+
+def own_words(text: str) -> tuple[str, str | None]:
+    """The API's own message in a text of the CLI's, and the type of the error if it is told."""
+    message = _ADVICE.sub("", _PREFIX.sub("", text)).strip()
+    body_text = message.removeprefix("(").lstrip()
+    if body_text.startswith("{"):
+        # The CLI has not taken the body apart.
+        try:
+            body, _ = json.JSONDecoder().raw_decode(body_text)
+        except ValueError:
+            return message or text, None
+        error = body.get("error", body)
+        if isinstance(error, dict) and isinstance(error.get("message"), str):
+            kind = error.get("type")
+            return error["message"], kind if isinstance(kind, str) else None
+    return message or text, None
+
+
+def _plan_limit(message: str, limit: Mapping[str, Any] | None, now: float) -> APIError | None:
+    """The error of a plan whose limit is reached; None for another limit of the API's."""
+    if "not your usage limit" in message:
+        return None
+    limit = limit or {}
+    rejected = limit.get("status") == "rejected"
+    resets_at = limit.get("resetsAt") if rejected else None
+    if resets_at is None:
+        if not _OF_THE_PLAN.match(message):
+            return None
+    else:
+        # It is told again, with its date.
+        message = _RESETS.sub("", message)
+    return usage_limit_reached(
+        own_words(message)[0], resets_at, now, limit.get("rateLimitType") if rejected else None
+    )
 
 
 def from_model_refusal(response: Mapping[str, Any], model: str) -> APIError:
@@ -118,8 +175,11 @@ def from_retry(line: Mapping[str, Any]) -> APIError:
     """The error behind an `api_retry` line: known now, though the CLI would sleep on it."""
     seconds = max(1, ceil(line.get("retry_delay_ms", 0) / 1000))
     status = line.get("error_status")
-    message = f"Anthropic's API answered {status or 'nothing'} and can be tried in {seconds} s."
-    return _from_status(status, message, seconds, should_retry=None)
+    said = f"Anthropic's API answered {status or 'nothing'}; try again in"
+    if seconds > LONGEST_RETRY_AFTER:
+        message = f"{said} {ceil(seconds / 60)} minutes."
+        return _from_status(status, message, None, should_retry=False)
+    return _from_status(status, f"{said} {seconds} s.", seconds, should_retry=None)
 
 
 def _from_status(
@@ -131,14 +191,13 @@ def _from_status(
         case 401:
             return not_logged_in()
         case 403:
-            return APIError(403, message, type="permission_error", should_retry=False)
+            return APIError(403, message, type="permission_error")
         case 404:
             return APIError(404, message, code="model_not_found", param="model")
         case 413:
             return APIError(413, message)
         case 429:
-            error = rate_limited(message, retry_after)
-            return attrs.evolve(error, should_retry=None if retry_after else should_retry)
+            return attrs.evolve(rate_limited(message, retry_after), should_retry=should_retry)
         case 503 | 529:
             return attrs.evolve(unavailable(message, retry_after), should_retry=should_retry)
     if "overloaded" in message.lower():

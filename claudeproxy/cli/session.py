@@ -285,6 +285,7 @@ class Session:
                     self._fail(failures.UNUSABLE_SCHEMA, interrupt=True)
 
     def _rate_limit_event(self, message: Mapping[str, Any]) -> None:
+        # It comes only when something has changed, so it holds for later turns too.
         self._plan_limit = message["rate_limit_info"]
 
     def _result(self, message: Mapping[str, Any]) -> None:
@@ -340,7 +341,6 @@ class Session:
     def _begin(self, limits: Limits) -> None:
         self._limits = self._names.limits(limits)
         self._clean = True
-        self._plan_limit = None
 
     def _await_answer(self) -> None:
         self._apply_limits()

@@ -18,13 +18,18 @@ REFUSAL = "Claude declined to answer this request."
 
 
 def encode_error(error: APIError) -> bytes:
-    """OpenAI's error object (openai.yaml, ErrorResponse): all four keys, always."""
-    body = {
+    """OpenAI's error object (openai.yaml, ErrorResponse): all four keys, always.
+
+    That of a plan's limit has `resets_at` too, as ChatGPT's own has.
+    """
+    body: dict[str, Any] = {
         "message": error.message,
         "type": error.type,
         "param": error.param,
         "code": error.code,
     }
+    if error.resets_at is not None:
+        body["resets_at"] = error.resets_at
     return json.dumps({"error": body}).encode("ascii")
 
 

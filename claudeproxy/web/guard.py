@@ -41,7 +41,8 @@ CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # What a page may read of an answer's head.
 EXPOSED_HEADERS = (
     "x-request-id, request-id, openai-processing-ms, x-claudeproxy-worker, x-claudeproxy-ignored, "
-    "x-should-retry, retry-after"
+    "x-should-retry, retry-after, anthropic-ratelimit-unified-status, "
+    "anthropic-ratelimit-unified-reset, anthropic-ratelimit-unified-representative-claim"
 )
 
 

@@ -7,7 +7,7 @@ from http.client import responses
 from typing import Any
 
 from ..dialects import Dialect, chat, messages
-from ..errors import APIError
+from ..errors import APIError, retry_headers
 
 
 # What only one kind of client asks for.
@@ -59,10 +59,8 @@ def send_body(request: Any, body: bytes) -> None:
 
 def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
     """Write an error as its dialect words it, with what tells clients when to try again."""
-    if error.retry_after is not None:
-        request.setHeader("retry-after", str(error.retry_after))
-    if error.should_retry is not None:
-        request.setHeader("x-should-retry", "true" if error.should_retry else "false")
+    for name, value in retry_headers(error).items():
+        request.setHeader(name, value)
     if dialect is messages:
         body = messages.error_body(error, f"req_{request.unique}")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from claudeproxy.cli.failures import (
@@ -12,8 +13,9 @@ from claudeproxy.cli.failures import (
     from_result,
     from_retry,
     one_line,
+    own_words,
 )
-from claudeproxy.errors import APIError
+from claudeproxy.errors import APIError, usage_limit_reached
 
 
 NOW = 1_795_400_000.25
@@ -83,7 +85,7 @@ def test_how_a_try_of_a_model_ended(message: str, status: int, code: str | None)
     [
         (400, None),
         (401, False),
-        (403, False),
+        (403, None),
         (429, False),
         (500, False),
         (529, False),
@@ -136,9 +138,89 @@ def test_a_failed_turn_that_says_nothing_is_still_told() -> None:
     [(1_795_400_060, 60), (1_795_400_000.75, 1), (1_795_400_000, 1), (1_795_399_000, 1)],
 )
 def test_a_plans_limit_tells_when_it_ends(resets_at: float, seconds: int) -> None:
-    error = failed("You've hit your limit", 429, {"status": "rejected", "resetsAt": resets_at})
-    assert (error.status, error.retry_after) == (429, seconds)
-    assert error.message == "You've hit your limit"
+    limit = {"status": "rejected", "resetsAt": resets_at, "rateLimitType": "five_hour"}
+    error = failed("You've hit your limit · resets 4:47am (UTC)", 429, limit)
+    expected = usage_limit_reached("You've hit your limit", resets_at, NOW, "five_hour")
+    assert attrs.asdict(error) == attrs.asdict(expected)
+    assert (error.status, error.type, error.retry_after) == (429, "usage_limit_reached", seconds)
+
+
+def test_a_plans_limit_without_a_time_is_told_in_the_clis_words() -> None:
+    error = failed("You've hit your weekly limit · resets Monday", 429)
+    assert (error.type, error.resets_at, error.should_retry) == ("usage_limit_reached", None, False)
+    assert error.message.endswith(": You've hit your weekly limit · resets Monday.")
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        (
+            "API Error: Server is temporarily limiting requests (not your usage limit)"
+            " · Slow down.",
+            {"status": "rejected", "resetsAt": NOW + 60},
+        ),
+        (
+            "API Error: Server is temporarily limiting requests (not your usage limit)"
+            " · Slow down.",
+            {"status": "rejected", "isUsingOverage": False},
+        ),
+        ("API Error: Request rejected (429) · Slow down.", None),
+    ],
+)
+def test_a_limit_of_the_apis_is_not_one_of_the_plans(text: str, limit: Any) -> None:
+    error = failed(text, 429, limit)
+    assert (error.type, error.message, error.resets_at) == ("rate_limit_error", "Slow down.", None)
+
+
+BODY = '{"type":"error","error":{"type":"invalid_request_error","message":"messages.3: no"}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "api_type"),
+    [
+        (
+            "API Error: 400 messages.3.content.0.text: empty",
+            "messages.3.content.0.text: empty",
+            None,
+        ),
+        (f"API Error: 400 {BODY}", "messages.3: no", "invalid_request_error"),
+        (f"API Error (400 {BODY}) · Retrying", "messages.3: no", "invalid_request_error"),
+        ("API Error: 400 {broken", "{broken", None),
+        ('API Error: 400 {"error": "text"}', '{"error": "text"}', None),
+        (
+            "API Error: 400 due to tool use concurrency issues.",
+            "400 due to tool use concurrency issues.",
+            None,
+        ),
+        ("Failed to authenticate. API Error: 403 Not you.", "Not you.", None),
+        ("API Error: Request rejected (429) · Slow down.", "Slow down.", None),
+        ("API Error: Request rejected (429)", "API Error: Request rejected (429)", None),
+        (
+            "API Error: 500 It broke. This is a server-side issue, usually temporary — try again "
+            "in a moment. If it persists, check your inference gateway (127.0.0.1:1).",
+            "It broke.",
+            None,
+        ),
+        ("API Error: Overloaded", "Overloaded", None),
+        ("API Error: Connection to the API was lost.", "Connection to the API was lost.", None),
+        (
+            "There's an issue with the selected model (x). Run --model to pick a different model.",
+            "There's an issue with the selected model (x).",
+            None,
+        ),
+        ("API Error", "API Error", None),
+        ("An API Error: 400 inside", "An API Error: 400 inside", None),
+        (
+            'Unexpected {"error": {"message": "no"}}',
+            'Unexpected {"error": {"message": "no"}}',
+            None,
+        ),
+    ],
+)
+def test_a_message_is_the_apis_own(text: str, message: str, api_type: str | None) -> None:
+    assert own_words(text) == (message, api_type)
+    error = failed(text, 400)
+    assert (error.message, error.api_type) == (message, api_type)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +243,14 @@ def test_without_a_limit_that_was_hit_nobody_knows_when(limit: Any) -> None:
 def test_a_retry_tells_how_long_the_cli_would_wait(delay_ms: float, seconds: int) -> None:
     error = from_retry({"error_status": 429, "retry_delay_ms": delay_ms})
     assert (error.status, error.retry_after) == (429, seconds)
-    assert error.message == f"Anthropic's API answered 429 and can be tried in {seconds} s."
+    assert error.message == f"Anthropic's API answered 429; try again in {seconds} s."
+
+
+@pytest.mark.parametrize(("delay_ms", "minutes"), [(60_001, 2), (120_000, 2), (3_600_000, 60)])
+def test_nobody_is_asked_to_wait_for_longer_than_a_minute(delay_ms: int, minutes: int) -> None:
+    error = from_retry({"error_status": 429, "retry_delay_ms": delay_ms})
+    assert (error.status, error.retry_after, error.should_retry) == (429, None, False)
+    assert error.message == f"Anthropic's API answered 429; try again in {minutes} minutes."
 
 
 @pytest.mark.parametrize(
@@ -177,7 +266,7 @@ def test_a_retry_of_an_overload_tells_when_to_try_again() -> None:
 
 def test_a_retry_of_no_answer_at_all_says_so() -> None:
     error = from_retry({"error_status": None, "retry_delay_ms": 2000})
-    assert error.message == "Anthropic's API answered nothing and can be tried in 2 s."
+    assert error.message == "Anthropic's API answered nothing; try again in 2 s."
 
 
 @pytest.mark.parametrize(

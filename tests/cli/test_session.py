@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from claudeproxy.cli.notices import ProtocolViolation, Ready, TurnEnded
 from claudeproxy.cli.session import Session
 from claudeproxy.cli.state import State
 from claudeproxy.conversation import Limits, Profile
-from claudeproxy.errors import upstream_failed
+from claudeproxy.errors import APIError, upstream_failed
 from claudeproxy.events import Failed, Finished, Started, TextDelta, Usage
 
 from .talk import (
@@ -586,17 +587,23 @@ def test_a_retry_that_nobody_waits_for_is_no_matter(make: Callable[[], Session])
     assert session.data_to_send() == b""
 
 
-def test_a_plans_limit_of_one_turn_is_not_told_in_the_next() -> None:
+def test_a_plans_limit_holds_until_the_cli_says_something_else() -> None:
     limit = {"status": "rejected", "resetsAt": NOW + 60}
     line = {**RESULT, "is_error": True, "api_error_status": 429, "result": "Limit"}
     session = answering()
-    say(session, {"type": "rate_limit_event", "rate_limit_info": limit})
-    (first, _) = session.receive_data(encoded(line))
-    session.ask([user("Hello")], OPUS)
-    (second, _) = session.receive_data(encoded(line))
-    assert isinstance(first, Failed)
-    assert isinstance(second, Failed)
-    assert (first.error.retry_after, second.error.retry_after) == (60, None)
+
+    def failure(*lines: dict[str, Any]) -> APIError:
+        *_, failed, _ = session.receive_data(b"".join(map(encoded, (*lines, line))))
+        assert isinstance(failed, Failed)
+        session.ask([user("Hello")], OPUS)
+        return failed.error
+
+    first = failure({"type": "rate_limit_event", "rate_limit_info": limit})
+    assert (first.resets_at, first.retry_after) == (NOW + 60, 60)
+    assert attrs.asdict(failure()) == attrs.asdict(first)
+    allowed = {"status": "allowed", "resetsAt": NOW + 60}
+    last = failure({"type": "rate_limit_event", "rate_limit_info": allowed})
+    assert (last.resets_at, last.retry_after) == (None, None)
 
 
 def test_a_request_of_the_clis_is_refused() -> None:

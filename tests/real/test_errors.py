@@ -26,6 +26,9 @@ class Errors(RealCLI):
             error = await self.error_of(prompt)
             assert type(error) is exception, prompt
             assert isinstance(error.body, dict)
+            assert "API Error" not in error.body["message"]
+            if prompt in ("ERR:400", "ERR:403", "ERR:429", "ERR:500"):
+                assert error.body["message"] == f"The demo was told to answer {prompt[4:]}."
             assert set(error.body) == {"message", "type", "param", "code"}
 
     async def test_they_are_real_statuses_for_streams_too(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
-from .harness import RealCLI, on_every_cli, when
+from .harness import SUBSCRIPTION, RealCLI, on_every_cli, when
 
 
 @on_every_cli(globals())
@@ -136,7 +138,8 @@ class Limits(RealCLI):
             ("stop", ["a", "b", "c", "d", "e"]),
         ):
             error = await self.error_of("hi", extra_body={name: value})
-            assert (error.status_code, error.param) == (400, name)
+            param = "modalities[1]" if name == "modalities" else name
+            assert (error.status_code, error.param) == (400, param)
         answer = await self.ask("ECHO:ok", extra_body={"modalities": ["text"], "logprobs": False})
         assert answer.choices[0].message.content == "ok"
         assert len(self.api.requests) == 1
@@ -146,3 +149,52 @@ class Limits(RealCLI):
         told = self.proxy.metrics.exposition().decode()
         lines = [line for line in told.splitlines() if reason in line and "_total" in line]
         return bool(lines) and float(lines[0].split()[-1]) == len(self.api.requests)
+
+
+@on_every_cli(globals())
+class PlanLimits(RealCLI):
+    """The limit of a subscription, in each dialect."""
+
+    credentials = SUBSCRIPTION
+
+    async def test_a_reached_limit_says_when_it_ends_and_that_waiting_is_no_use(self) -> None:
+        # The third is of a process that has told its limit before.
+        for path in ("chat/completions", "responses", "messages", "completions"):
+            for streamed in (False, True):
+                error, headers = await self.limited(path, "LIMIT:3600", streamed)
+                assert error["message"].startswith("Usage limit reached (quota exceeded): You've")
+                assert "It resets at 20" in error["message"]
+                assert 3500 < error["resets_at"] - time.time() < 3700
+                kind = "rate_limit_error" if path == "messages" else "usage_limit_reached"
+                assert error["type"] == kind
+                assert headers.getRawHeaders("x-should-retry") == ["false"]
+                assert not headers.hasHeader("retry-after")
+                reset = headers.getRawHeaders("anthropic-ratelimit-unified-reset")
+                assert reset == [str(error["resets_at"])]
+
+    async def test_a_limit_that_ends_soon_is_waited_for(self) -> None:
+        _, headers = await self.limited("chat/completions", "LIMIT:20", False)
+        assert 10 <= int(headers.getRawHeaders("retry-after")[0]) <= 21
+        assert not headers.hasHeader("x-should-retry")
+
+    async def test_a_limit_of_the_api_is_not_one_of_the_plan(self) -> None:
+        error, headers = await self.limited("chat/completions", "ERR:429:7", False)
+        assert (error["type"], error["message"]) == (
+            "rate_limit_error",
+            "The demo was told to answer 429.",
+        )
+        assert "resets_at" not in error
+        assert not headers.hasHeader("anthropic-ratelimit-unified-status")
+
+    async def limited(self, path: str, text: str, streamed: bool) -> tuple[Any, Any]:
+        """The error of a 429, and the headers it came with."""
+        asked: dict[str, Any] = {"model": "sonnet", "stream": streamed, "max_tokens": 99}
+        if path == "responses":
+            asked = {"model": "sonnet", "stream": streamed, "input": text}
+        elif path == "completions":
+            asked["prompt"] = text
+        else:
+            asked["messages"] = [{"role": "user", "content": text}]
+        response, content = await self.http("POST", f"/v1/{path}", asked)
+        assert response.code == 429
+        return json.loads(content)["error"], response.headers

@@ -45,12 +45,20 @@ ERROR_TYPES = {
 THREADS = "thread_unsupported_request"
 
 
+def error_type(error: APIError) -> str:
+    """The API's own type of an error, or the one that belongs to its status."""
+    other = "api_error" if error.status >= 500 else "invalid_request_error"
+    return error.api_type or ERROR_TYPES.get(error.status, other)
+
+
 def encode_error(error: APIError, request_id: str | None = None) -> bytes:
-    """Anthropic's error object; in the middle of a stream it has no `request_id`."""
-    kind = ERROR_TYPES.get(
-        error.status, "api_error" if error.status >= 500 else "invalid_request_error"
-    )
-    told: dict[str, Any] = {"type": kind, "message": error.message}
+    """Anthropic's error object; in the middle of a stream it has no `request_id`.
+
+    `resets_at` is ours.
+    """
+    told: dict[str, Any] = {"type": error_type(error), "message": error.message}
+    if error.resets_at is not None:
+        told["resets_at"] = error.resets_at
     if error.code == THREADS:
         told["details"] = {"error_code": THREADS, "unsupported": [error.param]}
     body: dict[str, Any] = {"type": "error", "error": told}

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from ...errors import APIError
+from ...errors import USAGE_LIMIT, APIError
 from ...events import (
     AnswerAccumulator,
     Event,
@@ -30,6 +30,8 @@ from ..openai_answer import REFUSAL
 
 # How ids of items begin.
 PREFIXES = {"text": "msg", "reasoning": "rs", "call": "fc"}
+# The one of a prompt that is too long is not among those of the document, but Codex looks for it.
+ERROR_CODES = frozenset({"rate_limit_exceeded", "context_length_exceeded"})
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -70,6 +72,15 @@ def _refusal(text: str) -> dict[str, Any]:
 
 def _summary(text: str) -> dict[str, Any]:
     return {"type": "summary_text", "text": text}
+
+
+def _error(error: APIError) -> dict[str, Any]:
+    """ResponseError, and for the limit of a plan what Codex reads of it."""
+    code = error.code if error.code in ERROR_CODES else "server_error"
+    told: dict[str, Any] = {"code": code, "message": error.message}
+    if error.type == USAGE_LIMIT:
+        told.update(type=USAGE_LIMIT, resets_at=error.resets_at)
+    return told
 
 
 @attrs.define
@@ -139,12 +150,7 @@ class _Writer:
             "created_at": self.created,
             "status": status,
             "background": False,
-            "error": None
-            if error is None
-            else {
-                "code": "rate_limit_exceeded" if error.status == 429 else "server_error",
-                "message": error.message,
-            },
+            "error": None if error is None else _error(error),
             "incomplete_details": reason,
             "output": output,
             "service_tier": "default",
