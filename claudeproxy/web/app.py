@@ -65,6 +65,9 @@ class App:
     @router.route("/", methods=["GET"])
     def root(self, request: Any) -> None:
         """What this is and what it serves."""
+        if request.path != b"/":
+            # To the router `//` is the same.
+            raise NotFound
         routes = sorted(
             f"{method} {rule.rule}"
             for rule in self.router.url_map.iter_rules()
@@ -223,7 +226,10 @@ class App:
         return f"{method} {rule.rule}"
 
     def methods_of(self, path: bytes) -> list[str]:
-        """The methods that a path is served to; none if it is not served."""
+        """The methods that a path is served to; none if it is not served. `*` is all paths."""
+        if path == b"*":
+            every = (rule.methods or set() for rule in self.router.url_map.iter_rules())
+            return sorted(set().union(*every))
         try:
             text = unquote_to_bytes(path).decode("utf-8")
         except UnicodeDecodeError:

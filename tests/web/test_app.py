@@ -104,6 +104,10 @@ def test_what_claude_code_asks_first(server: Server, path: str) -> None:
     assert server.ask("POST", path)[0] == 405
 
 
+def test_two_slashes_are_not_the_root(server: Server) -> None:
+    assert server.ask("GET", "//")[0] == 404
+
+
 # In whose words an error is told
 
 
@@ -188,6 +192,7 @@ def test_no_cli_is_told_in_the_clients_words(server: Server) -> None:
         ("/v1/messages", "POST, OPTIONS"),
         ("/chat/completions", "POST, OPTIONS"),
         ("/v1/responses/resp_1", "DELETE, GET, HEAD, OPTIONS"),
+        ("*", "DELETE, GET, HEAD, POST, OPTIONS"),
     ],
 )
 @pytest.mark.parametrize("keys", [{}, {"mine": "k"}])
