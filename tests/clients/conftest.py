@@ -110,6 +110,6 @@ def announced(server: subprocess.Popen[str], said: list[str]) -> str:
     assert server.stdout is not None
     for line in server.stdout:
         said.append(line)
-        if found := re.fullmatch(r"claudeproxy \S+ listens on (http://\S+/v1)\n", line):
+        if found := re.fullmatch(r"claudeproxy \S+ is listening on (http://\S+/v1)\n", line):
             return found[1]
     pytest.fail(f"it ended with {server.wait()}: {''.join(said)}")

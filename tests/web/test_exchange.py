@@ -210,7 +210,7 @@ class ExchangeTests(SynchronousTestCase):
                 self.sent()
             lines += [formatEvent(event) for event in events if "route" in event]
         ours = "POST /v1/chat/completions 400 req_[0-9a-f]{32}"
-        for line, end in zip(lines, ("", r" \(the client calls it mine-1\)", ""), strict=True):
+        for line, end in zip(lines, ("", r" \(client request id mine-1\)", ""), strict=True):
             assert re.fullmatch(ours + end, line), line
 
     # Silence
