@@ -156,7 +156,7 @@ class Pools(RealCLI):
         await self.proxy.stopService()
         body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}]}
         await self.http("POST", "/v1/chat/completions", body, url=proxy.url)
-        retired = b'claudeproxy_workers_retired_total{reason="idle for long"}'
+        retired = b'claudeproxy_workers_retired_total{reason="idle timeout"}'
         await when(lambda: retired in proxy.metrics.exposition())
         spare = b'claudeproxy_workers{activity="blank"} 1.0'
         await when(lambda: spare in proxy.metrics.exposition() and len(self.processes()) == 1)
