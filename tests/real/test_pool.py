@@ -34,13 +34,13 @@ class Pools(RealCLI):
 
     async def test_a_conversation_goes_on_in_the_process_that_holds_it(self) -> None:
         said = ["ECHO:one"]
-        rungs = []
+        reuses = []
         for more in ("ECHO:two", "ECHO:three", "/clear ECHO:four"):
             reuse, choice = await self.rung_of(*said)
-            rungs.append(reuse)
+            reuses.append(reuse)
             said += [choice["message"]["content"], more]
         reuse, choice = await self.rung_of(*said)
-        assert [*rungs[1:], reuse] == ["continued"] * 3
+        assert [*reuses[1:], reuse] == ["continued"] * 3
         assert conversation(self.seen()) == [
             ("user", "ECHO:one"),
             ("assistant", "one"),
