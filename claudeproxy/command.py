@@ -1,4 +1,4 @@
-"""`claudeproxy`: the same as twistd's, in words that are easier to remember."""
+"""The command `claudeproxy`, which runs the twistd plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import __version__
 
 USAGE = """\
 usage: claudeproxy serve [options]   run in the foreground (twistd -n claudeproxy)
-       claudeproxy demo [options]    the same against a built-in stand-in for Anthropic's API
+       claudeproxy demo [options]    the same, with a built-in stand-in for Anthropic's API
        claudeproxy serve --help      all options
 
 As a daemon: twistd --pidfile=FILE --logfile=FILE claudeproxy [options]
@@ -34,6 +34,6 @@ def main() -> None:
         case _:
             sys.stderr.write(USAGE)
             sys.exit(2)
-    # No pid file: a server in the foreground is not looked for by one.
+    # A server in the foreground needs no pid file.
     sys.argv[:] = ["claudeproxy", "--nodaemon", "--pidfile=", "claudeproxy", *arguments]
     twistd.run()

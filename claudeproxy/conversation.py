@@ -1,8 +1,8 @@
-"""The neutral request: a conversation in Anthropic's own blocks, and what bounds its answer.
+"""The neutral request: a conversation in Anthropic's content blocks, and the limits of its answer.
 
-A dialect makes one of these at the door; nothing behind the door knows which wire format the
-client spoke. `Profile` is what a CLI process fixes at its first initialize, `Limits` what can
-change on a live process (seen on 2.1.197 and 2.1.330).
+A dialect makes a Conversation from each request; no other package knows which wire format the
+client used. A CLI process fixes the `Profile` at its first initialize; the `Limits` can change on a
+running process (seen on 2.1.197 and 2.1.330).
 """
 
 from __future__ import annotations

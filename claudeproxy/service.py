@@ -1,4 +1,4 @@
-"""The one place that puts the parts together: started, drained and stopped as a whole."""
+"""The service that creates all other objects, and starts, drains and stops them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from .web.guard import GuardedRequest, guarded_request
 
 
 class ProxySite(Site):
-    """A site that logs its requests by their routes: a path can hold what a client sent."""
+    """A site that logs routes instead of paths: a path can contain text of a client."""
 
     noisy = False
     protocol = Channel  # type: ignore[assignment]
@@ -53,7 +53,7 @@ class ProxySite(Site):
     log_request = Logger()
 
     def __init__(self, app: App, reactor: Any, request_class: type[GuardedRequest]) -> None:
-        """app: what is served."""
+        """app: the application to serve."""
         super().__init__(
             app.router.resource(),
             reactor=reactor,
@@ -63,10 +63,10 @@ class ProxySite(Site):
         self._app = app
 
     def log(self, request: Any) -> None:
-        """One line when a request has ended."""
-        said = " (the client calls it {client_id})" if request.client_id else ""
+        """Log one line when a request has ended."""
+        client_id = " (client request id {client_id})" if request.client_id else ""
         self.log_request.info(
-            "{route} {status} req_{unique}" + said,
+            "{route} {status} req_{unique}" + client_id,
             route=self._app.route_of(request),
             status=request.code,
             unique=request.unique,
@@ -75,7 +75,7 @@ class ProxySite(Site):
 
 
 class ProxyService(Service):
-    """The proxy: listens while it runs, and leaves nothing behind when it has stopped."""
+    """The proxy: it listens while it runs, and leaves no process or file when it has stopped."""
 
     log = Logger()
 
@@ -86,7 +86,7 @@ class ProxyService(Service):
         environ: Mapping[str, str] = os.environ,
         announce: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """environ: of which the CLI gets a part. announce: told how to try the server."""
+        """environ: the CLI gets some of it. announce: called with a text for the user."""
         self._reactor = reactor
         self._settings = settings
         self._environ = environ
@@ -97,7 +97,7 @@ class ProxyService(Service):
         self._scratch = ""
         self.demo: DemoService | None = None
         if settings.demo:
-            # The key that the CLI gets: nobody else on this machine can ask it, or look on.
+            # Only the CLI gets this key, so nobody else on this machine can use the stand-in.
             self.demo = DemoService(reactor, key=f"sk-ant-oat01-{secrets.token_hex(16)}")
         self.metrics = Metrics()
         named_choice = {
@@ -136,7 +136,7 @@ class ProxyService(Service):
         self._draining: Deferred[None] | None = None
 
     def startService(self) -> None:
-        """Listen, and look at the CLI meanwhile. Raises CannotListenError."""
+        """Listen, and probe the CLI in the background. Raises CannotListenError."""
         super().startService()
         self._port = self._reactor.listenTCP(
             self._settings.port,
@@ -151,23 +151,23 @@ class ProxyService(Service):
         self._probing = ensureDeferred(self._probe_cli()).addErrback(self._probe_failed)
 
     def stopService(self) -> Deferred[None]:
-        """Finish what runs, within the limit of the settings, then end everything."""
+        """Let running requests finish for up to `drain` seconds, then end everything."""
         return ensureDeferred(self._stop()) if self.running else succeed(None)
 
     def stop_now(self) -> None:
-        """It stops already, and shall wait for no one."""
+        """End the running requests at once, if the service is already stopping."""
         if self._draining is not None:
             self._draining.cancel()
 
     def reload(self, load: Callable[[], Settings]) -> None:
-        """Take over keys and aliases as they are now; all else stays as it was at the start."""
+        """Apply the keys and aliases of newly loaded settings; all others stay as they were."""
         try:
             settings = load()
         except SettingsError as error:
-            self.log.error("Not reloaded: {error}", error=error)
+            self.log.error("Settings not reloaded: {error}", error=error)
             return
         if self._access.keys and not settings.keys:
-            self.log.error("Not reloaded: there would be no keys left.")
+            self.log.error("Settings not reloaded: the new settings have no keys.")
             return
         self._settings = attrs.evolve(self._settings, keys=settings.keys, aliases=settings.aliases)
         self._access = _access(self._settings)
@@ -176,17 +176,19 @@ class ProxyService(Service):
     async def _stop(self) -> None:
         super().stopService()
         self._probing.cancel()
-        # Who comes now is told so, and when to come back; a closed port would say neither.
+        # New requests get a 503 with Retry-After, which a closed port could not tell them.
         drained = self._app.drain()
         if not drained.called:
-            limit = f"at most {self._settings.drain:g} s"
-            self.log.info("Stopping: running requests may end, {limit}.", limit=limit)
+            self.log.info(
+                "Stopping: waiting up to {drain:g} s for running requests to finish.",
+                drain=self._settings.drain,
+            )
         drained.addTimeout(self._settings.drain, self._reactor)
         self._draining = drained
         try:
             await drained
         except (defer.TimeoutError, CancelledError):
-            self.log.warn("Not all requests ended in time; they are broken off.")
+            self.log.warn("Some requests did not finish in time and are aborted.")
         await maybeDeferred(self._port.stopListening)
         await self.pool.stop()
         await self._lookup.stop()
@@ -220,8 +222,8 @@ class ProxyService(Service):
         home = Path(self._scratch) / "home"
         home.mkdir(exist_ok=True)
         return {
-            # A real login must not be used, and is not needed. A token makes the CLI behave as
-            # with a plan, not as with an API key.
+            # The user's own login must not be used. With a token the CLI behaves as it does with
+            # a plan, not as it does with an API key.
             "CLAUDE_CODE_OAUTH_TOKEN": self.demo.key,
             "ANTHROPIC_BASE_URL": self.demo.url,
             "ANTHROPIC_API_KEY": "",
@@ -235,7 +237,7 @@ class ProxyService(Service):
         models = models_from_initialize(self._ready.models)
         return Catalogue(models, self._settings.aliases, self._models)
 
-    # What people are told
+    # What the user is told
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -249,11 +251,15 @@ class ProxyService(Service):
         }
 
     async def _probe_cli(self) -> None:
-        self.log.info("claudeproxy {version} listens on {url}", version=__version__, url=self.url)
+        self.log.info(
+            "claudeproxy {version} is listening on {url}", version=__version__, url=self.url
+        )
         try:
             await self._catalogue()
         except APIError as error:
-            self._announce(f"claudeproxy listens on {self.url}/v1, but: {error.message}")
+            self._announce(
+                f"claudeproxy is listening on {self.url}/v1, but cannot answer yet. {error.message}"
+            )
             self.log.error("{message}", message=error.message)
             return
         assert self._cli is not None
@@ -262,7 +268,7 @@ class ProxyService(Service):
 
     def _probe_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
-            self.log.failure("looking at the CLI", failure)
+            self.log.failure("Probing the CLI failed", failure)
 
 
 def _access(settings: Settings) -> Access:
@@ -280,15 +286,15 @@ def _url(address: Any) -> str:
 
 
 def welcome(url: str, cli: launch.CLI, ready: Ready, *, demo: bool) -> str:
-    """What the person who started the server needs to know."""
+    """The message for the user who started the server."""
     if demo:
-        state = "Demo: answers come from a built-in stand-in, not from Claude. No login needed."
+        state = "Demo: a built-in stand-in answers instead of Claude. No login is needed."
     elif ready.logged_in:
         state = "Logged in."
     else:
-        state = f"NOT LOGGED IN: run `{cli.path} auth login` (as this user); no restart is needed."
+        state = f"NOT LOGGED IN: run `{cli.path} auth login` as this user. No restart is needed."
     return f"""
-claudeproxy {__version__} listens on {url}/v1
+claudeproxy {__version__} is listening on {url}/v1
 Claude Code {cli.version}: {cli.path} ({cli.where})
 {state}
 
@@ -296,5 +302,5 @@ Try it:
   curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\
     -d '{{"model": "sonnet", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
 
-Any OpenAI client: base URL {url}/v1, any API key. Stop with Ctrl-C.
+For an OpenAI client: base URL {url}/v1, any API key. Press Ctrl-C to stop.
 """

@@ -1,8 +1,8 @@
-"""Every setting once: its default, its bounds and its help; its other names follow from its own.
+"""The settings, each declared once: its default, its bounds and its help text.
 
-`body_limit` is `--body-limit` on the command line, `CLAUDEPROXY_BODY_LIMIT` in the environment and
-`body_limit` in config.toml. The command line wins over the environment, the environment over the
-file, the file over the default.
+The name of a setting determines its other spellings: `body_limit` is `--body-limit` on the command
+line, `CLAUDEPROXY_BODY_LIMIT` in the environment and `body_limit` in config.toml. The command line
+takes precedence over the environment, the environment over the file, and the file over the default.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import platformdirs
 
 
 class SettingsError(Exception):
-    """A setting that cannot be; the message names it and where it came from."""
+    """A setting is invalid; the message names it and where it was set."""
 
 
 def _number(low: float, high: float) -> Callable[[Any], float]:
@@ -37,14 +37,14 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
         with suppress(ValueError, TypeError):
             if not isinstance(value, (bool, float)) and low <= int(value) <= high:
                 return int(value)
-        raise ValueError(f"must be a whole number from {low} to {high}")
+        raise ValueError(f"must be an integer from {low} to {high}")
 
     return read
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("must be text")
+        raise ValueError("must be a string")
     return value
 
 
@@ -53,7 +53,7 @@ def _path(value: Any) -> str:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """A list of names; on one line they are separated by commas."""
+    """A list of names, or one string with the names separated by commas."""
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list | tuple):
         raise ValueError("must be a list of names")
@@ -61,15 +61,15 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _origins(value: Any) -> tuple[str, ...]:
-    """As browsers send them: without a path."""
+    """Origins as browsers send them, without a path."""
     origins = tuple(origin.rstrip("/") for origin in _names(value))
     if "*" in origins:
-        raise ValueError("must name each origin: '*' would let every web page spend your plan")
+        raise ValueError("must name each origin: '*' would let every web page use your plan")
     return origins
 
 
 def _pairs(example: str) -> Callable[[Any], dict[str, str]]:
-    """Texts by name: a table, or on one line as in the example."""
+    """A mapping of names to strings: a table, or one string like the example."""
 
     def read(value: Any) -> dict[str, str]:
         if isinstance(value, str):
@@ -77,11 +77,11 @@ def _pairs(example: str) -> Callable[[Any], dict[str, str]]:
         elif isinstance(value, Mapping):
             pairs = list(value.items())
         else:
-            raise ValueError(f"must be a table, or like {example}")
+            raise ValueError(f"must be a table or have the form {example}")
         texts = {_text(name).strip(): _text(text).strip() for name, text in pairs}
-        # What is wrong with which is not told: a key must not get into a log.
+        # The message does not quote the value: a key must not get into a log.
         if not all(name and text for name, text in texts.items()) or len(texts) < len(pairs):
-            raise ValueError(f"must be like {example}, each name there once")
+            raise ValueError(f"must have the form {example}, and no name may occur twice")
         return texts
 
     return read
@@ -103,7 +103,7 @@ def _setting(
     *,
     secret: bool = False,
 ) -> Any:
-    """secret: not on the command line, which every user of the machine can read."""
+    """secret: not accepted on the command line, which every user of the machine can read."""
     return attrs.field(
         default=default, metadata={"read": read, "help": help, "secret": secret}, repr=not secret
     )
@@ -118,92 +118,104 @@ class Settings:
     keys: Mapping[str, str] = _setting(
         {},
         _pairs("mine=KEY,hers=KEY"),
-        "keys that clients must give one of, as name=key; not on the command line",
+        "API keys, of which a client must send one, as name=key; not on the command line",
         secret=True,
     )
-    keys_file: str = _setting("", _path, "file with more keys, one name=key a line")
+    keys_file: str = _setting("", _path, "file with more API keys, one name=key per line")
     insecure: bool = _setting(
-        False, _flag, "listen on another address than loopback without keys: anyone can use it"
+        False, _flag, "allow an address other than loopback without API keys: anyone can use it"
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (), _names, "names that clients call this server by, beside localhost"
+        (), _names, "host names by which clients may address this server, besides localhost"
     )
     allowed_origins: tuple[str, ...] = _setting(
-        (), _origins, "origins of web pages and desktop apps that may use it, beside localhost"
+        (),
+        _origins,
+        "origins of web pages and desktop apps that may send requests, besides localhost",
     )
     demo: bool = _setting(
         False, _flag, "answer from a built-in stand-in for Anthropic's API: no login, no quota"
     )
     cli: str = _setting("", _text, "path of the claude binary (default: search for it)")
     directory: str = _setting(
-        "", _text, "empty directory the CLI works in (default: one in your cache folder)"
+        "", _text, "empty working directory of the CLI (default: one in your cache folder)"
     )
     pass_environment: tuple[str, ...] = _setting(
-        (), _names, "more environment variables for the CLI, by name, separated by commas"
+        (), _names, "names of more environment variables to pass to the CLI, separated by commas"
     )
     aliases: Mapping[str, str] = _setting(
         {},
         _pairs("mine=opus,other=sonnet"),
-        "your own model names, as name=model, separated by commas; `*` is any other name",
+        "aliases of models, as name=model, separated by commas; `*` is any other name",
     )
     spares: int = _setting(
-        1, _whole(0, 16), "how many processes wait, blank, for a new system prompt"
+        1, _whole(0, 16), "number of spare processes, started in advance for new system prompts"
     )
-    workers: int = _setting(8, _whole(1, 256), "most CLI processes at a time (each about 130 MB)")
-    idle_workers: int = _setting(4, _whole(0, 256), "most processes kept for what may come")
-    idle_time: float = _setting(600.0, _number(1, 86400), "how long an unused process is kept")
+    workers: int = _setting(
+        8, _whole(1, 256), "maximum number of CLI processes (each about 130 MB)"
+    )
+    idle_workers: int = _setting(4, _whole(0, 256), "maximum number of idle processes")
+    idle_time: float = _setting(600.0, _number(1, 86400), "idle timeout of a process")
     worker_turns: int = _setting(
-        500, _whole(1, 1_000_000), "after how many turns a process is replaced"
+        500, _whole(1, 1_000_000), "number of turns after which a process is replaced"
     )
     worker_memory: int = _setting(
-        700 * 1024 * 1024, _whole(1024, 1024**4), "above what size a process is replaced"
+        700 * 1024 * 1024, _whole(1024, 1024**4), "memory size above which a process is replaced"
     )
     recycling: bool = _setting(
-        True, _flag, "use a process again by /clear, which leaves a short note in the prompt"
+        True, _flag, "reuse processes with /clear, which leaves a short note in the prompt"
     )
-    reasoning: bool = _setting(True, _flag, "tell what the model thinks, as reasoning_content")
+    reasoning: bool = _setting(
+        True, _flag, "include the model's thinking in answers, as reasoning_content"
+    )
     responses: int = _setting(
-        200, _whole(0, 100_000), "how many responses are kept for previous_response_id"
+        200, _whole(0, 100_000), "maximum number of responses stored for previous_response_id"
     )
     responses_age: float = _setting(
-        86400.0, _number(1, 86400 * 30), "how long a response is kept; a restart forgets all"
+        86400.0, _number(1, 86400 * 30), "how long a response is stored; a restart deletes them all"
     )
     strict_parameters: bool = _setting(
-        False, _flag, "refuse parameters that would be ignored, with a 400"
+        False, _flag, "reject parameters that would otherwise be ignored, with a 400"
     )
-    queue: int = _setting(64, _whole(0, 100_000), "most requests that wait for a process")
-    queue_wait: float = _setting(60.0, _number(0, 3600), "longest wait for a process")
+    queue: int = _setting(
+        64, _whole(0, 100_000), "maximum number of requests that wait for a process"
+    )
+    queue_wait: float = _setting(
+        60.0, _number(0, 3600), "maximum time that a request waits for a process"
+    )
     longest_retry: float = _setting(
-        5.0, _number(0, 3600), "longest wait before a retry of the CLI's that is waited for"
+        5.0,
+        _number(0, 3600),
+        "maximum delay before a retry by the CLI; a longer one fails the request at once",
     )
-    cli_retries: int = _setting(2, _whole(0, 10), "how often the CLI tries a failed API call again")
+    cli_retries: int = _setting(2, _whole(0, 10), "retry limit of the CLI for a failed API call")
     start_timeout: float = _setting(
-        30.0, _number(1, 600), "longest time for a CLI process to become ready"
+        30.0, _number(1, 600), "maximum time for a CLI process to become ready"
     )
     first_token_timeout: float = _setting(
-        300.0, _number(1, 86400), "longest time from a request to the first sign of its answer"
+        300.0, _number(1, 86400), "maximum time from a request to the first event of its answer"
     )
     stall_timeout: float = _setting(
-        300.0, _number(1, 86400), "longest silence in the middle of an answer"
+        300.0, _number(1, 86400), "maximum time without an event in the middle of an answer"
     )
-    total_timeout: float = _setting(3600.0, _number(1, 86400), "longest time for a whole answer")
+    total_timeout: float = _setting(3600.0, _number(1, 86400), "maximum time for a whole answer")
     hold_head: float = _setting(
-        10.0, _number(0, 3600), "how long a stream's status is held back for an error to show"
+        10.0,
+        _number(0, 3600),
+        "how long to hold the response headers of a stream, so that an error can set the status",
     )
     keepalive: float = _setting(
-        15.0, _number(1, 3600), "time between comments that keep a silent stream open"
+        15.0, _number(1, 3600), "interval between keep-alive comments in a silent stream"
     )
     body_limit: int = _setting(
-        32 * 1024 * 1024, _whole(1024, 1024**3), "largest request body that is read"
+        32 * 1024 * 1024, _whole(1024, 1024**3), "maximum size of a request body"
     )
-    request_timeout: float = _setting(
-        60.0, _number(1, 3600), "how long a request may take to arrive"
-    )
+    request_timeout: float = _setting(60.0, _number(1, 3600), "maximum time to receive a request")
     debug: bool = _setting(
-        False, _flag, "log what a CLI process that failed complained of; may hold parts of requests"
+        False, _flag, "log the stderr of a CLI process that failed; may contain parts of requests"
     )
     drain: float = _setting(
-        10.0, _number(0, 3600), "how long running requests may go on when the server stops"
+        10.0, _number(0, 3600), "how long running requests may take to finish when the server stops"
     )
 
 
@@ -216,23 +228,24 @@ def load(
     environ: Mapping[str, str] = os.environ,
     file: Path | None = None,
 ) -> Settings:
-    """The settings from the command line, the environment and config.toml.
+    """Load the settings from the command line, the environment and config.toml.
 
-    given: those of the command line, by name. file: the settings file; None for the usual place,
-    where it need not exist. Raises SettingsError for an unknown name and for a bad value.
+    given: the settings from the command line, by name. file: the settings file; None for the
+    default file, which need not exist. Raises SettingsError for an unknown name and for an invalid
+    value.
     """
     path = file or platformdirs.user_config_path("claudeproxy") / "config.toml"
     values: dict[str, Any] = {}
     if file is not None or path.exists():
         for name, value in _read_file(path).items():
             if name not in FIELDS:
-                raise SettingsError(f"{path}: there is no setting {name!r}")
+                raise SettingsError(f"{path}: unknown setting {name!r}")
             values[name] = _read(name, value, f"{path}: {name}")
     for variable, text in environ.items():
         if variable.startswith(PREFIX):
             name = variable.removeprefix(PREFIX).lower()
             if name not in FIELDS:
-                raise SettingsError(f"{variable}: there is no setting {name!r}")
+                raise SettingsError(f"{variable}: unknown setting {name!r}")
             values[name] = _read(name, text, variable)
     for name, value in given.items():
         values[name] = _read(name, value, f"--{name.replace('_', '-')}")
@@ -250,12 +263,14 @@ def _read_keys(path: str) -> dict[str, str]:
     lines = [line.strip() for line in text.splitlines()]
     pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
     keys = {name.strip(): key.strip() for name, _, key in pairs}
-    # The line itself would tell the key in it.
+    # The message does not quote the line: it may contain a key.
     if not all(name and key for name, key in keys.items()) or len(keys) < len(pairs):
-        raise SettingsError(f"{path}: each line must be like name=key, each name there once")
+        raise SettingsError(
+            f"{path}: each line must have the form name=key, and no name may occur twice"
+        )
     if not keys:
-        # A file that is being written anew must not open the server to everyone.
-        raise SettingsError(f"{path}: there is no key in it")
+        # A file that is just being rewritten must not open the server to everyone.
+        raise SettingsError(f"{path}: the file contains no keys")
     return keys
 
 

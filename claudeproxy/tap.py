@@ -1,4 +1,4 @@
-"""What twistd asks for: the options of `twistd claudeproxy` and the service they make."""
+"""The twistd plugin: the options of `twistd claudeproxy`, and the service made from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLAGS = [name for name, field in FIELDS.items() if field.default is False]
 
 
 class Options(usage.Options):
-    """Every setting as an option. Also: CLAUDEPROXY_NAME variables and config.toml."""
+    """Every setting is an option; CLAUDEPROXY_* variables and config.toml are read too."""
 
     optParameters = [
         ["config", "c", None, "settings file (default: config.toml in your configuration folder)"],
@@ -37,17 +37,17 @@ class Options(usage.Options):
     settings: Settings
 
     def opt_keys(self, _: str) -> None:
-        """Refused, as every user of the machine can read it: see --keys-file."""
-        # Without this option twistd would take it for --keys-file, and tell the key.
+        """Refused, because every user of this machine can read it: use --keys-file."""
+        # Without this option twistd would take --keys for --keys-file, and print the key.
         raise SystemExit(
-            "claudeproxy: --keys: keys are not taken from the command line, which "
-            "every user of this machine can read. Use --keys-file or CLAUDEPROXY_KEYS."
+            "claudeproxy: --keys is not accepted on the command line, because every user of this "
+            "machine can read it. Use --keys-file or CLAUDEPROXY_KEYS."
         )
 
     def postOptions(self) -> None:
-        """Make settings of them; SystemExit that says why for one that cannot be.
+        """Load the settings; raises SystemExit with a message for an invalid one.
 
-        A UsageError would be preceded by all options, and a mistake may be in a file.
+        A UsageError would print all options first, and the mistake may be in a file.
         """
         try:
             self.settings = self.load()
@@ -57,7 +57,7 @@ class Options(usage.Options):
         _check_port(self.settings)
 
     def load(self) -> Settings:
-        """The settings as they are now; raises SettingsError."""
+        """Load the settings anew; raises SettingsError."""
         given = {name: self.get(name.replace("_", "-")) for name in FIELDS}
         given = {name: value for name, value in given.items() if value not in (None, 0)}
         config = self["config"]
@@ -71,20 +71,20 @@ def _check_exposure(settings: Settings) -> None:
     if is_loopback(settings.interface) or settings.keys or settings.insecure:
         return
     raise SystemExit(
-        f"claudeproxy: {settings.interface} can be reached from other machines, so whoever comes "
-        "could spend your plan. Set keys (doc/security.md), or --insecure if you must."
+        f"claudeproxy: {settings.interface} can be reached from other machines, so anyone there "
+        "could use your plan. Set API keys (doc/security.md), or --insecure to allow it."
     )
 
 
 def _check_port(settings: Settings) -> None:
-    """Say in one line what would be a traceback when the service starts."""
+    """Report in one line what would be a traceback when the service starts."""
     family = socket.AF_INET6 if ":" in settings.interface else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.interface, settings.port))
         except OSError as error:
-            hint = " Does claudeproxy run already? --port names another port."
+            hint = " Is claudeproxy already running? Use --port to choose another port."
             raise SystemExit(
                 f"claudeproxy: cannot listen on {settings.interface} port {settings.port}: "
                 f"{error.strerror}.{hint if error.errno == errno.EADDRINUSE else ''}"
@@ -92,21 +92,21 @@ def _check_port(settings: Settings) -> None:
 
 
 def makeService(options: Options, reactor: Any = global_reactor) -> IService:
-    """The proxy with these options; it listens when it is started."""
+    """Make the proxy with these options; it listens once it is started."""
     service = ProxyService(reactor, options.settings, announce=announce)
     reactor.callWhenRunning(_heed_signals, reactor, service, options)
     return service
 
 
 def _heed_signals(reactor: Any, service: ProxyService, options: Options) -> None:
-    """SIGTERM and SIGINT stop, a second one stops at once; SIGHUP reads keys and aliases anew."""
+    """SIGTERM and SIGINT stop, a second one stops at once; SIGHUP reloads keys and aliases."""
 
     def stop_by(first: Any) -> Callable[..., None]:
         def stop(number: int, frame: object) -> None:
             if service.running:
                 first(number, frame)
             else:
-                # To the reactor, which stops already, it would be an error.
+                # The reactor is already stopping; to stop it again would be an error.
                 reactor.callFromThread(service.stop_now)
 
         return stop
@@ -116,14 +116,14 @@ def _heed_signals(reactor: Any, service: ProxyService, options: Options) -> None
 
     for number in (signal.SIGTERM, signal.SIGINT):
         first = signal.getsignal(number)
-        # A shell makes a command that it starts in the background ignore SIGINT.
+        # A shell starts background commands with SIGINT ignored; leave it so.
         if callable(first):
             signal.signal(number, stop_by(first))
     signal.signal(signal.SIGHUP, reload)
 
 
 def announce(text: str) -> None:
-    """Tell whoever started this in a terminal; a daemon has none and the log has it all."""
+    """Print a text for the user; a daemon has no terminal, and the log has the same facts."""
     stdout = sys.__stdout__
     if stdout is not None:
         stdout.write(text + "\n")

@@ -1,4 +1,4 @@
-"""Delayed calls that have names and an owner, so that none of them is forgotten."""
+"""Delayed calls with names and an owner, which can cancel them all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Timers:
-    """The delayed calls of one owner; a name has one call at a time."""
+    """The delayed calls of one owner; each name has at most one pending call."""
 
     def __init__(self, clock: Any) -> None:
         """clock: Twisted's IReactorTime."""
@@ -16,23 +16,23 @@ class Timers:
         self._closed = False
 
     def start(self, name: object, seconds: float, call: Callable[..., None], *args: object) -> None:
-        """Call in so many seconds, instead of what the name stood for."""
+        """Schedule `call` in `seconds`; it replaces a pending call of the same name."""
         self.cancel(name)
         if not self._closed:
             self._calls[name] = self._clock.callLater(seconds, self._due, name, call, args)
 
     def put_off(self, name: object, seconds: float) -> None:
-        """The call comes in so many seconds from now, if it was to come at all."""
+        """Postpone a pending call to `seconds` from now; without one, do nothing."""
         if name in self._calls:
             self._calls[name].reset(seconds)
 
     def cancel(self, name: object) -> None:
-        """The call does not come."""
+        """Cancel the pending call of this name, if there is one."""
         if name in self._calls:
             self._calls.pop(name).cancel()
 
     def close(self) -> None:
-        """No call comes any more, whoever may still ask for one: the owner has ended."""
+        """Cancel all pending calls, and ignore later calls of `start`: the owner has ended."""
         self._closed = True
         for name in list(self._calls):
             self.cancel(name)

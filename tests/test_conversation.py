@@ -184,7 +184,7 @@ def test_the_order_of_a_schemas_names_does_not_count() -> None:
 # Few different values, so that equal conversations come up often.
 words = st.sampled_from(["", " ", "a", "b", "a ", "ab", "\ud800"])
 inputs = st.dictionaries(st.sampled_from("xy"), st.sampled_from([0, False, 0.0, "0", None]))
-user_blocks = words.map(text_block) | words.map(result)
+user_blocks = words.map(text_block) | st.builds(result, words, st.sampled_from("pq"))
 assistant_blocks = words.map(text_block) | st.builds(
     lambda use_id, arguments: used(use_id, **arguments), st.sampled_from("pq"), inputs
 )
@@ -206,13 +206,19 @@ def conversations(draw: st.DrawFn) -> Conversation:
 def known_as(conversation: Conversation, count: int) -> str:
     """All that tells a conversation up to one of its turns from others, as one text."""
     said: list[Any] = [repr(conversation.profile)]
+    ids: list[str] = []
     for turn in conversation.turns[:count]:
         if turn.role == "user":
-            said.append(turn.blocks)
+            # Of a result's id counts which call of the turn before it belongs to.
+            blocks = json.dumps(turn.blocks)
+            for place, call_id in enumerate(ids):
+                blocks = blocks.replace(f'"tool_use_id": "{call_id}"', f'"tool_use_id": {place}')
+            said.append(blocks)
         else:
             text = "".join(block["text"] for block in turn.blocks if block["type"] == "text")
             calls = [block for block in turn.blocks if block["type"] == "tool_use"]
-            said.append([text.strip(), calls])
+            ids = [call["id"] for call in calls]
+            said.append([text.strip(), [(call["name"], call["input"]) for call in calls]])
     return json.dumps(said, sort_keys=True)
 
 

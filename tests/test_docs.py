@@ -1,4 +1,4 @@
-"""What the documents say of settings and of the demo is what there is."""
+"""The documents agree with the settings, the demo and the fields of each dialect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_setting_is_in_the_manual_with_its_default_and_help() -> None:
         assert f"| `{name}` | {shown} | {field.metadata['help']} |" in rows
 
 
-def test_every_word_of_the_demo_is_in_its_manual() -> None:
+def test_every_command_word_of_the_demo_is_in_its_manual() -> None:
     manual = (DOC / "demo.md").read_text("utf-8")
     table = [line for line in (script.__doc__ or "").splitlines() if line.startswith("``")]
     assert len(table) > 15
@@ -36,7 +36,7 @@ def test_every_word_of_the_demo_is_in_its_manual() -> None:
         assert f"`{word}`" in manual, word
 
 
-# Where the fields of each dialect are told: in the first table after a heading of a page.
+# The fields of each dialect are in the first table after this heading of a page.
 TABLES = {
     "chat-completions.md": ("# POST /v1/chat/completions", chat.REQUEST),
     "messages.md": ("# Anthropic Messages", messages.REQUEST),
@@ -52,19 +52,19 @@ def rows_of(page: str, heading: str) -> list[str]:
     return list(itertools.takewhile(lambda line: line.startswith("|"), after[begun + 1 :]))
 
 
-def told_of(row: str, name: str) -> bool:
-    """Whether the first cell of a row names a field, alone or as the beginning of a path."""
+def names_field(row: str, name: str) -> bool:
+    """Whether the first cell of a row names a field, alone or at the beginning of a path."""
     first = row.split("|")[1]
     return re.search(rf"`{re.escape(name)}(?:[.:`\[ ])", first) is not None
 
 
 @pytest.mark.parametrize("page", TABLES)
-def test_the_manual_says_of_each_field_what_happens_to_it(page: str) -> None:
+def test_the_manual_describes_every_field(page: str) -> None:
     heading, declared = TABLES[page]
     rows = rows_of(page, heading)
     for field in declared.fields:
-        mine = [row for row in rows if told_of(row, field.name)]
-        assert mine, f"{page} does not tell of `{field.name}`"
+        mine = [row for row in rows if names_field(row, field.name)]
+        assert mine, f"{page} does not describe `{field.name}`"
         said = " ".join(mine)
         if field.use is Use.REFUSED:
             assert "400" in said, (field.name, said)
@@ -75,7 +75,7 @@ def test_the_manual_says_of_each_field_what_happens_to_it(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", TABLES)
-def test_the_manual_tells_of_no_field_that_is_not_declared(page: str) -> None:
+def test_the_manual_describes_no_undeclared_field(page: str) -> None:
     heading, declared = TABLES[page]
     known = {field.name for field in declared.fields}
     for row in rows_of(page, heading):

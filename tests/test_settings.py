@@ -1,4 +1,4 @@
-"""Settings from three places and their default."""
+"""Settings from the command line, the environment and the file, and their defaults."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_every_setting_has_help() -> None:
 
 def test_a_setting_that_does_not_exist_is_told_with_its_file(config: Path) -> None:
     config.write_text("prot = 80\n", "utf-8")
-    assert refused({}, {}, config) == f"{config}: there is no setting 'prot'"
+    assert refused({}, {}, config) == f"{config}: unknown setting 'prot'"
 
 
 def test_a_named_file_that_is_not_there_is_told(config: Path) -> None:
@@ -119,8 +119,8 @@ def test_a_file_that_is_not_toml_is_told(config: Path, content: bytes) -> None:
 
 BAD_TEXTS = [
     ("port", "http", None),
-    ("port", "-1", "must be a whole number from 0 to 65535"),
-    ("port", "65536", "must be a whole number from 0 to 65535"),
+    ("port", "-1", "must be an integer from 0 to 65535"),
+    ("port", "65536", "must be an integer from 0 to 65535"),
     ("port", "1.5", None),
     ("port", "", None),
     ("demo", "maybe", "must be true or false"),
@@ -130,7 +130,7 @@ BAD_TEXTS = [
     ("longest_retry", "nan", "must be a number from 0 to 3600"),
     ("longest_retry", "inf", "must be a number from 0 to 3600"),
     ("start_timeout", "0", "must be a number from 1 to 600"),
-    ("body_limit", "10", "must be a whole number from 1024 to 1073741824"),
+    ("body_limit", "10", "must be an integer from 1024 to 1073741824"),
     ("aliases", "opus", None),
 ]
 
@@ -236,7 +236,7 @@ def test_a_file_of_keys_must_be_there(tmp_path: Path) -> None:
 def test_bad_keys_are_told_without_what_they_are(config: Path, toml: str) -> None:
     config.write_text(f"keys = {toml}\n", "utf-8")
     told = refused({}, {}, config)
-    assert told.startswith(f"{config}: keys: must be ")
+    assert told.startswith(f"{config}: keys: must ")
     assert "secret" not in told
 
 

@@ -303,7 +303,7 @@ def test_a_taken_port_is_told_in_one_line(place: Place, command: Sequence[str | 
         (["--port", "seventy"], {}, "--port"),
         (["--drain", "-1"], {}, "--drain: must be a number from 0 to 3600"),
         (["--prot", "3456"], {}, "--prot"),
-        ([], {"CLAUDEPROXY_BODY_LIMIT": "0"}, "CLAUDEPROXY_BODY_LIMIT: must be a whole number"),
+        ([], {"CLAUDEPROXY_BODY_LIMIT": "0"}, "CLAUDEPROXY_BODY_LIMIT: must be an integer"),
         (["--config", "missing.toml"], {}, "missing.toml"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, (list, dict)) else "",
@@ -424,7 +424,7 @@ def test_a_second_signal_waits_for_no_one(place: Place, bundled: str) -> None:
         events = data_of(iter(ask(connection, "LONG:5000 SLOW:0.05")))
         next(data for data in events if text_of(data))
         server.terminate()
-        wait_for("the drain", lambda: "running requests may end" in place.said())
+        wait_for("the drain", lambda: "for running requests to finish" in place.said())
         server.terminate()
         *_, last = events
     assert "error" in json.loads(last)
@@ -443,7 +443,7 @@ def test_while_it_drains_new_requests_are_told_to_come_back(place: Place, bundle
         events = data_of(iter(ask(running, "LONG:60 SLOW:0.05")))
         next(data for data in events if text_of(data))
         server.terminate()
-        wait_for("the drain", lambda: "running requests may end" in place.said())
+        wait_for("the drain", lambda: "for running requests to finish" in place.said())
         with place.connect() as new:
             for connection in (kept, new):
                 answer = ask(connection, "hello", status=503)
@@ -475,7 +475,7 @@ def test_sighup_reads_keys_anew(place: Place) -> None:
     reload("hers=sk-two\n", "Reloaded keys")
     assert (status("sk-one"), status("sk-two")) == (401, 200)
     for broken in ("", "sk-three"):
-        reload(broken, "Not reloaded")
+        reload(broken, "Settings not reloaded")
         assert (status("sk-two"), status("")) == (200, 401)
     assert "sk-" not in place.said()
     server.terminate()
@@ -487,7 +487,7 @@ def test_other_machines_are_not_listened_to_without_keys(place: Place) -> None:
     done = place.run(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if line.strip()]
-    assert "Set keys" in line
+    assert "Set API keys" in line
     assert "Traceback" not in done.stdout
     server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options, "--insecure")
     place.healthy(server)

@@ -1,8 +1,8 @@
-"""How a CLI process is started: which binary, what it is told, what it can see.
+"""How a CLI process is started: its binary, arguments and environment.
 
-The launch is hermetic: no built-in tools, none of the user's settings, hooks, CLAUDE.md or MCP
-servers, an environment from an allow-list, an empty directory to work in. Nothing of a request
-is in the command line, which every user of the machine can read.
+The process is isolated: it has no built-in tools, none of the user's settings, hooks, CLAUDE.md or
+MCP servers, an environment from an allow-list, and an empty working directory. The command line,
+which every user of the machine can read, contains nothing of a request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import attrs
 from . import mcp
 
 
-# Each flag as documented by `claude --help`.
+# `claude --help` documents each flag.
 ARGUMENTS = (
     *("--print", "--verbose", "--input-format", "stream-json", "--output-format", "stream-json"),
     *("--include-partial-messages", "--no-session-persistence"),
@@ -27,8 +27,8 @@ ARGUMENTS = (
     *("--permission-prompt-tool", "stdio", "--allowedTools", f"mcp__{mcp.SERVER}"),
 )
 
-# What the CLI gets of the proxy's own environment. An API key is not among it: it would bill an
-# API account instead of the user's plan.
+# The variables of the proxy's environment that the CLI gets. API keys are not among them: the CLI
+# would bill an API account instead of the user's plan.
 ALLOWED = frozenset(
     {
         *("HOME", "PATH", "USER", "LOGNAME", "LANG", "TZ", "CLAUDE_CONFIG_DIR"),
@@ -42,22 +42,22 @@ ALWAYS = {
     "DISABLE_TELEMETRY": "1",
     "DISABLE_ERROR_REPORTING": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    # Without it `@/etc/hostname` in a user's text makes the CLI send that file to the model.
+    # Without this, `@/etc/hostname` in a user's text makes the CLI send that file to the model.
     "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",
-    # Else a placeholder tool is added and tool schemas can be deferred.
+    # Without this, the CLI adds a placeholder tool and may defer tool schemas.
     "ENABLE_TOOL_SEARCH": "0",
-    # A client's history is its own: it is never summarised behind its back.
+    # The history belongs to the client; the CLI must not summarise it.
     "DISABLE_AUTO_COMPACT": "1",
     "DISABLE_COMPACT": "1",
-    # A second, unstreamed request after a broken stream would be spent and could not be told
-    # from the first.
+    # Without this, an unstreamed second request follows a broken stream. It would cost tokens and
+    # be indistinguishable from the first.
     "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
-    # A refusal is the answer; asking again is the client's choice.
+    # A refusal is an answer; whether to ask again is up to the client.
     "CLAUDE_CODE_DISABLE_REFUSAL_RETRY": "1",
     "CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK": "1",
 }
 
-# Where installers put the CLI, beside what PATH says (launchd's PATH is short).
+# Where installers put the CLI, tried after PATH, which is short under launchd.
 USUAL_PLACES = (
     "~/.local/bin/claude",
     "~/.claude/local/claude",
@@ -69,13 +69,13 @@ USUAL_PLACES = (
 
 INSTALL_HINT = (
     "Install it with `npm install -g @anthropic-ai/claude-code`, or with "
-    "`pip install 'claudeproxy[cli]'`, or name its place with --cli."
+    "`pip install 'claudeproxy[cli]'`, or set --cli to its path."
 )
 
 
 @attrs.frozen
 class CLI:
-    """A Claude Code binary. `where` says how it was found, for people."""
+    """A Claude Code binary. where: how it was found, as text for the user."""
 
     path: str
     version: str
@@ -83,7 +83,7 @@ class CLI:
 
 
 def candidates(setting: str, environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Paths that may be a CLI's, best first, and how each was found."""
+    """Paths to try, best first, and how each was found."""
     return [(setting, "settings")] if setting else _usual(environ)
 
 
@@ -94,13 +94,13 @@ def _usual(environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     for place in USUAL_PLACES:
         path = place.replace("~", home, 1)
         if os.access(path, os.X_OK):
-            yield path, "a usual place"
+            yield path, "a default install location"
     if inside := bundled():
         yield inside, "bundled with claude-agent-sdk"
 
 
 def bundled() -> str | None:
-    """The binary in the wheel claude-agent-sdk, if that is installed."""
+    """The binary in the claude-agent-sdk package, if that is installed."""
     # Importing the package would cost half a second.
     spec = find_spec("claude_agent_sdk")
     if spec is None or spec.origin is None:
@@ -110,7 +110,7 @@ def bundled() -> str | None:
 
 
 def read_version(told: bytes) -> str | None:
-    """What `claude --version` says before its "(Claude Code)"; None if it is no such answer."""
+    """The version in the output of `claude --version`; None if the output is something else."""
     version, mark, _ = told.decode("utf-8", "replace").partition(" (Claude Code)")
     return version.strip() if mark else None
 
@@ -120,8 +120,8 @@ def environment(
 ) -> dict[str, str]:
     """The environment of a CLI process.
 
-    passed: names of further variables of `environ` to hand on. extra: variables that win over
-    all others.
+    passed: names of more variables of `environ` to pass on. extra: variables that take precedence
+    over all others.
     """
     return {
         **allowed(environ, passed),
@@ -132,7 +132,7 @@ def environment(
 
 
 def allowed(environ: Mapping[str, str], passed: Iterable[str] = ()) -> dict[str, str]:
-    """What a CLI process gets of the proxy's own environment."""
+    """The part of the proxy's environment that a CLI process gets."""
     names = ALLOWED | set(passed)
     return {
         name: value for name, value in environ.items() if name in names or name.startswith("LC_")
@@ -141,11 +141,11 @@ def allowed(environ: Mapping[str, str], passed: Iterable[str] = ()) -> dict[str,
 
 @attrs.frozen
 class Launch:
-    """All that starting a process takes; the same for every process of a server.
+    """How to start a process; the same for every process of a server.
 
-    directory: where it works. Empty, and always the same, as the CLI tells the model its path and
-    a path that changes would spoil the API's prompt cache.
-    scratch: where each process gets a directory of its own for temporary files.
+    directory: the working directory. It is empty, and always the same: the CLI tells the model its
+    path, and a different path would miss the API's prompt cache.
+    scratch: the directory in which each process gets its own temporary directory.
     """
 
     cli: CLI
@@ -158,29 +158,29 @@ class Launch:
         return in_own_session([self.cli.path, *ARGUMENTS])
 
     def clean_up_after(self, pid: int) -> None:
-        """Remove what a process that was killed leaves in the CLI's configuration folder.
+        """Remove the files that a killed process leaves in the CLI's configuration folder.
 
-        Those are `sessions/PID.json` and, from 2.1.330, a key beside it; later processes of that
-        version let them lie.
+        They are `sessions/PID.json` and, on 2.1.330, a key file beside it. Later processes of that
+        version do not remove them.
         """
         home = self.env.get("CLAUDE_CONFIG_DIR") or str(Path(self.env.get("HOME", "")) / ".claude")
         for left in Path(home, "sessions").glob(f"{pid}.*"):
             left.unlink(missing_ok=True)
 
     def env_for(self, model: str, tmp: str) -> dict[str, str]:
-        """The environment of one process: its first model, "" for the CLI's choice, and TMPDIR."""
+        """The environment of one process; model: the one it starts with, "" for the default."""
         return {**self.env, "TMPDIR": tmp, **({"ANTHROPIC_MODEL": model} if model else {})}
 
 
 def in_own_session(argv: list[str]) -> list[str]:
-    """The command that runs `argv` in a session of its own.
+    """The command that runs `argv` in a new session.
 
-    So a Ctrl-C in the terminal reaches the proxy alone, which then ends its children in order,
-    and a child can be killed with all that it started. macOS has no setsid(1).
+    Ctrl-C in the terminal then reaches only the proxy, which ends its child processes itself. A
+    child can be killed together with its own children. macOS has no setsid(1).
     """
     setsid, setpriv = shutil.which("setsid"), shutil.which("setpriv")
     if setsid and setpriv:
-        # In the middle of a turn the CLI would outlive a proxy that was killed hard.
+        # After a SIGKILL of the proxy, the CLI would otherwise run on to the end of its turn.
         return [setpriv, "--pdeathsig", "TERM", setsid, *argv]
     if setsid:
         return [setsid, *argv]

@@ -1,4 +1,4 @@
-"""Finding the Claude Code CLI: the first binary of the usual places that says its version."""
+"""Finds the Claude Code CLI: the first candidate that prints its version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .failures import one_line
 from .launch import CLI, INSTALL_HINT, allowed, candidates, in_own_session, read_version
 
 
-# It takes 20 ms and no network (2.1.330).
+# `claude --version` takes 20 ms and uses no network (2.1.330).
 VERSION_TIMEOUT = 20.0
 # A process that has exited may leave a child that holds its pipes open.
 PIPE_LINGER = 1.0
@@ -27,29 +27,29 @@ LONGEST_ANSWER = 4096
 
 
 class Lookup:
-    """Looks for a CLI when it is asked to, and owns the processes that this takes."""
+    """Looks for a CLI, and owns the processes that it starts for this."""
 
     log = Logger()
 
     def __init__(self, reactor: Any) -> None:
-        """reactor: starts the processes."""
+        """reactor: Twisted's IReactorProcess and IReactorTime."""
         self._reactor = reactor
         self._running: set[_Version] = set()
 
     async def find(self, setting: str, environ: Mapping[str, str]) -> CLI:
-        """The CLI to use: the one named in the settings, or the first of the usual places.
+        """Find the CLI to use: the one in the settings, or the first candidate that works.
 
-        Raises a 503 APIError that says how to install it.
+        Raises a 503 APIError that tells how to install it.
         """
         for path, where in candidates(setting, environ):
             if version := await self._version(path, allowed(environ)):
                 return CLI(path, version, where)
         if setting:
-            raise unavailable(f"{setting} is not a Claude Code CLI that runs here. {INSTALL_HINT}")
+            raise unavailable(f"{setting} is not a working Claude Code CLI. {INSTALL_HINT}")
         raise unavailable(f"The Claude Code CLI was not found. {INSTALL_HINT}")
 
     def stop(self) -> Deferred[None]:
-        """End the processes that run; fires when they are gone."""
+        """End the running processes; fires when they have ended."""
         running = list(self._running)
         for version in running:
             version.kill()
@@ -60,7 +60,7 @@ class Lookup:
         try:
             asked.start(path, env)
         except OSError as error:
-            self.log.warn("{path} could not be started: {error}", path=path, error=error)
+            self.log.warn("{path} --version could not be started: {error}", path=path, error=error)
             return None
         self._running.add(asked)
         asked.ended.addCallback(lambda _: self._running.discard(asked))
@@ -71,10 +71,10 @@ class Lookup:
 
 
 class _Version(ProcessProtocol):
-    """A `claude --version` that runs.
+    """A running `claude --version`.
 
-    answer: the version, or None if there was no good answer in time; cancelling it ends the
-    process. ended: fires when the process is gone. why: what was wrong with the answer.
+    answer: the version, or None if there was no valid output in time; cancelling it ends the
+    process. ended: fires when the process has ended. why: what was wrong with the output.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -88,42 +88,42 @@ class _Version(ProcessProtocol):
         self._stderr = b""
 
     def start(self, path: str, env: Mapping[str, str]) -> None:
-        """Raises OSError."""
+        """Start the process; raises OSError."""
         argv = in_own_session([path, "--version"])
         self._reactor.spawnProcess(self, argv[0], argv, env=dict(env))
         self._timers.start("answer", VERSION_TIMEOUT, self._too_late)
 
     def kill(self) -> None:
-        """End the process, and all that it started."""
+        """End the process and its children."""
         pid = self._process.pid if self._process is not None else None
         if pid is None:
             return
         try:
             os.killpg(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            # It does not lead a session of its own yet (see launch.in_own_session).
+            # It does not lead its own session yet (see launch.in_own_session).
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
     def connectionMade(self) -> None:
-        """It runs; there is nothing to tell it."""
+        """The process has started; it needs no input."""
         self._process = self.transport
         self._process.closeStdin()
 
     def outReceived(self, data: bytes) -> None:
-        """The version, if it is a CLI."""
+        """Collect stdout, which should contain the version."""
         self._stdout = (self._stdout + data)[:LONGEST_ANSWER]
 
     def errReceived(self, data: bytes) -> None:
-        """What it complains of, for the log."""
+        """Collect stderr for the log."""
         self._stderr = (self._stderr + data)[:LONGEST_ANSWER]
 
     def processExited(self, reason: Failure) -> None:
-        """Its pipes may still be open."""
+        """The process has exited; its pipes may still be open."""
         self._timers.start("linger", PIPE_LINGER, self._process.loseConnection)
 
     def processEnded(self, reason: Failure) -> None:
-        """All of it is gone."""
+        """The process has exited and its pipes are closed."""
         self._timers.close()
         ended: Any = reason.value
         version = read_version(self._stdout) if ended.exitCode == 0 else None
@@ -133,8 +133,8 @@ class _Version(ProcessProtocol):
 
     def _too_late(self) -> None:
         self.kill()
-        # It need not end at once: its files may be on a server that does not answer.
-        self._tell(None, f"gave no answer within {VERSION_TIMEOUT:g} s")
+        # Do not wait for its end: its files may be on a file server that does not respond.
+        self._tell(None, f"did not finish within {VERSION_TIMEOUT:g} s")
 
     def _tell(self, version: str | None, why: str) -> None:
         if not self.answer.called:

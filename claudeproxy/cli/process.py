@@ -1,7 +1,7 @@
 """One CLI process: Twisted's ProcessProtocol around a Session.
 
-Whoever starts a Worker owns it, and ends it with `stop`; the worker owns its process, its
-timers and its temporary directory.
+The owner of a Worker starts it and ends it with `stop`. The worker owns its process, its timers and
+its temporary directory.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ STDERR_TAIL = 4096
 
 
 class Listener(Protocol):
-    """Who is told of a request's events."""
+    """Receives the events of a request."""
 
     def received(self, events: Sequence[Event]) -> None:
-        """Events in order, all that came with one read; after Finished or Failed none follow."""
+        """Take the events of one read, in order; none follow Finished or Failed."""
 
 
 class Worker(ProcessProtocol):
-    """A CLI process and who it works for."""
+    """A CLI process, and the listener for its current answer."""
 
     log = Logger()
 
@@ -61,11 +61,11 @@ class Worker(ProcessProtocol):
         reasoning: bool = True,
         debug: bool = False,
     ) -> None:
-        """longest_retry: seconds that a retry of the CLI's may sleep for.
+        """longest_retry: the maximum delay before a retry by the CLI, in seconds.
 
-        model: what the process starts with, "" for the CLI's own choice. Any other one costs a
-        note in the prompt on 2.1.197. reasoning: whether to tell what the model thinks.
-        debug: whether to log what it complained of when it failed.
+        model: the model that the process starts with, "" for the CLI's default; on 2.1.197 requests
+        for another model get a note in the prompt. reasoning: whether to report the model's
+        thinking. debug: whether to log stderr when the process fails.
         """
         self._debug = debug
         self._reactor = reactor
@@ -74,7 +74,7 @@ class Worker(ProcessProtocol):
         self.session = Session(reactor.seconds, longest_retry, model, reasoning=reasoning)
         self.ready: Deferred[Ready] = Deferred()
         # Called when it will not become ready, before `ready` fails; when the CLI is idle again;
-        # when it begins to be ended; and when the process has gone.
+        # when `stop` begins; and when the process has ended.
         self.on_start_failed: Callable[[StartFailure], None] = lambda failure: None
         self.on_turn_end: Callable[[TurnEnded], None] = lambda over: None
         self.on_stopping: Callable[[], None] = lambda: None
@@ -95,12 +95,12 @@ class Worker(ProcessProtocol):
         self.alive = False
         self.was_ready = False
 
-    # What the owner asks
+    # Called by the owner
 
     def start(self) -> None:
-        """Spawn the process; it waits, blank, for `initialize`. Raises OSError."""
+        """Start a blank process, which waits for `initialize`. Raises OSError."""
         for place in (self._launch.directory, self._launch.scratch):
-            # Whoever cleans temporary folders may have taken them away meanwhile.
+            # A clean-up of temporary files may have removed them.
             os.makedirs(place, mode=0o700, exist_ok=True)
         self._tmp = tempfile.mkdtemp(dir=self._launch.scratch)
         argv = self._launch.argv()
@@ -113,7 +113,7 @@ class Worker(ProcessProtocol):
         self.alive = True
 
     def initialize(self, profile: Profile, within: float) -> None:
-        """Fix what the process is for; `ready` fires when it is, or fails after so many seconds."""
+        """Set the profile of the process; `ready` fires, or fails after `within` seconds."""
         self._profile, self._within = profile, within
         self._timers.start("ready", within, self._not_ready)
         self.session.initialize(profile)
@@ -122,57 +122,57 @@ class Worker(ProcessProtocol):
     def ask(
         self, turns: Sequence[Turn], limits: Limits, listener: Listener, *, clear: bool = False
     ) -> None:
-        """Have `turns` answered to `listener`; the worker must be ready and idle.
+        """Send `turns`, and report the answer to `listener`; the worker must be ready and idle.
 
-        clear: what it remembers of earlier turns is forgotten first.
+        clear: whether to send `/clear` first.
         """
         self._listener = listener
         self.session.ask(turns, limits, clear=clear)
         self._write()
-        # The client before may have left while it was too slow.
+        # The previous client may have disconnected while the worker was paused for it.
         self.resume()
 
     def answer_tool_calls(self, results: Turn, limits: Limits, listener: Listener) -> None:
-        """Have the turn that waits for these tool results answered further."""
+        """Continue the parked turn with its tool results."""
         self._listener = listener
         self.session.resume(results, limits)
         self._write()
         self.resume()
 
     def clear(self) -> None:
-        """Forget what it remembers; the worker must be idle, and is again soon."""
+        """Send `/clear` to the CLI; the worker must be idle, and is idle again soon."""
         self.session.clear()
         self._write()
 
     def interrupt(self) -> None:
-        """End the running turn; its listener hears nothing more."""
+        """End the running turn; its listener gets no more events."""
         self._listener = None
         self.session.interrupt()
         self._write()
         self.resume()
 
     def pause(self) -> None:
-        """Read no more of the answer until `resume`: the CLI, not this process, holds it."""
+        """Stop reading the answer until `resume`, so that the CLI buffers it, not the proxy."""
         if stdout := self._stdout():
             stdout.pauseProducing()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue to read after `pause`."""
         if stdout := self._stdout():
             stdout.resumeProducing()
 
     @property
     def blank(self) -> bool:
-        """Whether it is for no profile yet."""
+        """Whether it has no profile yet."""
         return self.session.state is State.BLANK
 
     @property
     def starting(self) -> bool:
-        """Whether somebody waits for it to be ready."""
+        """Whether it is initialising and not ready yet."""
         return self._profile is not None and not self.ready.called
 
     def memory(self) -> int:
-        """Resident bytes of the process; 0 where the system does not tell (macOS)."""
+        """Resident memory of the process in bytes; 0 where /proc does not exist (macOS)."""
         try:
             pages = Path(f"/proc/{self._transport.pid}/statm").read_text("ascii").split()[1]
         except OSError:
@@ -180,9 +180,9 @@ class Worker(ProcessProtocol):
         return int(pages) * resource.getpagesize()
 
     def stop(self, reason: str, error: APIError | None = None) -> Deferred[None]:
-        """End the process, whatever it does; fires when it is gone.
+        """End the process; fires when it has ended.
 
-        error: what its listener is told, if it still waits for an answer.
+        error: sent to the listener, if it still waits for an answer.
         """
         self._reason = self._reason or reason
         self._error = self._error or error
@@ -200,38 +200,38 @@ class Worker(ProcessProtocol):
             self._timers.start("kill", KILL_AFTER, self._kill, self._reason)
         return done
 
-    # What the process does
+    # Called by Twisted
 
     def connectionMade(self) -> None:
-        """The process runs."""
+        """The process has started."""
         self._transport = self.transport
         self._pid = self._transport.pid
 
     def outReceived(self, data: bytes) -> None:
-        """The CLI says something."""
+        """Handle output of the CLI."""
         try:
             told = self.session.receive_data(data)
-            # First, as it may be an interrupt that must overtake the CLI's next request.
+            # Write first: it may be an interrupt, which must arrive before the CLI's next request.
             self._write()
             if self.session.state is State.TRUNCATED:
-                self._kill("reached its limit of tokens")
+                self._kill("max_tokens reached")
             self._dispatch(told)
         except Exception:
-            # Let out, it would make Twisted stop reading, and the process would hang for ever.
-            self.log.failure("hearing the CLI")
-            self._end("a fault of the proxy's")
+            # An uncaught exception would make Twisted stop reading, and the process would hang.
+            self.log.failure("Handling the output of a CLI process failed")
+            self._end("internal error")
 
     def errReceived(self, data: bytes) -> None:
-        """What the CLI complains of; the last of it is kept for the log."""
+        """Keep the end of stderr for the log."""
         self._stderr = (self._stderr + data)[-STDERR_TAIL:]
 
     def processExited(self, reason: Failure) -> None:
-        """The process is gone; its pipes may not be: unread output, or a child that holds them."""
+        """The process has exited; unread output or a child may keep its pipes open."""
         self.resume()
         self._timers.start("linger", PIPE_LINGER, self._transport.loseConnection)
 
     def processEnded(self, reason: Failure) -> None:
-        """All of it is gone."""
+        """The process has exited and its pipes are closed."""
         self.alive = False
         self._timers.close()
         shutil.rmtree(self._tmp, ignore_errors=True)
@@ -239,14 +239,14 @@ class Worker(ProcessProtocol):
             self._launch.clean_up_after(self._pid)
         how = self._reason or f"exited: {reason.getErrorMessage()}"
         if not self._reason and self.was_ready:
-            self.log.warn("The CLI {how}", how=how)
+            self.log.warn("A CLI process ended unexpectedly: {how}", how=how)
         if self._debug and (self._at_fault or not self._reason):
-            self.log.debug("What it wrote last: {stderr}", stderr=self._stderr)
+            self.log.debug("End of its stderr: {stderr}", stderr=self._stderr)
         try:
             self._dispatch(self.session.connection_lost(upstream_failed("The CLI process ended.")))
         except Exception:
-            # Whoever owns it must learn of its end, whatever its listener makes of it.
-            self.log.failure("telling of the CLI's end")
+            # An error of the listener must not keep the end from the owner.
+            self.log.failure("Reporting the end of a CLI process failed")
         if not self._reason:
             self._start_failed(_how_it_ended(reason))
         elif self._at_fault:
@@ -259,7 +259,7 @@ class Worker(ProcessProtocol):
             done.callback(None)
 
     def _dispatch(self, told: Sequence[Event | Notice]) -> None:
-        """Events go to the listener, all of one read at once; notices stay here."""
+        """Send the events of one read to the listener, then handle the notices."""
         events: list[Event] = []
         notices: list[Notice] = []
         for item in told:
@@ -275,7 +275,7 @@ class Worker(ProcessProtocol):
     def _notice(self, notice: Notice) -> None:
         match notice:
             case Ready() if self.session.state is State.BROKEN:
-                # With the next line of the same read; then it never was.
+                # A later line of the same read broke the protocol: it was never ready.
                 pass
             case Ready():
                 self._timers.cancel("ready")
@@ -286,7 +286,7 @@ class Worker(ProcessProtocol):
                 self.on_turn_end(notice)
             case ProtocolViolation(reason):
                 if self.was_ready:
-                    self.log.error("The CLI broke the protocol: {reason}", reason=reason)
+                    self.log.error("A CLI process broke the protocol: {reason}", reason=reason)
                 self._end(f"broke the protocol: {reason}")
 
     def _not_ready(self) -> None:
@@ -294,24 +294,26 @@ class Worker(ProcessProtocol):
         self._start_failed(f"did not become ready within {self._within:g} s")
 
     def _start_failed(self, how: str) -> None:
-        """It ended, or is ended, through its own fault; of no account if it was ready."""
+        """Report a failed start: the process ended, or is being ended, before it was ready."""
         if self.was_ready or self.ready.called:
             return
-        # What comes of a client's system prompt is not for the log, nor for other clients.
+        # With a client's profile stderr may quote it, so the log and other clients do not get it.
         stderr = one_line(self._stderr) if self._profile in (None, Profile()) else None
         failure = StartFailure(how, stderr)
         self.on_start_failed(failure)
         self._will_not_be_ready(failure.error)
 
     def _will_not_be_ready(self, error: APIError) -> None:
-        # Nobody waits for a blank one.
+        # Nobody waits for a blank process.
         if self._profile is not None and not self.ready.called:
             self.ready.errback(Failure(error))
 
     def _end(self, reason: str) -> None:
-        """Stop without anyone who waits for it: something is wrong with it."""
+        """Stop a faulty process; nobody waits for its end."""
         self._at_fault = True
-        self.stop(reason).addErrback(lambda failure: self.log.failure("stopping", failure))
+        self.stop(reason).addErrback(
+            lambda failure: self.log.failure("Stopping a CLI process failed", failure)
+        )
 
     def _write(self) -> None:
         data = self.session.data_to_send()
@@ -322,13 +324,13 @@ class Worker(ProcessProtocol):
         return self._transport.pipes.get(1) if self._transport is not None else None
 
     def _kill(self, reason: str) -> None:
-        """End the process without giving it time for anything; it cannot tidy up then."""
+        """End the process at once with SIGKILL; it cannot remove its own files then."""
         self._reason = self._reason or reason
         self._killed = True
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        # The whole group: the process leads a session of its own (see launch.in_own_session).
+        # Signal the whole group: the process leads its own session (see launch.in_own_session).
         pid = self._transport.pid if self._transport is not None else None
         if pid is not None:
             with suppress(ProcessLookupError, PermissionError):

@@ -3,9 +3,9 @@
     BLANK -> INITIALIZING -> IDLE -> (CLEARING ->) REPLAYING -> ANSWERING -> ENDING -> IDLE ...
                              IDLE -> SETTING_MODEL -> IDLE      ANSWERING <-> PARKED -> ENDING
 
-A session is one CLI process' side of the talk. Its owner tells it what to do (`initialize`, `ask`,
-`resume`, `interrupt`), feeds it what the CLI prints (`receive_data`) and writes what it wants
-written (`data_to_send`). How the CLI behaves was seen on 2.1.197 and 2.1.330: doc/cli-protocol.md.
+A session is the proxy's side of the protocol with one CLI process. Its owner calls `initialize`,
+`ask`, `resume` and `interrupt`, passes the CLI's output to `receive_data`, and writes the result of
+`data_to_send` to the CLI. doc/cli-protocol.md describes the CLI as seen on 2.1.197 and 2.1.330.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from .stops import StopCutter
 from .wrapped import needs_wrapper
 
 
-# What the CLI calls the model of its own words, as "API Error: ..." (both versions).
+# The model name of messages that the CLI wrote itself, such as "API Error: ..." (both versions).
 SYNTHETIC = "<synthetic>"
 
 
 class Session:
-    """One CLI process' side of the protocol."""
+    """The proxy's side of the protocol with one CLI process."""
 
     def __init__(
         self, now: Callable[[], float], longest_retry: float, model: str, *, reasoning: bool = True
     ) -> None:
-        """now: the epoch's seconds. longest_retry: seconds a retry of the CLI's may sleep for.
+        """now: seconds since the epoch. longest_retry: the maximum delay before a retry by the CLI.
 
-        model: the one that the process was started with, "" for the CLI's own choice. reasoning:
-        whether to tell what the model thinks.
+        model: the model that the process was started with, "" for the CLI's default. reasoning:
+        whether to report the model's thinking.
         """
         self.state = State.BLANK
         self._now = now
@@ -70,10 +70,10 @@ class Session:
         self._clean = True
         self._clear_first = False
 
-    # What the owner asks
+    # Called by the owner
 
     def initialize(self, profile: Profile) -> None:
-        """Fix what this process is for; a Ready follows."""
+        """Set the profile of the process; a Ready follows."""
         assert self.state is State.BLANK
         self.state = State.INITIALIZING
         self._profile = profile
@@ -84,14 +84,14 @@ class Session:
             self._control("apply_flag_settings", settings={"showThinkingSummaries": True})
 
     def ask(self, turns: Sequence[Turn], limits: Limits, *, clear: bool = False) -> None:
-        """Replay all `turns` but the last and have the last answered: events, then a TurnOver.
+        """Replay all `turns` but the last, and ask the last: events follow, then a TurnEnded.
 
-        clear: what the process remembers of earlier turns is forgotten first.
+        clear: whether to send `/clear` first.
         """
         assert self.state is State.IDLE
         self._turns.extend(map(self._names.turn, turns))
         if limits.budgeted and has_results(turns[-1]):
-            # What the model thought before its calls is not among what is replayed.
+            # The thinking before the tool calls is not part of the replayed history.
             limits = attrs.evolve(limits, thinking=False)
         self._begin(limits)
         self._clear_first = clear
@@ -105,13 +105,13 @@ class Session:
             self._replay()
 
     def resume(self, results: Turn, limits: Limits) -> None:
-        """Go on with the turn that waits for these tool results: events, then a TurnOver.
+        """Continue the parked turn with its tool results: events follow, then a TurnEnded.
 
-        limits: of the same model and effort as before, which a running turn does not change.
+        limits: with the same model and effort as before, which cannot change during a turn.
         """
         assert self.state is State.PARKED
         if limits.budgeted and not outgoing.thinks(self._settings):
-            # The calls came without thoughts, so the API takes none after them.
+            # The calls came without thinking, so the API accepts no thinking after them.
             limits = attrs.evolve(limits, thinking=False)
         self._begin(limits)
         self._await_answer()
@@ -119,27 +119,27 @@ class Session:
             self._send(line)
 
     def clear(self) -> None:
-        """Forget all turns; a TurnOver follows."""
+        """Send `/clear` to the CLI; a TurnEnded follows."""
         assert self.state is State.IDLE
         self._clean = True
         self.state = State.CLEARING
         self._send(outgoing.CLEAR)
 
     def interrupt(self) -> None:
-        """End the running turn, if there is one; no more events of it come, only its TurnOver."""
+        """End the running turn, if there is one; only its TurnEnded follows, no more events."""
         if self.state in AWAITING_ANSWER or self.state is State.PARKED:
             self._turns.clear()
             if self.state is not State.SETTING_MODEL:
                 self._cut_off()
 
     def data_to_send(self) -> bytes:
-        """What is to be written to the CLI's stdin now."""
+        """Return the bytes to write to the CLI's stdin now."""
         return self._outbox.take()
 
-    # What the CLI says
+    # Output of the CLI
 
     def receive_data(self, data: bytes) -> list[Event | Notice]:
-        """Take bytes of the CLI's stdout, in any portions."""
+        """Take bytes of the CLI's stdout, split at any place."""
         try:
             for line in self._lines.feed(data):
                 if self.state is State.BROKEN:
@@ -151,7 +151,7 @@ class Session:
         return self._flush()
 
     def connection_lost(self, error: APIError) -> list[Event | Notice]:
-        """The CLI is gone; `error` is what a client that still waits is told."""
+        """The process has ended; error: sent to a client that still waits."""
         if self.state in AWAITING_ANSWER:
             self._out.append(Failed(error, worker_lost=True))
         self.state = State.BROKEN
@@ -182,7 +182,7 @@ class Session:
             self._model_answered(response)
         elif response.get("subtype") != "success":
             if subtype is not None:
-                self._break(f"{subtype} refused: {response.get('error')}")
+                self._break(f"{subtype} was rejected: {response.get('error')}")
         elif subtype == "initialize":
             self.state = State.IDLE
             told = response["response"]
@@ -216,13 +216,13 @@ class Session:
         event = message["event"]
         begins = event["type"] == "message_start"
         if begins and self.state in (State.ENDING, State.PARKED):
-            # The CLI goes on by itself, or an interrupt came before what it was meant for.
+            # The CLI continues on its own, or the interrupt arrived before the message began.
             self._cut_off()
         if self.state is not State.ANSWERING:
             return
         if begins and self._message.has_content:
-            # The CLI has begun anew: the connection to the API broke in the middle, or what the
-            # model gave it does not fit the schema (and it takes no notice of how often it may).
+            # The CLI asks again: the connection to the API broke during the message, or the answer
+            # does not match the schema (and the CLI ignored its limit of attempts).
             if not self._held or self._message.corrections >= outgoing.corrections(self._limits):
                 error = failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF
                 self._fail(error, interrupt=True)
@@ -235,8 +235,8 @@ class Session:
     def _assistant(self, message: Mapping[str, Any]) -> None:
         made_up = message.get("message", {}).get("model") == SYNTHETIC
         if made_up and self.state is State.ANSWERING and self._message.has_calls:
-            # The connection to the API broke after a call was complete: the CLI has made it, and
-            # would wait for its results for ever, while the client waits for the message's end.
+            # The connection to the API broke after a complete call. The CLI made the call and would
+            # wait for its result forever, while the client waits for the end of the message.
             self._fail(failures.BROKE_OFF, interrupt=True)
 
     def _tell(self, event: Event) -> None:
@@ -258,7 +258,7 @@ class Session:
 
     def _finish(self, finished: Finished) -> None:
         if self._message.has_output and finished.reason == "stop":
-            # The CLI holds it against the schema now; the `result` says that it fits.
+            # The CLI validates the answer now; a `result` line follows if it matches the schema.
             self._held = finished
             return
         self._out.append(finished)
@@ -266,12 +266,12 @@ class Session:
             case "tool_calls":
                 self.state = State.PARKED
             case "length":
-                # An interrupt comes too late as often as not.
+                # An interrupt often comes too late to prevent the CLI's next request.
                 self.state = State.TRUNCATED
             case "stop":
                 self._end(clean=True)
             case _:
-                # After a refusal the CLI may try again.
+                # After a refusal the CLI may ask again.
                 self._cut_off()
 
     def _system(self, message: Mapping[str, Any]) -> None:
@@ -291,7 +291,7 @@ class Session:
     def _result(self, message: Mapping[str, Any]) -> None:
         if self.state in (State.CLEARING, State.REPLAYING):
             if message.get("is_error"):
-                self._break("a turn of the history was refused")
+                self._break("a turn of the history was rejected")
             elif self._turns:
                 self._replay()
             else:
@@ -300,7 +300,7 @@ class Session:
             return
         if self.state is State.ANSWERING and self._held and not message.get("is_error"):
             self._out.append(self._held)
-            # It remembers a call where the client has a text.
+            # The process remembers a tool call where the client received text.
             self._end(clean=False)
         if self.state is State.ANSWERING:
             if message.get("is_error"):
@@ -309,7 +309,7 @@ class Session:
                 error = upstream_failed("The CLI ended the turn without an answer.")
             self._fail(error)
         if self.state is State.PARKED:
-            # The CLI gave up waiting.
+            # The CLI stopped waiting for the tool results.
             self._end(clean=False)
         if self.state is State.ENDING:
             self.state = State.IDLE
@@ -317,12 +317,12 @@ class Session:
             clean, usage = self._clean and not message.get("is_error"), message.get("modelUsage")
             self._out.append(TurnEnded(clean, usage or {}))
 
-    # What is written
+    # Input of the CLI
 
     def _replay(self) -> None:
-        """Write turns up to the next one that the CLI must confirm, or the one to be answered.
+        """Write turns up to the next one that the CLI must confirm, or up to the last one.
 
-        An assistant line is applied at once but a user line is queued, so anything after a user
+        The CLI applies an assistant line at once but queues a user line, so everything after a user
         line must wait for its `result`.
         """
         self.state = State.REPLAYING
@@ -355,7 +355,7 @@ class Session:
         self.state = State.ANSWERING
 
     def _apply_limits(self) -> None:
-        """Set what bounds the next answer, where it differs from what bounded the last one."""
+        """Send the limits of the next answer that differ from those of the last one."""
         wanted = self._limits
         if wanted.model != self._model:
             self._control("set_model", model=wanted.model)

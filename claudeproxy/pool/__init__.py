@@ -1,1 +1,1 @@
-"""Which CLI process serves which conversation, and when."""
+"""The pool of CLI processes, and the queue of requests for them."""

@@ -1,4 +1,4 @@
-"""How long to wait before a process is started again, when some did not start."""
+"""Exponential backoff for process starts that fail."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import attrs
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
-# One failure can be an accident, as when somebody kills a process.
+# A single failure can be an accident: somebody may have killed the process.
 FAILING_FROM = 2
 
 
 @attrs.define
 class StartBackoff:
-    """The starts that failed one after the other. All times are seconds of one clock.
+    """Counts consecutive failed starts. All times are seconds of one clock.
 
-    failures: how many there were since a process became ready.
+    failures: how many starts have failed since a process last became ready.
     """
 
     failures: int = 0
@@ -24,7 +24,7 @@ class StartBackoff:
     def failed(self, now: float) -> None:
         """A process could not be started, or ended before it was ready."""
         if now - self._last > 2 * LONGEST_WAIT:
-            # Spares are not made ready before somebody needs them, so nothing else resets these.
+            # A blank spare never becomes ready, so nothing else would reset the count.
             self.failures = 0
         self.failures += 1
         self._last = now
@@ -35,16 +35,16 @@ class StartBackoff:
 
     @property
     def failing(self) -> bool:
-        """Whether to doubt that the next start succeeds."""
+        """Whether the next start is likely to fail too."""
         return self.failures >= FAILING_FROM
 
     def wait(self, now: float) -> float:
-        """In how many seconds a process may be started that nobody waits for; 0 if at once."""
+        """Seconds until a spare may be started; 0 if it may be started now."""
         if not self.failures:
             return 0.0
         doubled: float = FIRST_WAIT * 2.0 ** min(self.failures - 1, 30)
         return max(0.0, self._last + min(doubled, LONGEST_WAIT) - now)
 
     def may_start(self, starting: int) -> bool:
-        """Whether to start a process for a request; `starting`: those that are not ready yet."""
+        """Whether a request may start a process; starting: how many are not ready yet."""
         return not self.failing or starting == 0

@@ -1,4 +1,4 @@
-"""One conversation on its way through the pool, from request to answer."""
+"""A conversation in the pool, from the request to the end of its answer."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from ..events import AnswerAccumulator, Event, Failed, Finished
 
 
 class JobOwner(Protocol):
-    """What a job tells whoever finds workers for it, and what it may ask for."""
+    """The part of the pool that a job calls."""
 
     def answer_began(self, job: Job) -> None:
-        """The first event of the job's answer is there."""
+        """The first event of the job's answer has arrived."""
 
     def answer_ended(self, job: Job) -> None:
-        """The client has all of the answer, though the worker may not be idle yet."""
+        """The answer is complete, though the worker may not be idle yet."""
 
     def retry(self, job: Job) -> None:
-        """The job lost its worker before its answer began, and wants another one."""
+        """The job's worker ended before the answer began; assign another one."""
 
     def cancel(self, job: Job, reason: str) -> None:
-        """The job's answer is not wanted any more."""
+        """The job's answer is no longer needed."""
 
 
 @implementer(IPushProducer)
 class Job:
-    """A conversation and who waits for its answer. To the client's connection it is the producer.
+    """A conversation and the listener for its answer; the push producer of the client's connection.
 
-    reuse: how its worker was found, "" while it has none. since: when it began to wait, in seconds.
+    reuse: how its worker was obtained, "" while it has none. since: when it entered the queue, in
+    seconds.
     """
 
     def __init__(
         self, owner: JobOwner, conversation: Conversation, listener: Listener, since: float
     ) -> None:
-        """The listener hears everything: whatever goes wrong reaches it as Failed."""
+        """The listener receives all events; any error reaches it as Failed."""
         self.conversation = conversation
         self.since = since
         self.reuse = ""
@@ -54,10 +55,10 @@ class Job:
         self._accumulated = AnswerAccumulator()
         self._over = False
 
-    # What the worker tells
+    # Called by the worker
 
     def received(self, events: Sequence[Event]) -> None:
-        """More of the answer; after its end nothing counts, not even the end of the process."""
+        """Take events of the answer; all that follow its end are ignored."""
         if self._over:
             return
         last = events[-1]
@@ -83,7 +84,7 @@ class Job:
 
     @property
     def answer(self) -> Turn | None:
-        """The whole answer as a client will send it back, None if it is not whole or is empty."""
+        """The answer as the client will send it back; None if it is incomplete or empty."""
         accumulated = self._accumulated
         if accumulated.finished is None or accumulated.finished.reason not in (
             "stop",
@@ -100,27 +101,27 @@ class Job:
             blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": value})
         return Turn("assistant", tuple(blocks)) if blocks else None
 
-    # What the client's side asks
+    # Called by the client's side
 
     def cancel(self, reason: str) -> None:
-        """The answer is not wanted any more: no token is spent on it from now on."""
+        """Stop the answer, so that it uses no more tokens."""
         self._listener = None
         self._owner.cancel(self, reason)
 
     def pauseProducing(self) -> None:
-        """The client reads slowly."""
-        # After the answer only the end of the turn is left to read, and it is not the client's.
+        """Pause the worker: the client reads slowly."""
+        # After the answer only the end of the turn is left to read; the client does not get it.
         if self.worker is not None and not self._over:
             self.worker.pause()
 
     def resumeProducing(self) -> None:
-        """The client has caught up."""
+        """Resume the worker: the client has caught up."""
         if self.worker is not None:
             self.worker.resume()
 
     def stopProducing(self) -> None:
-        """The client has gone."""
-        self.cancel("the client went away")
+        """Cancel the answer: the client has disconnected."""
+        self.cancel("the client disconnected")
 
 
 def error_of(failure: Failure) -> APIError:

@@ -1,4 +1,4 @@
-"""How the CLI is started, once it has been found."""
+"""Finds the CLI once, and remembers how it is started."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..errors import APIError, unavailable
 from .shared import Shared
 
 
-# Somebody may be installing it just now.
+# The user may be installing it at this moment.
 ASK_AGAIN_AFTER = 5.0
 
 
 class LaunchFinder:
-    """Has the CLI looked for until it is found; requests that come meanwhile share the result.
+    """Looks for the CLI until it is found; concurrent requests share one lookup.
 
-    known: how it is started, None while it has not been found.
+    known: how to start the CLI, None while it has not been found.
     """
 
     def __init__(self, find: Callable[[], Awaitable[Launch]], seconds: Callable[[], float]) -> None:
-        """find: raises APIError if there is no CLI. seconds: what the clock says."""
+        """find: raises APIError if there is no CLI. seconds: the current time."""
         self.known: Launch | None = None
         self._find = find
         self._seconds = seconds
@@ -31,25 +31,25 @@ class LaunchFinder:
         self._refused: tuple[float, APIError] | None = None
 
     async def find(self) -> Launch:
-        """Look for the CLI, if that is needed; raises APIError.
+        """Return how to start the CLI, after looking for it if necessary; raises APIError.
 
-        An error is raised again for some seconds without another look.
+        After a failed lookup the same error is raised for some seconds without another lookup.
         """
         if self.known is not None:
             return self.known
         if self._refused is not None and self._seconds() < self._refused[0]:
-            # A copy, as an exception gathers the places where it is raised.
+            # A copy, because an exception collects a traceback each time it is raised.
             raise attrs.evolve(self._refused[1])
         return await self._lookup.result()
 
     def require(self) -> Launch:
-        """How to start the CLI; raises APIError if it has not been found."""
+        """Return how to start the CLI; raises APIError if it has not been found."""
         if self.known is None:
             raise unavailable("The Claude Code CLI has not been found yet.", retry_after=5)
         return self.known
 
     def cancel(self) -> None:
-        """End a look for it; those who wait get an APIError."""
+        """Cancel a running lookup; those who wait for it get an APIError."""
         self._lookup.cancel()
 
     async def _look(self) -> Launch:

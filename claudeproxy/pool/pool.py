@@ -1,7 +1,7 @@
-"""The CLI processes of this server, and the requests that wait for one.
+"""The queue of requests: when each gets a process, is retried, or is rejected.
 
-The decisions are the Roster's; here are the processes, the queue and the timers. Spares are made
-only while nobody waits for a first token: starting a process costs a second of CPU, which a live
+The Roster chooses the process, and the Workers start and end it. Spares are started only while no
+request waits for its first token, because starting a process takes a second of CPU, which a running
 request needs more.
 """
 
@@ -30,14 +30,14 @@ from .shared import Shared
 from .workers import PoolSettings, Workers
 
 
-# Spares are not made before it has been quiet for so long.
+# A spare is started after this much time without activity.
 SPARE_DELAY = 0.3
 
 
 class Pool:
-    """Decides who waits: the order of requests, and when one is tried again, refused or given up.
+    """Decides who waits: the order of the requests, and when one is retried or rejected.
 
-    It also decides when spares are made. Which process a request gets is the Roster's decision.
+    It also decides when spares are started. Which process a request gets is the Roster's decision.
     """
 
     log = Logger()
@@ -49,7 +49,7 @@ class Pool:
         settings: PoolSettings,
         metrics: Metrics,
     ) -> None:
-        """find_launch: raises APIError while there is no CLI; asked again until there is one."""
+        """find_launch: raises APIError while there is no CLI; called again until it finds one."""
         self._reactor = reactor
         self._settings = settings
         self._metrics = metrics
@@ -76,28 +76,28 @@ class Pool:
             lambda: len(self._queue),
         )
 
-    # What the web side asks
+    # Called by the web package
 
     def start(self, conversation: Conversation, listener: Listener) -> Job:
-        """Have a conversation answered; raises APIError if there is no room for it, or no CLI.
+        """Queue a conversation; raises APIError if the queue is full or there is no CLI.
 
-        Whatever goes wrong later reaches the listener as Failed.
+        Any later error reaches the listener as Failed.
         """
         self._refuse_if_stopping()
         self._workers.require_cli()
         if len(self._queue) >= self._settings.queue:
             self._metrics.refused()
-            raise rate_limited("Too many requests wait already.", retry_after=5)
+            raise rate_limited("Too many requests are waiting already.", retry_after=5)
         job = Job(self, conversation, listener, self._reactor.seconds())
         self._enqueue(job)
         self._assign_workers()
         return job
 
     async def probe_cli(self) -> Ready:
-        """What the CLI says of itself: its models and account; costs no token.
+        """Ask the CLI for its models and account, which uses no tokens.
 
-        Raises APIError if the CLI does not start. All who ask at a time share one process, which
-        stays, for conversations without a system prompt.
+        Raises APIError if the CLI does not start. Concurrent callers share one process. It is kept
+        for conversations without a system prompt.
         """
         self._refuse_if_stopping()
         return await self._probe.result()
@@ -107,7 +107,7 @@ class Pool:
         return await self._prepare(Profile())
 
     def cancel(self, job: Job, reason: str) -> None:
-        """The job's answer is not wanted any more."""
+        """Cancel a job: take it out of the queue, or interrupt its turn."""
         self._forget(job)
         worker, job.worker = job.worker, None
         if worker is not None and self._jobs.get(worker) is job:
@@ -117,7 +117,7 @@ class Pool:
         self._assign_workers()
 
     def stop(self) -> Deferred[None]:
-        """End every process; fires when all are gone. Nothing starts from now on."""
+        """End all processes; fires when they have ended. No process is started any more."""
         self._stopping = True
         error = unavailable("The server is stopping.", retry_after=5)
         for job in list(self._queue):
@@ -127,19 +127,19 @@ class Pool:
         return self._workers.stop(error)
 
     def count(self, activity: Activity) -> int:
-        """How many processes are at it."""
+        """How many processes have this activity."""
         return self._roster.count(activity)
 
-    # What jobs tell
+    # Called by jobs
 
     def answer_began(self, job: Job) -> None:
-        """The first event of the job's answer is there."""
+        """The first event of the job's answer has arrived."""
         self._awaiting_first_event.discard(job)
         self._metrics.began(self._reactor.seconds() - job.since)
         self._timers.start("spare", SPARE_DELAY, self._refill)
 
     def answer_ended(self, job: Job) -> None:
-        """The client has all of the answer; the worker will be idle in a moment, or waits."""
+        """The answer is complete; the worker will be idle soon, or waits for tool results."""
         worker = job.worker
         if worker is None:
             return
@@ -160,7 +160,7 @@ class Pool:
             self._assign_workers()
 
     def retry(self, job: Job) -> None:
-        """The job lost its worker before it had an answer: it gets another one, once."""
+        """Queue a job again whose worker ended before its answer began; at most once per job."""
         if self._stopping:
             job.retried = True
             job.received([Failed(unavailable("The server is stopping.", retry_after=5))])
@@ -181,29 +181,29 @@ class Pool:
     def _waited_too_long(self, job: Job) -> None:
         self._forget(job)
         self._metrics.refused()
-        error = rate_limited("No worker became free in time.", retry_after=5)
+        error = rate_limited("No CLI process became free in time.", retry_after=5)
         job.received([Failed(error)])
 
     def _forget(self, job: Job) -> None:
-        """The job waits no more, for whatever reason."""
+        """Take a job out of the queue and cancel its timer."""
         self._awaiting_first_event.discard(job)
         if job in self._queue:
             self._queue.remove(job)
         self._timers.cancel(job)
 
     def _assign_workers(self) -> None:
-        """Give workers to those who wait, first come first served, and then see to spares."""
+        """Assign workers to waiting jobs, first come, first served; then schedule a spare."""
         now = self._reactor.seconds()
         for job in list(self._queue):
             if job in self._queue:
                 try:
                     self._place(job, now)
                 except Exception:
-                    # It is one request's, and those behind it are others'.
-                    self.log.failure("placing a conversation")
+                    # An error with one job must not affect the jobs behind it.
+                    self.log.failure("Assigning a worker to a request failed")
                     self._drop(job)
         if self._queue and (slot := self._roster.longest_parked()):
-            # Whoever left it waiting sends the whole conversation anyway, if at all.
+            # If its client comes back, it sends the whole conversation anyway.
             self._workers.interrupt(self._workers.at(slot))
         self._timers.start("spare", SPARE_DELAY, self._refill)
 
@@ -224,11 +224,11 @@ class Pool:
             self._run(job, placement)
 
     def _drop(self, job: Job) -> None:
-        """A fault of the proxy's own keeps the job from being served."""
+        """Fail a job after an internal error."""
         self._forget(job)
         job.received([Failed(internal_error())])
         if job.worker is not None:
-            self._workers.retire(job.worker, "a fault of the proxy's")
+            self._workers.retire(job.worker, "internal error")
 
     def _should_spawn(self, job: Job, now: float) -> bool:
         waited = now - job.since
@@ -283,7 +283,7 @@ class Pool:
         def failed(failure: Failure) -> None:
             error = error_of(failure)
             if self._jobs.pop(worker, None) is job:
-                # While starts fail one after the other, another one would fail too.
+                # While starts keep failing, another worker would fail too.
                 job.received([Failed(error, worker_lost=not failing)])
             self._refuse_waiting(error)
 
@@ -296,7 +296,7 @@ class Pool:
         worker.ready.addErrback(self._not_asked, worker)
 
     def _refuse_waiting(self, error: APIError) -> None:
-        """Tell all who wait that the CLI does not start, if nothing else could serve them."""
+        """Fail all waiting jobs if starts keep failing and no process is ready."""
         if not self._workers.backoff.failing or self._workers.any_ready():
             return
         for job in list(self._queue):
@@ -304,12 +304,12 @@ class Pool:
             job.received([Failed(error)])
 
     def _not_asked(self, failure: Failure, worker: Worker) -> None:
-        """A fault of the proxy's own; whoever waits learns of it when the process has gone."""
-        self.log.failure("asking a worker", failure)
-        self._workers.retire(worker, "a fault of the proxy's")
+        """Retire a worker after an internal error; its job fails when the process has ended."""
+        self.log.failure("Sending a request to a worker failed", failure)
+        self._workers.retire(worker, "internal error")
 
     def _turn_ended(self, worker: Worker, slot: Slot, over: TurnEnded) -> None:
-        """The worker is idle; it may serve another conversation."""
+        """Clear or keep a worker whose turn has ended."""
         self.on_model_usage(over.model_usage)
         now = self._reactor.seconds()
         job = self._jobs.pop(worker, None)
@@ -332,7 +332,7 @@ class Pool:
         self._assign_workers()
 
     def _prepared(self, worker: Worker, profile: Profile) -> None:
-        """The worker is ready, and the one it was made ready for does not need it (any more)."""
+        """Make a ready worker idle: it is a spare, or its job has been cancelled."""
         if self._workers.has_slot(worker):
             slot = self._workers.slot_of(worker)
             self._roster.prepared(slot, profile, self._reactor.seconds())
@@ -340,7 +340,7 @@ class Pool:
             self._assign_workers()
 
     def _ended(self, worker: Worker) -> None:
-        """The worker's process is gone."""
+        """The worker's process has ended."""
         job = self._jobs.pop(worker, None)
         self._clearing.discard(worker)
         if job is not None and job.worker is worker:
@@ -351,10 +351,10 @@ class Pool:
     # Spares
 
     def _refill(self) -> None:
-        """Start a process that somebody may want, if nobody needs the time for something now."""
+        """Start a spare process, if there are no requests that need the CPU now."""
         roster = self._roster
-        room = len(roster.slots) < self._settings.workers
-        if self._stopping or not self._workers.can_start or not room:
+        full = len(roster.slots) >= self._settings.workers
+        if self._stopping or not self._workers.can_start or full:
             return
         if self._queue or self._awaiting_first_event:
             return
@@ -367,18 +367,18 @@ class Pool:
             elif roster.count(Activity.IDLE) < self._settings.idle_workers and (
                 profile := roster.profile_needing_spare()
             ):
-                # Why it did not start is in the log already.
+                # The error has been logged already.
                 self._prepare(profile).addErrback(lambda failure: failure.trap(APIError))
             else:
                 return
         except APIError:
-            # It is in the log already, and a request will tell whoever is concerned.
+            # The error has been logged already, and the next request will report it.
             return
-        # One at a time: the next one when this one is likely to be up.
+        # Start one spare at a time: the next when this one is probably ready.
         self._timers.start("spare", self._pace.starting, self._refill)
 
     def _prepare(self, profile: Profile) -> Deferred[Ready]:
-        """Start a process and make it ready for a profile; fires when it can be used."""
+        """Start a process and initialise it for a profile; fires when it is ready."""
         slot = self._roster.add_blank(self._reactor.seconds())
         slot.activity = Activity.BUSY
         worker = self._workers.spawn(slot, self._model)

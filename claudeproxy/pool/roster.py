@@ -1,18 +1,17 @@
-"""Which worker serves which conversation: the pool's decisions, without its processes.
+"""The decision which worker serves which conversation, without processes or I/O.
 
-A worker's process has a place here, a Slot. Each conversation is given the first of these that
-there is:
+Each worker has a Slot here. A conversation gets the first of these that is available:
 
-1. resumed: a parked worker, whose running turn waits for just the tool results that come;
-2. continued: an idle worker that holds all of the conversation but its newest turn;
-3. recycled: an idle worker of the same profile whose conversation does not seem to go on, emptied
-   by `/clear`;
+1. resumed: a parked worker, whose turn waits for exactly the tool results that the client sends;
+2. continued: an idle worker that holds the whole conversation except its newest turn;
+3. recycled: an idle worker of the same profile whose conversation probably will not continue, after
+   `/clear`;
 4. claimed: a blank spare, whose profile is not fixed yet;
 5. recycled: any idle worker of the same profile;
-6. spawned: a new process, in the place of the least recently used idle one if there are too many.
+6. spawned: a new process; at the maximum number, the least recently used idle one is evicted.
 
-If all are busy it must wait. What matters is that a conversation is never given a worker that
-remembers anything but the beginning of just this conversation.
+If all are busy, the conversation waits. A conversation never gets a worker that remembers anything
+other than the beginning of that conversation.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from ..conversation import Conversation, Profile, Turn, called_in, is_results, p
 
 
 class Activity(Enum):
-    """What the process at a slot does."""
+    """What the process of a slot does."""
 
     BLANK = "blank"
     BUSY = "busy"
@@ -36,19 +35,20 @@ class Activity(Enum):
     PARKED = "parked"
 
 
-# Model, effort and bound of tokens: 2.1.330 keeps the last two for a whole turn, 2.1.197 the first.
+# Model, effort and max_tokens. In a running turn 2.1.330 cannot change the last two, and 2.1.197
+# cannot change the model.
 FixedLimits: TypeAlias = tuple[str, str | None, int | None]
 
 
 @attrs.define(eq=False)
 class Slot:
-    """One process. `profile` is None while it is blank.
+    """The state of one process. `profile` is None while it is blank.
 
-    history_key: the digest of all that the process remembers, None if that is unknown or not what
-    any client was told. single_turn: its conversation had no turns before. finishing: its client
-    has the whole answer, so it will be idle within milliseconds. since: when its activity began,
-    in seconds. fixed_limits: what nothing can change about its running turn. calls: the ids of the
-    calls that it waits with, in their order.
+    since: when its activity began, in seconds. history_key: the digest of all that the process
+    remembers; None if that is unknown, or differs from what a client received. single_turn: its
+    conversation began with this turn. finishing: its client has the whole answer, so it will be
+    idle within milliseconds. turns: how many it has served. fixed_limits: the limits that cannot
+    change during its turn. calls: the ids of the tool calls whose results it waits for, in order.
     """
 
     activity: Activity
@@ -65,10 +65,10 @@ class Slot:
 
 @attrs.frozen
 class Placement:
-    """Where a conversation goes and what is to be done there.
+    """The slot of a conversation, and what to do with its process.
 
-    clear: the process must forget what it holds. turns: those that are to be sent. evicted:
-    the slot that makes room.
+    reuse: how the slot was obtained. turns: the turns to send. clear: whether to send `/clear`
+    first. evicted: the slot that was removed to make room for this one.
     """
 
     slot: Slot
@@ -80,11 +80,10 @@ class Placement:
 
 @attrs.define
 class Roster:
-    """Decides which slot a conversation gets, and what its process must forget and be sent.
+    """Decides which slot a conversation gets, and which turns its process must be sent.
 
-    most: how many slots there may be. recycling: whether ways 3 and 5 are used.
-
-    one_shots: profiles whose requests do not go on from each other, as far as has been seen.
+    most: the maximum number of slots. recycling: whether ways 3 and 5 are used. one_shots: the
+    profiles whose requests so far have been separate conversations of one turn.
     """
 
     most: int
@@ -100,11 +99,10 @@ class Roster:
         may_spawn: bool = True,
         new_process: bool = False,
     ) -> Placement | None:
-        """Give a conversation a slot, which is busy from now on; None if it must wait.
+        """Assign a slot to a conversation, and make it busy; None if the conversation must wait.
 
-        may_spawn: False if it should rather wait than have a process started for it.
-        new_process: it has lost a process already, and what ended that one may have ended all
-        there are.
+        may_spawn: whether a new process may be started for it. new_process: use only a new process:
+        the conversation has lost one already, and the cause may have ended all the others.
         """
         if new_process:
             placement = self._spawned(conversation, now)
@@ -129,7 +127,7 @@ class Roster:
             self.one_shots.discard(profile)
         finishing = [slot for slot in self.slots if slot.finishing and slot.profile_key == profile]
         if any(slot.history_key == prefix for slot in finishing):
-            # A client that asks on at once: its process is all but idle.
+            # The client continues at once: its process will be idle within milliseconds.
             return None
         idle = [
             slot
@@ -144,22 +142,22 @@ class Roster:
             return None
         if placement is None and (blank := self._oldest(Activity.BLANK)):
             placement = Placement(blank, "claimed", conversation.turns)
-        # Better a spare than to end what goes on; better that than to start a process.
+        # A spare is better than to clear a conversation, which is better than to start a process.
         placement = placement or self._recycled(conversation, idle)
         if placement is None and may_spawn:
             placement = self._spawned(conversation, now)
         return placement
 
     def add_blank(self, now: float) -> Slot:
-        """A spare that was started for whoever comes."""
+        """Add a slot for a blank process."""
         slot = Slot(Activity.BLANK, now)
         self.slots.append(slot)
         return slot
 
     def finishing(self, slot: Slot, history_key: bytes | None) -> None:
-        """The answer is told, or not wanted.
+        """The answer is complete or cancelled, and the turn is about to end.
 
-        history_key: the digest of all that is remembered then, None if it cannot be gone on from.
+        history_key: the digest of what the process then remembers; None if nobody can continue it.
         """
         slot.finishing, slot.history_key = True, history_key
 
@@ -169,53 +167,53 @@ class Roster:
         slot.calls = calls
 
     def unresumable(self, conversation: Conversation) -> Slot | None:
-        """The parked slot of this very conversation, if its turn cannot be gone on with.
+        """The parked slot of this conversation, if its turn cannot be resumed.
 
-        Nobody else will ever want it, and it can be emptied sooner than a process can be started.
+        No other request can use its turn, and clearing it is faster than starting a process.
         """
         slot = self._parked_for(conversation)
         return None if slot is None or _can_resume(slot, conversation) else slot
 
     def longest_parked(self) -> Slot | None:
-        """The slot that has waited longest for tool results, if its place is all that is left."""
+        """The longest parked slot, if no slot is idle or about to be, and none can be added."""
         full = len(self.slots) >= self.most and not self.count(Activity.IDLE)
         if full and not any(slot.finishing for slot in self.slots):
             return self._oldest(Activity.PARKED)
         return None
 
     def idle(self, slot: Slot, now: float, *, clean: bool) -> None:
-        """The process is idle; `clean`: it remembers just what its client was told."""
+        """The process is idle. clean: it remembers exactly what its client received."""
         slot.activity, slot.since, slot.finishing = Activity.IDLE, now, False
         slot.turns += 1
         if not clean:
             slot.history_key = None
 
     def prepared(self, slot: Slot, profile: Profile, now: float) -> None:
-        """The slot's process is ready for a profile and remembers nothing."""
+        """The process is initialised for a profile and remembers nothing."""
         slot.activity, slot.since = Activity.IDLE, now
         slot.profile_key = slot.history_key = profile_key(profile)
         slot.profile = profile
 
     def should_clear(self, slot: Slot) -> bool:
-        """Whether what an idle process remembers is of no use, so that it may as well forget it.
+        """Whether to clear an idle process now, because nobody will continue its conversation.
 
-        Then the next request does not have to wait for that.
+        The next request then does not have to wait for `/clear`.
         """
         if not self.recycling or slot.history_key == slot.profile_key:
             return False
         return slot.history_key is None or (slot.single_turn and slot.profile_key in self.one_shots)
 
     def clearing(self, slot: Slot, now: float) -> None:
-        """The idle process forgets what it remembers; until it has, it is as good as busy."""
+        """The process runs `/clear`, and is busy until that is done."""
         slot.activity, slot.since, slot.finishing, slot.history_key = Activity.BUSY, now, True, None
 
     def cleared(self, slot: Slot, now: float) -> None:
-        """The process remembers nothing."""
+        """The process is idle and remembers nothing."""
         slot.activity, slot.since, slot.finishing = Activity.IDLE, now, False
         slot.history_key = slot.profile_key
 
     def profile_needing_spare(self) -> Profile | None:
-        """A profile of one-shots that a single process serves: while it forgets, another could."""
+        """A profile of one-shots with a single process: a second could serve during `/clear`."""
         for profile in self.one_shots:
             slots = [slot for slot in self.slots if slot.profile_key == profile]
             if len(slots) == 1:
@@ -223,7 +221,7 @@ class Roster:
         return None
 
     def remove(self, slot: Slot) -> None:
-        """The process is gone, or is not to be used again."""
+        """The process has ended, or must not be used again."""
         if slot in self.slots:
             self.slots.remove(slot)
         if all(other.profile_key != slot.profile_key for other in self.slots):
@@ -265,7 +263,8 @@ class Roster:
         if not self.recycling or not idle:
             return None
         profile = conversation.profile_key
-        # What holds nothing of value first: never used, then spoilt, then the longest unused.
+        # First a process without a conversation, then one with an unusable history, then the least
+        # recently used one.
         worth = {profile: 0, None: 1}
         slot = min(idle, key=lambda slot: worth.get(slot.history_key, 2))
         if slot.single_turn and slot.history_key not in worth:
@@ -292,7 +291,7 @@ class Roster:
 
 
 def _answering(calls: tuple[str, ...], conversation: Conversation) -> Turn:
-    """The newest turn with the ids that the CLI gave to its calls: a client may spell them anew."""
+    """The newest turn with the CLI's ids of the calls: a client may have changed the ids."""
     *_, before, newest = conversation.turns
     ours = dict(zip(called_in((before,)), calls, strict=True))
     return Turn(
@@ -307,7 +306,7 @@ def _fixed_limits(conversation: Conversation) -> FixedLimits:
 
 
 def _can_resume(slot: Slot, conversation: Conversation) -> bool:
-    """Whether the turn that waits at a slot can take what its conversation brings."""
+    """Whether the parked turn of a slot can continue with the newest turn of a conversation."""
     *before, newest = conversation.turns
     called = called_in(before[-1:])
     return (

@@ -1,4 +1,4 @@
-"""One call at a time of what takes long, for all who ask for its result meanwhile."""
+"""A slow call whose result concurrent callers share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """A call that is made when somebody asks for its result, unless it is being made already."""
+    """Runs a call on request, at most once at a time."""
 
     def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
-        """call: made anew by the first who asks after the one before has ended."""
+        """call: runs again for the first request after the previous run has ended."""
         self._call = call
         self._running: Deferred[T] | None = None
         self._waiting: list[Deferred[T]] = []
 
     def result(self) -> Deferred[T]:
-        """What the call returns or raises. To cancel this does not end the call."""
+        """The result of the running call, or of a new one. Cancelling it does not end the call."""
         waiting: Deferred[T] = Deferred()
         self._waiting.append(waiting)
         if len(self._waiting) == 1:
@@ -32,7 +32,7 @@ class Shared(Generic[T]):
         return waiting
 
     def cancel(self) -> None:
-        """End the call; all who wait get a CancelledError."""
+        """End the call; all who wait for it get a CancelledError."""
         if self._running is not None:
             self._running.cancel()
 
@@ -40,7 +40,7 @@ class Shared(Generic[T]):
         self._running = None
         waiting, self._waiting = self._waiting, []
         for one in waiting:
-            # Who no longer waits has called it by cancelling.
+            # A caller that no longer waits has cancelled its own Deferred.
             if not one.called:
                 one.callback(result)
 

@@ -1,6 +1,6 @@
-"""The CLI processes of this server: started, kept for what may come, and ended.
+"""The CLI processes of this server: when one is started, kept idle or ended.
 
-Each has a slot in the roster. Who gets which is the pool's business.
+Each process has a slot in the roster. Which request gets which process is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .launches import LaunchFinder
 from .roster import Activity, Roster, Slot
 
 
-# An interrupted turn is over within 50 ms (seen on both versions).
+# An interrupted turn ends within 50 ms (seen on both versions).
 TURN_END_TIMEOUT = 5.0
 
 
 @attrs.frozen
 class PoolSettings:
-    """The pool's part of the settings; times in seconds, memory in bytes."""
+    """The settings of the pool; times in seconds, memory in bytes."""
 
     spares: int
     workers: int
@@ -48,9 +48,9 @@ class PoolSettings:
 
 
 class Workers:
-    """Decides how long a process lives: whether one may be started, is kept when idle, or is ended.
+    """Decides how long a process lives: whether it is started, kept when idle, or ended.
 
-    It owns every process; whoever uses one gets it from here by its slot.
+    It owns all processes; the pool gets one from here by its slot.
     """
 
     log = Logger()
@@ -63,7 +63,7 @@ class Workers:
         metrics: Metrics,
         roster: Roster,
     ) -> None:
-        """find_launch: raises APIError while there is no CLI; asked again until there is one."""
+        """find_launch: raises APIError while there is no CLI; called again until it finds one."""
         self._reactor = reactor
         self._launches = LaunchFinder(find_launch, reactor.seconds)
         self._settings = settings
@@ -73,7 +73,7 @@ class Workers:
         self._timers = Timers(reactor)
         self.backoff = StartBackoff()
         self._failures_told: set[str] = set()
-        # Called when a CLI is idle again, and when a process has gone.
+        # Called when a CLI is idle again, and when a process has ended.
         self.on_turn_end: Callable[[Worker, Slot, TurnEnded], None] = lambda *_: None
         self.on_ended: Callable[[Worker], None] = lambda worker: None
 
@@ -83,15 +83,15 @@ class Workers:
         return self._launches.known is not None
 
     async def find_cli(self) -> None:
-        """Find the CLI, if that has not been done; raises APIError."""
+        """Find the CLI, unless it has been found already; raises APIError."""
         await self._launches.find()
 
     def require_cli(self) -> None:
-        """Raises APIError if the CLI has not been found."""
+        """Raise APIError if the CLI has not been found."""
         self._launches.require()
 
     def spawn(self, slot: Slot, model: str) -> Worker:
-        """Start a process at a slot, blank; raises APIError."""
+        """Start a blank process for a slot; raises APIError."""
         launch = self._launches.require()
         settings = self._settings
         worker = Worker(
@@ -108,7 +108,7 @@ class Workers:
             self._roster.remove(slot)
             self.backoff.failed(self._reactor.seconds())
             if self._is_new(f"errno {error.errno}"):
-                self.log.failure("starting a CLI")
+                self.log.failure("Starting a CLI process failed")
             raise unavailable("The CLI could not be started; see the log.") from error
         self._slots[worker] = slot
         worker.ready.addCallback(self._became_ready)
@@ -119,76 +119,78 @@ class Workers:
         return worker
 
     def may_start(self) -> bool:
-        """Whether a process may be started for a request: one at a time while starts fail."""
+        """Whether a request may start a process; only one at a time while starts fail."""
         return self.backoff.may_start(sum(worker.starting for worker in self._slots))
 
     def any_ready(self) -> bool:
-        """Whether there is a process that became ready and is not being ended."""
+        """Whether any process has become ready and is not being ended."""
         return any(worker.was_ready and self.has_slot(worker) for worker in self._slots)
 
     def at(self, slot: Slot) -> Worker:
-        """The process at a slot."""
+        """The process of a slot."""
         return next(worker for worker, its in self._slots.items() if its is slot)
 
     def slot_of(self, worker: Worker) -> Slot:
-        """Where a process is."""
+        """The slot of a process."""
         return self._slots[worker]
 
     def has_slot(self, worker: Worker) -> bool:
-        """Whether a process has a slot (still): it may be ending, or have ended."""
+        """Whether a process still has a slot: not if it is ending or has ended."""
         return self._slots.get(worker) in self._roster.slots
 
     def in_use(self, worker: Worker) -> None:
-        """Somebody uses it, so its time is not up."""
+        """A request uses the worker: cancel its idle timeout."""
         self._timers.cancel(worker)
 
     def expect_turn_end(self, worker: Worker) -> None:
-        """The CLI is about to say that its turn is over."""
+        """Retire the worker unless the CLI soon reports the end of its turn."""
         self._timers.start(worker, TURN_END_TIMEOUT, self.retire, worker, "did not settle")
 
     def park(self, worker: Worker) -> None:
-        """Its turn waits for a client's tool results, but not for ever."""
+        """Let its turn wait for the client's tool results, up to the idle timeout."""
         self._timers.start(worker, self._settings.idle_time, self.interrupt, worker)
 
     def interrupt(self, worker: Worker) -> None:
-        """End the turn that a worker runs or waits with; it is idle in a moment."""
+        """End the running or parked turn of a worker, which is then idle again."""
         self._roster.finishing(self._slots[worker], None)
         worker.interrupt()
         self.expect_turn_end(worker)
 
     def release(self, worker: Worker, *, wanted: bool) -> None:
-        """Keep an idle worker, or not. wanted: requests wait for one."""
+        """Keep or retire an idle worker. wanted: whether requests wait for one."""
         settings, slot = self._settings, self._slots[worker]
         self._timers.cancel(worker)
         if slot.turns >= settings.worker_turns:
-            self.retire(worker, "served its turns")
+            self.retire(worker, "turn limit reached")
         elif slot.history_key is None and not settings.recycling:
-            self.retire(worker, "holds what nobody was told")
+            self.retire(worker, "unusable history")
         elif worker.memory() >= settings.worker_memory:
-            self.retire(worker, "grew too large")
+            self.retire(worker, "memory limit reached")
         else:
-            self._timers.start(worker, settings.idle_time, self.retire, worker, "idle for long")
+            self._timers.start(worker, settings.idle_time, self.retire, worker, "idle timeout")
         idle = [at for at in self._roster.slots if at.activity is Activity.IDLE]
         if len(idle) > settings.idle_workers and not wanted:
-            self.retire(self.at(min(idle, key=lambda at: at.since)), "surplus")
+            self.retire(self.at(min(idle, key=lambda at: at.since)), "too many idle processes")
 
     def retire(self, worker: Worker, reason: str) -> None:
-        """The worker serves no one from now on."""
+        """End a worker; no request is assigned to it any more."""
         self._timers.cancel(worker)
         slot = self._slots.get(worker)
         if slot is not None:
             self._roster.remove(slot)
-        worker.stop(reason).addErrback(lambda failure: self.log.failure("stopping", failure))
+        worker.stop(reason).addErrback(
+            lambda failure: self.log.failure("Stopping a CLI process failed", failure)
+        )
 
     def stop(self, error: APIError) -> Deferred[None]:
-        """End every process; fires when all are gone. error: what is told to who waits for one."""
+        """End all processes; fires when they have ended. error: sent to requests still waiting."""
         self._timers.close()
         self._launches.cancel()
-        ended = [worker.stop("the server stops", error) for worker in list(self._slots)]
+        ended = [worker.stop("server shutdown", error) for worker in list(self._slots)]
         return gatherResults(ended).addCallback(lambda _: None)
 
     def __iter__(self) -> Iterator[Worker]:
-        """All of them."""
+        """All workers."""
         return iter(self._slots)
 
     def _became_ready(self, ready: Ready) -> Ready:
@@ -201,7 +203,7 @@ class Workers:
         if self._is_new(failure.kind):
             self.log.error(
                 "The CLI could not be started: {path} (version {version}) {how}. "
-                "What it wrote: {stderr}. The same failure is not logged again until one starts.",
+                "Its stderr: {stderr}. This failure is not logged again until a start succeeds.",
                 path=cli.path,
                 version=cli.version,
                 how=failure.how,
@@ -209,7 +211,7 @@ class Workers:
             )
 
     def _is_new(self, kind: str) -> bool:
-        """Whether a kind of failure is not in the log yet."""
+        """Whether a kind of failure has not been logged yet."""
         new = kind not in self._failures_told
         self._failures_told.add(kind)
         return new
@@ -217,7 +219,7 @@ class Workers:
     def _ended(self, worker: Worker, reason: str) -> None:
         self._timers.cancel(worker)
         self._roster.remove(self._slots.pop(worker))
-        # What follows a colon is particular, and a label must not be.
+        # Details follow a colon; a metric's label must not contain them.
         self._metrics.retired(reason.partition(":")[0])
-        self.log.info("A CLI process ended: {reason}", reason=reason)
+        self.log.info("CLI process ended: {reason}", reason=reason)
         self.on_ended(worker)

@@ -1,1 +1,1 @@
-"""Everything that knows HTTP, and nothing that knows the CLI or a wire format."""
+"""The HTTP server: routes, access, connections and exchanges."""

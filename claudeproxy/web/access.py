@@ -1,8 +1,8 @@
-"""Who may ask: by Host, by Origin, by key.
+"""Access control by Host, Origin and API key.
 
-The proxy spends its user's plan for whoever reaches it. It listens on loopback, where every page
-that the user's browser shows can send requests too; so a page's Origin, or a Host that somebody's
-name server made point here, is refused unless it is this machine's own or was allowed.
+Every request uses the plan of the user who runs the proxy. The proxy listens on loopback, where any
+page in the user's browser can send requests too. So a request whose Origin or Host is not local is
+refused unless the settings allow it; a foreign Host is a sign of DNS rebinding.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import attrs
 from ..errors import APIError
 
 
-# The names of this machine's loopback.
+# The names of the loopback interface.
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def is_loopback(interface: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Whether only this machine can reach a server that listens on this interface."""
     try:
         return interface in LOCAL or ip_address(interface).is_loopback
     except ValueError:
@@ -32,10 +32,10 @@ def is_loopback(interface: str) -> bool:
 
 @attrs.frozen
 class Access:
-    """Who may ask.
+    """The rules of access.
 
-    interface: where the server listens. keys: by name; with none, no key is asked for. hosts (in
-    lower case) and origins: allowed beside this machine's own.
+    interface: the address that the server listens on. keys: API keys by name; without any, no key
+    is required. hosts (in lower case) and origins: allowed in addition to local ones.
     """
 
     interface: str = "127.0.0.1"
@@ -44,31 +44,31 @@ class Access:
     origins: frozenset[str] = frozenset()
 
     def refusal_reason(self, host: str | None, origin: str | None) -> str | None:
-        """Why a request with these headers is refused, None if it is not."""
+        """The message for a request with these headers that is refused, None if it is allowed."""
         if origin is not None and not self.allows_origin(origin):
             return (
-                f"Requests from the web page {origin} are not allowed (see the setting "
+                f"Requests from the origin {origin} are not allowed (see the setting "
                 "allowed_origins)."
             )
         if host is not None and not self._allows_host(host):
-            return f"This server is not called {host} (see the setting allowed_hosts)."
+            return f"The host {host} is not allowed (see the setting allowed_hosts)."
         return None
 
     def allows_fetch(self, site: str | None, destination: str | None) -> bool:
-        """Whether a request without an Origin may be made, as a browser describes it.
+        """Whether a request without an Origin header is allowed.
 
-        site, destination: its Sec-Fetch-Site and Sec-Fetch-Dest (Fetch Metadata), which no page can
-        set, and which other clients do not send. An image or a script of a foreign page names no
-        Origin; a link that the user follows, neither.
+        site, destination: its Sec-Fetch-Site and Sec-Fetch-Dest headers (Fetch Metadata). Browsers
+        send them, pages cannot set them, and other clients do not send them. They tell an image or
+        a script of a foreign page from a link that the user follows; neither has an Origin.
         """
         return site != "cross-site" or destination == "document"
 
     def allows_origin(self, origin: str) -> bool:
-        """Whether a page of this origin may ask."""
+        """Whether pages of this origin may send requests."""
         return origin in self.origins or _hostname(origin) in LOCAL
 
     def authenticate(self, authorization: str | None, api_key: str | None) -> str:
-        """The name of the key in a request's headers, "" if none is asked for; raises a 401."""
+        """The name of the key in the headers, "" if no key is required; raises a 401."""
         if not self.keys:
             return ""
         scheme, _, bearer = (authorization or "").partition(" ")
@@ -76,13 +76,13 @@ class Access:
         if not given:
             raise APIError(
                 401,
-                "You didn't provide an API key. Give one of this server's keys in an Authorization "
-                "header (`Authorization: Bearer KEY`) or as `x-api-key`.",
+                "You didn't provide an API key. Send one of this server's keys in an Authorization "
+                "header (`Authorization: Bearer KEY`) or an `x-api-key` header.",
                 code="invalid_api_key",
                 should_retry=False,
             )
         mine = _digest(given)
-        # All are compared, and by digest, so that the time it takes says nothing of them.
+        # All keys are compared, by digest, so that the time taken reveals nothing about them.
         named = [name for name, key in self.keys.items() if hmac.compare_digest(mine, _digest(key))]
         if not named:
             raise APIError(
@@ -92,10 +92,10 @@ class Access:
 
     def _allows_host(self, host: str) -> bool:
         name = _hostname(f"//{host}")
-        # The interface can be another of the loopback's addresses.
+        # The interface can be another loopback address.
         if name in LOCAL or name == self.interface or {name, host.lower()} & self.hosts:
             return True
-        # An address in numbers is nobody's name: no name server can have made it point here.
+        # An IP address is safe: DNS rebinding needs a name.
         return not is_loopback(self.interface) and _is_address(name)
 
 
@@ -112,7 +112,7 @@ def _is_address(name: str) -> bool:
 
 
 def _hostname(url: str) -> str:
-    """The host's name alone, without port and brackets; "" if there is none to be read."""
+    """The host name without port and brackets; "" if the URL has none or is invalid."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""The open connections of a server: how long clients may take to send and to read, how all end."""
+"""The open connections of a server, with timeouts for clients that send or read too slowly."""
 
 from __future__ import annotations
 
@@ -18,40 +18,38 @@ from ..errors import APIError
 from ..timers import Timers
 
 
-# What has been written may still be on its way to a client; one that does not read it by then
-# will not.
+# How long a client gets to read the rest of its data when the server stops.
 CLOSE_TIMEOUT = 1.0
 
 
 @implementer(IPushProducer)
 @attrs.frozen(eq=False)
 class _WatchedProducer:
-    """What writes to a connection, as the connection's transport sees it."""
+    """Forwards to the producer of a connection, and tells the connection when its buffer fills."""
 
     producer: Any
     connection: Connection
 
     def pauseProducing(self) -> None:
-        """More is written than the client has read."""
+        """The write buffer is full."""
         self.producer.pauseProducing()
         self.connection.write_buffer_full()
 
     def resumeProducing(self) -> None:
-        """The client has read it all."""
+        """The write buffer is empty."""
         self.producer.resumeProducing()
         self.connection.write_buffer_empty()
 
     def stopProducing(self) -> None:
-        """The connection is gone."""
+        """The connection is closed."""
         self.producer.stopProducing()
 
 
 class Connection(ProtocolWrapper):
-    """A connection; `serving` counts the requests on it that are read and not yet answered.
+    """A connection; `serving` counts its requests that were received but not yet answered.
 
-    Twisted ends a connection on which nothing comes for a while; one on which a byte comes now and
-    then would be kept for ever. And it answers what was read of pipelined requests, whether anyone
-    reads the answers or not.
+    Twisted closes an idle connection, but keeps one forever on which a byte arrives now and then.
+    It also answers pipelined requests even if the client does not read the answers.
     """
 
     factory: Connections
@@ -61,12 +59,12 @@ class Connection(ProtocolWrapper):
     _held: Callable[[], None] | None = None
 
     def __init__(self, factory: Connections, wrappedProtocol: IProtocol) -> None:
-        """factory: says how long a client may take."""
+        """factory: has the timeouts."""
         super().__init__(factory, wrappedProtocol)
         self._timers = Timers(factory.reactor)
 
     def dataReceived(self, data: bytes) -> None:
-        """Something of a request; the first of it starts the clock."""
+        """Pass data on; the first bytes of a request start its timeout."""
         if not self.serving and not self._receiving:
             self._receiving = True
             if (seconds := self.factory.request_timeout) is not None:
@@ -74,34 +72,34 @@ class Connection(ProtocolWrapper):
         super().dataReceived(data)
 
     def arrived(self) -> None:
-        """A request is read."""
+        """A request has been received."""
         self.serving += 1
         self._receiving = False
         self._timers.cancel("deadline")
 
     def served(self) -> None:
-        """A request is answered."""
+        """A request has been answered."""
         self.serving -= 1
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """What writes here is told when the client does not read."""
+        """Watch the producer, to know when the client does not read."""
         super().registerProducer(_WatchedProducer(producer, self), streaming)
 
     def when_writable(self, call: Callable[[], None]) -> None:
-        """Call when the client has read what was written; never, if it goes away before."""
+        """Call once the write buffer is not full; never, if the client disconnects first."""
         if self._full:
             self._held = call
         else:
             call()
 
     def write_buffer_full(self) -> None:
-        """More is written than the client has read; it has its time for that, too."""
+        """The write buffer is full; start the timeout for the client to read it."""
         self._full = True
         if (seconds := self.factory.unread_timeout) is not None:
             self._timers.start("unread", seconds, self._abort)
 
     def write_buffer_empty(self) -> None:
-        """The client has read it all."""
+        """The write buffer is empty; cancel that timeout."""
         self._full = False
         self._timers.cancel("unread")
         held, self._held = self._held, None
@@ -109,7 +107,7 @@ class Connection(ProtocolWrapper):
             held()
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """It is gone."""
+        """The connection is closed; cancel its timers."""
         self._timers.close()
         self._held = None
         super().connectionLost(reason)
@@ -122,11 +120,11 @@ class Connection(ProtocolWrapper):
         self._receiving = False
         self.refuse(APIError(408, "The request did not arrive in time."), "Request Timeout")
 
-    def refuse(self, error: APIError, words: str) -> None:
-        """Answer what is no request, and end the connection."""
+    def refuse(self, error: APIError, phrase: str) -> None:
+        """Answer an unreadable request with an error, and close the connection."""
         body = chat.error_body(error)
         head = (
-            f"HTTP/1.1 {error.status} {words}\r\nconnection: close\r\n"
+            f"HTTP/1.1 {error.status} {phrase}\r\nconnection: close\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         self.write(head.encode("ascii") + body)
@@ -139,26 +137,28 @@ class Channel(HTTPChannel):
     transport: Any
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """The request's line, or a header, is too long for Twisted."""
-        error = APIError(431, f"A line of the request's head is over {self.MAX_LENGTH:,} bytes.")
+        """The request line or a header is longer than Twisted accepts."""
+        error = APIError(
+            431, f"The request line or a header is longer than {self.MAX_LENGTH:,} bytes."
+        )
         self.transport.refuse(error, "Request Header Fields Too Large")
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        # Twisted itself would say 400 and not a word more.
-        self.transport.refuse(APIError(400, "The request cannot be read."), "Bad Request")
+        # Twisted itself would send a 400 without a body.
+        self.transport.refuse(APIError(400, "The request is not valid HTTP."), "Bad Request")
 
     def headerReceived(self, line: bytes) -> bool:
-        """One header; whether it can be read."""
+        """Read one header; return whether it is valid."""
         try:
             return bool(super().headerReceived(line))
         except ValueError:
-            # Twisted lets pass what it cannot read, as a Content-Length of 5,000 digits.
+            # Twisted does not catch this, for example for a Content-Length of 5,000 digits.
             self._respondToBadRequestAndDisconnect()
             return False
 
 
 class Connections(WrappingFactory[Connection]):
-    """A factory that knows its connections."""
+    """A factory that keeps track of its connections."""
 
     noisy = False
     protocol = Connection
@@ -170,10 +170,10 @@ class Connections(WrappingFactory[Connection]):
         request_timeout: float | None = None,
         unread_timeout: float | None = None,
     ) -> None:
-        """wrapped: the factory that serves them.
+        """wrapped: the factory that serves the connections.
 
-        request_timeout: seconds for a request to arrive. unread_timeout: for what was written to be
-        read.
+        request_timeout: maximum time to receive a request. unread_timeout: maximum time for a
+        client to read a full write buffer. Both in seconds.
         """
         super().__init__(wrapped)
         self.reactor = reactor
@@ -183,7 +183,7 @@ class Connections(WrappingFactory[Connection]):
         self._timers = Timers(reactor)
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
-        """A connection is gone."""
+        """A connection is closed."""
         super().unregisterProtocol(p)
         if not self.protocols and self._all_closed is not None:
             cleared, self._all_closed = self._all_closed, None
@@ -191,7 +191,7 @@ class Connections(WrappingFactory[Connection]):
             cleared.callback(None)
 
     def close(self) -> Deferred[None]:
-        """End every connection once its data is sent; fires when the last one is gone."""
+        """Close each connection once its data is sent; fires when the last one is closed."""
         if not self.protocols:
             return succeed(None)
         self._all_closed = cleared = Deferred[None]()

@@ -1,8 +1,8 @@
-"""One request in flight: what the pool's events become on the client's connection.
+"""One request in flight: writes the events of its answers to the client's connection.
 
-The response's head is held back until the answer begins, so that whatever goes wrong before is
-told by a real HTTP status, for streams too. After `hold_head` seconds of nothing a stream's head
-is sent all the same, and comments keep the connection alive.
+The exchange holds the response headers until the answer begins, so that an earlier error can set
+the HTTP status, for streams too. If a stream has no event within `hold_head` seconds, the exchange
+sends its headers, and then keep-alive comments.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .respond import send_error, send_stream_head, send_whole_head
 
 @attrs.frozen
 class Timeouts:
-    """How long an exchange waits for what; all in seconds, as in the settings."""
+    """The timeouts of an exchange, in seconds, as in the settings."""
 
     first_token: float
     stall: float
@@ -39,21 +39,21 @@ class Timeouts:
 
 @attrs.frozen
 class _Choice:
-    """One of the answers of an exchange, as the pool's listener."""
+    """The listener for one choice of an exchange."""
 
     exchange: Exchange
     index: int
 
     def received(self, events: Sequence[Event]) -> None:
-        """All events of one read become one write."""
+        """Pass events on; all events of one read become one write."""
         self.exchange.received(events, self.index)
 
 
 @implementer(IPushProducer)
 class Exchange:
-    """Runs one conversation and writes its answer, or answers, to one request.
+    """Runs the conversations of one request, and writes their answers as one response.
 
-    answered: whether all of it was told. error: what the client was told instead.
+    answered: whether the whole answer was sent. error: the error that was sent instead.
     """
 
     log = Logger()
@@ -61,7 +61,7 @@ class Exchange:
     def __init__(
         self, request: Any, dialect: Dialect, answer: Answer, clock: Any, timeouts: Timeouts
     ) -> None:
-        """The exchange takes the request over until `run` is done."""
+        """The exchange owns the request until `run` is done."""
         self._request = request
         self._dialect = dialect
         self._answer = answer
@@ -76,10 +76,10 @@ class Exchange:
         self._timers = Timers(clock)
 
     async def run(self, pool: Pool, conversations: Sequence[Conversation]) -> None:
-        """Have the conversations answered; returns when the response's last byte was written.
+        """Answer the conversations; returns when the whole response has been written.
 
-        Each is a choice of the answer, and has a worker of its own. Raises APIError if it could not
-        even begin. A client that goes away cancels this.
+        Each conversation is one choice of the response, and has its own worker. Raises APIError if
+        a conversation cannot be queued. This is cancelled if the client disconnects.
         """
         self._timers.start("silence", self._timeouts.first_token, self._silent_too_long)
         self._timers.start("total", self._timeouts.total, self._took_too_long)
@@ -93,50 +93,50 @@ class Exchange:
                 self._jobs.append(pool.start(conversation, _Choice(self, index)))
             await self._done
         except CancelledError:
-            self._cancel("the client went away")
+            self._cancel("the client disconnected")
         except APIError:
-            self._cancel("there is no room for all choices")
+            self._cancel("another choice was rejected")
             raise
         except Exception:
-            self._cancel("a fault of the proxy's")
+            self._cancel("internal error")
             raise
         finally:
             self._close()
 
-    # What the pool tells
+    # Called by the pool
 
     def received(self, events: Sequence[Event], choice: int) -> None:
-        """Events of one of the choices."""
+        """Take events of one choice."""
         if self._done.called:
             return
         self._timers.put_off("silence", self._timeouts.stall)
         try:
             self._tell(events, choice)
         except Exception:
-            # It must not reach the process that the events came from.
-            self.log.failure("writing an answer")
-            self._abort("a fault of the proxy's", internal_error())
+            # The error must not reach the worker that sent the events.
+            self.log.failure("Writing an answer failed")
+            self._abort("internal error", internal_error())
 
-    # What the connection tells
+    # Called by the connection
 
     def pauseProducing(self) -> None:
-        """The client reads slowly; silence is now of its own making."""
+        """Pause the jobs: the client reads slowly, so a lack of events is its own doing."""
         self._paused = True
         self._timers.put_off("silence", self._timeouts.stall)
         for job in self._jobs:
             job.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """The client has caught up."""
+        """Resume the jobs: the client has caught up."""
         self._paused = False
         for job in self._jobs:
             job.resumeProducing()
         self._timers.put_off("silence", self._timeouts.stall)
 
     def stopProducing(self) -> None:
-        """The client has gone; `run` is cancelled for the same reason."""
+        """Do nothing: `run` is cancelled when the client disconnects."""
 
-    # How it is done
+    # Writing
 
     def _tell(self, events: Sequence[Event], choice: int) -> None:
         out = bytearray()
@@ -181,8 +181,8 @@ class Exchange:
         self._end()
 
     def _name_workers(self) -> None:
-        if rungs := [job.reuse for job in self._jobs if job.reuse]:
-            self._request.setHeader("x-claudeproxy-worker", ", ".join(rungs))
+        if reuses := [job.reuse for job in self._jobs if job.reuse]:
+            self._request.setHeader("x-claudeproxy-worker", ", ".join(reuses))
 
     def _abort(self, reason: str, error: APIError) -> None:
         self._cancel(reason)
@@ -199,7 +199,7 @@ class Exchange:
         self._close()
 
     def _close(self) -> None:
-        """Whatever is still told from now on, nobody waits for it."""
+        """End `run`; events that arrive later are ignored."""
         self._timers.close()
         if not self._done.called:
             self._done.callback(None)
@@ -212,11 +212,11 @@ class Exchange:
 
     def _silent_too_long(self) -> None:
         if self._paused:
-            # It holds a process, and what is written for it waits in memory.
+            # The client blocks a process, and its unread data takes memory.
             self._cancel("the client does not read")
             self._request.channel.forceAbortClient()
         else:
-            self._abort("it said nothing for too long", timed_out("No answer came in time."))
+            self._abort("no events in time", timed_out("No answer came in time."))
 
     def _took_too_long(self) -> None:
-        self._abort("it took too long", timed_out("The answer took too long."))
+        self._abort("total timeout", timed_out("The answer took too long."))

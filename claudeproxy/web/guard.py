@@ -1,4 +1,4 @@
-"""What happens to a request before anyone serves it: who may ask, and how much of it is read."""
+"""What happens to a request before it is routed: body limit, access control and request id."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .access import Access
 from .respond import dialect_of, send_error
 
 
-# So much more than the limit is still read, and thrown away, before the connection is broken
-# off: a client that is answered while it still sends often does not see the answer.
+# A body is read and discarded up to this multiple of the limit, then the connection is aborted. A
+# client that is answered while it is still sending often does not see the answer.
 DISCARD_FACTOR = 4
 
-# The headers that anyone here reads.
+# The request headers that the server reads.
 TEXT_HEADERS = (
     *("host", "origin", "authorization", "x-api-key", "content-type", "content-encoding"),
     *("sec-fetch-site", "sec-fetch-dest"),
@@ -29,16 +29,15 @@ TEXT_HEADERS = (
     "access-control-request-private-network",
 )
 
-# What anyone may know: that there is a server, not whose. Claude Code asks for the last of them
-# before it sends a key.
+# Paths that need no API key. Claude Code requests the last two before it sends its key.
 OPEN_PATHS = (b"/health", b"/v1/health", b"/", b"/api/hello")
-# What is neither OpenAI's nor Anthropic's.
+# Paths that are not part of OpenAI's or Anthropic's API.
 OWN_PATHS = (*OPEN_PATHS, b"/metrics", b"/openapi.json")
-# The headers that name a request: as OpenAI calls it, and as Anthropic does.
+# The headers for the id of a request: OpenAI's and Anthropic's.
 ID_HEADERS = ("x-request-id", "request-id")
-# What a client may call its request, so that a log line or a header can hold it.
+# Client request ids that are safe in a log line and in a header.
 CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-# What a page may read of an answer's head.
+# The response headers that a page may read.
 EXPOSED_HEADERS = (
     "x-request-id, request-id, openai-processing-ms, x-claudeproxy-worker, x-claudeproxy-ignored, "
     "x-should-retry, retry-after, anthropic-ratelimit-unified-status, "
@@ -47,9 +46,9 @@ EXPOSED_HEADERS = (
 
 
 class GuardedRequest(Request):
-    """A request whose body is kept in memory, up to a limit, and that not everyone may make.
+    """A request with a body limit and access control; its body is kept in memory.
 
-    Twisted itself has no limit, and would put a large body into a temporary file.
+    Twisted itself has no limit, and would write a large body to a temporary file.
     """
 
     body_limit = 0
@@ -57,7 +56,7 @@ class GuardedRequest(Request):
     methods_of: Callable[[bytes], Sequence[str]]
     content: BytesIO
     unique = ""
-    # What the client calls the request, if it says so.
+    # The client's own id for the request, if it sent one.
     client_id: str | None = None
     _arrived = 0.0
     _seconds: Callable[[], float]
@@ -65,31 +64,33 @@ class GuardedRequest(Request):
 
     @property
     def too_large(self) -> bool:
-        """Whether the body was larger than the limit; what there is of it is then useless."""
+        """Whether the body was larger than the limit; `content` is then incomplete."""
         return self._length > self.body_limit
 
     def require_json(self) -> None:
-        """Raises a 415 for a body that is said to be anything else.
+        """Raise a 415 unless the headers declare an unencoded JSON body.
 
-        A page can send other types to any server without asking first.
+        Pages can send other types to any server without a preflight request.
         """
         coding = self.getHeader("content-encoding") or "identity"
         if coding.strip().lower() != "identity":
-            raise APIError(415, f"The request's body must not be encoded, but it is {coding}.")
+            raise APIError(
+                415, f"The request body must not have a Content-Encoding, but it has {coding}."
+            )
         sent = self.getHeader("content-type") or "nothing"
         if sent.partition(";")[0].strip().lower() != "application/json":
             raise APIError(
                 415,
-                f"The request's Content-Type must be application/json, but it is {sent}. With "
+                f"The Content-Type of the request must be application/json, but it is {sent}. With "
                 "curl: -H 'Content-Type: application/json'.",
             )
 
     def gotLength(self, length: int | None) -> None:
-        """The headers are read."""
+        """The headers have been read."""
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """More of the body."""
+        """Take more of the body."""
         self._length += len(data)
         if self._length <= self.body_limit:
             self.content.write(data)
@@ -97,8 +98,8 @@ class GuardedRequest(Request):
             self.channel.forceAbortClient()
 
     def process(self) -> None:
-        """The request is read; it gets a name of its own before anyone answers it."""
-        # Kept, as a client that goes away takes the channel along.
+        """The request has been received; give it an id, then serve it."""
+        # Keep the channel: when the client disconnects, the request loses it.
         channel: Any = self.channel
         self._seconds = channel.site.reactor.seconds
         self._arrived = self._seconds()
@@ -109,11 +110,11 @@ class GuardedRequest(Request):
         connection = channel.transport
         connection.arrived()
         self.notifyFinish().addBoth(lambda _: connection.served())
-        # Who does not read the answers it has is given no further one.
+        # Do not serve a client that has not read its previous answers.
         connection.when_writable(self._serve)
 
     def write(self, data: bytes) -> None:
-        """Some of the answer; its head goes out with the first of it."""
+        """Write part of the response; the headers are sent with the first part."""
         if not self.startedWriting and self._speaks_openai():
             taken = max(self._seconds() - self._arrived, 0.0)  # The clock may be set back.
             self.setHeader("openai-processing-ms", str(int(taken * 1000)))
@@ -123,9 +124,9 @@ class GuardedRequest(Request):
         return self.path not in OWN_PATHS and dialect_of(self) is not messages
 
     def _read_client_id(self) -> str | None:
-        """The client's own id for the request, if it has a usable one.
+        """The client's own id for the request, if it sent a usable one.
 
-        Anthropic's routes look for Anthropic's header first.
+        On Anthropic's routes, Anthropic's header is tried first.
         """
         for name in ID_HEADERS if self._speaks_openai() else reversed(ID_HEADERS):
             for value in self.requestHeaders.getRawHeaders(name.encode("ascii"), []):
@@ -145,16 +146,16 @@ class GuardedRequest(Request):
             self.finish()
 
     def _require_text(self) -> None:
-        """What a router or a log could not read is refused before they see it."""
+        """Raise a 400 for a path or a header that the router or the log could not decode."""
         try:
             unquote_to_bytes(self.path).decode("utf-8")
             for name in TEXT_HEADERS:
                 self.getHeader(name)
         except UnicodeDecodeError:
-            raise APIError(400, "The request's path or a header of it is not UTF-8.") from None
+            raise APIError(400, "The path or a header of the request is not UTF-8.") from None
 
     def _let_in(self) -> bool:
-        """Whether the request is to be served; raises APIError. A preflight is answered here."""
+        """Whether to route the request; raises APIError. A preflight is answered here."""
         access, origin = self.access(), self.getHeader("origin")
         if reason := access.refusal_reason(self.getHeader("host"), origin):
             raise APIError(403, reason, should_retry=False)
@@ -163,7 +164,11 @@ class GuardedRequest(Request):
         elif not access.allows_fetch(
             self.getHeader("sec-fetch-site"), self.getHeader("sec-fetch-dest")
         ):
-            raise APIError(403, "Other sites' pages may not embed this server.", should_retry=False)
+            raise APIError(
+                403,
+                "Pages of other sites may not embed resources of this server.",
+                should_retry=False,
+            )
         if self.method == b"OPTIONS":
             # A preflight carries no key. It does nothing, and a path that is not served is a 404.
             methods = self._methods()
@@ -185,9 +190,9 @@ class GuardedRequest(Request):
         return ", ".join([*methods, "OPTIONS"]) if methods else ""
 
     def _share_with(self, origin: str) -> None:
-        """Tell the browser that a page of this origin may read the answer (Fetch, "CORS protocol").
+        """Set the CORS headers that let a page of this origin read the response.
 
-        The page's own headers are allowed as it names them: they can do no harm here.
+        All request headers that the page asks for are allowed; they do no harm here.
         """
         self.setHeader("access-control-allow-origin", origin)
         self.setHeader("access-control-expose-headers", EXPOSED_HEADERS)
@@ -204,10 +209,10 @@ class GuardedRequest(Request):
 def guarded_request(
     body_limit: int, access: Callable[[], Access], methods_of: Callable[[bytes], Sequence[str]]
 ) -> type[GuardedRequest]:
-    """The request class of a site that reads bodies of up to `body_limit` bytes.
+    """Make the request class of a site that accepts bodies of up to `body_limit` bytes.
 
-    access: asked anew for each request, as keys can change. methods_of: the methods that a path is
-    served to, none if it is not served.
+    access: called for each request, because keys can change. methods_of: the methods that a path
+    supports, none if there is no such path.
     """
     attributes: dict[str, Any] = {
         "body_limit": body_limit,

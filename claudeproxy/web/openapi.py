@@ -1,6 +1,7 @@
-"""What is served, as an OpenAPI 3.1 document, for tools that make clients, pages or tests of it.
+"""The OpenAPI 3.1 document of the server, for tools that generate clients, pages or tests.
 
-The bounds are the dialect's own; what no JSON Schema can say is in doc/ only.
+The schemas of requests and answers come from the dialects. Rules that JSON Schema cannot express
+are only in doc/.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..dialects.openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, op
 from .models import LARGEST_PAGE, LIFECYCLES, WINDOWS
 
 
-# Paths without `/v1`, which serve the same.
+# Other paths of the same routes.
 ALIASES = {
     "/v1/health": "/health",
     "/models": "/v1/models",
@@ -30,21 +31,22 @@ ALIASES = {
 }
 
 ERRORS = {
-    400: "Bad JSON, a bad field, or something that the API refuses; `param` names the field.",
-    401: "No key of this server's was given, or the CLI is not logged in.",
-    403: "The Host or the Origin is a stranger's, or Anthropic refuses the account.",
-    404: "There is no such model (`model_not_found`), or no such response any more.",
-    405: "The path is served to the methods in `Allow` only.",
-    408: "The request did not arrive in time.",
+    400: "Invalid JSON, an invalid field, or a request the API rejects; `param` names the field.",
+    401: "The API key is missing or wrong, or the CLI is not logged in.",
+    403: "The Host or the Origin is not allowed, or Anthropic denies access to the account.",
+    404: "The model does not exist (`model_not_found`), or the response is not stored.",
+    405: "The path does not support the method; `Allow` lists those that it does.",
+    408: "The request was not received in time.",
     413: "The body is larger than the setting `body_limit`.",
-    415: "The body is not said to be application/json.",
-    429: "A limit of the API's or the plan's, or too many requests wait here already.",
-    500: "A fault of the proxy's own; its log tells more.",
-    502: "The CLI or the API broke off, or a structured answer does not fit its schema.",
-    503: "There is no CLI, the API is overloaded, or the server is stopping.",
-    504: "No answer came within the deadlines.",
+    415: "The Content-Type is not application/json, or the body has a Content-Encoding.",
+    429: "A rate limit of the API or the plan was reached, or the queue of this server is full.",
+    500: "An internal error of the proxy; see its log.",
+    502: "The CLI or the API failed, or a structured answer does not match its schema.",
+    503: "The CLI is not available, the API is overloaded, or the server is stopping.",
+    504: "The answer did not arrive within the timeouts.",
 }
-# Of every request; of those without a key; of whatever asks the CLI; of answers.
+# Errors of every route, of routes without a key, of routes that use the CLI, and of routes that
+# answer a conversation.
 ANY_ROUTE = (401, 403, 405, 408, 500)
 OPEN_ROUTE = (403, 405, 408, 500)
 CLI_ROUTES = (502, 503, 504)
@@ -64,11 +66,11 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "claudeproxy",
             "version": __version__,
-            "description": "Your own Claude Code CLI as an OpenAI-compatible API.",
+            "description": "Your own Claude Code CLI as an OpenAI- and Anthropic-compatible API.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        # Keys are asked for only where the settings name some.
+        # A key is required only if the settings have any.
         "security": [{"bearer": []}, {"key": []}, {}],
         "paths": {**paths, **{alias: _alias(paths[of], of) for alias, of in ALIASES.items()}},
         "components": {
@@ -109,19 +111,19 @@ def _paths() -> dict[str, Any]:
             security=[],
         ),
         "/health": _get(
-            *("health", "Whether the server runs, and with which CLI.", _json("Health")),
+            *("health", "The status of the server, and its CLI.", _json("Health")),
             OPEN_ROUTE,
             security=[],
         ),
         "/metrics": _get(
             "metrics",
-            "What the server counts, in Prometheus' text format.",
+            "The metrics, in the Prometheus text format.",
             {"text/plain": {"schema": {"type": "string"}}},
         ),
         "/openapi.json": _get("openapi", "This document.", _json("OpenAPI")),
         "/v1/models": _get(
             "models",
-            "Every name of a model that a request may use.",
+            "All model names that a request may use.",
             _json("ModelList"),
             errors=(400, *ANY_ROUTE, *CLI_ROUTES),
             parameters=[
@@ -133,13 +135,13 @@ def _paths() -> dict[str, Any]:
         ),
         "/v1/models/{name}": {
             "parameters": [
-                _named("Any name of a model; it may hold slashes."),
+                _named("A model name; it may contain slashes."),
             ],
             **_get("model", "One model.", _json("Model"), errors=(*ANY_ROUTE, 404, *CLI_ROUTES)),
         },
         "/v1/chat/completions": _post(
             *("chat_completions", "OpenAI Chat Completions.", "ChatRequest", "ChatCompletion"),
-            stream="each a ChatChunk or an Error, the last one `[DONE]` unless it is an Error",
+            stream="each a ChatChunk or an Error; the last one is `[DONE]` or an Error",
         ),
         "/v1/responses": _post(
             *("create_response", "OpenAI Responses.", "ResponsesRequest", "Response"),
@@ -148,12 +150,12 @@ def _paths() -> dict[str, Any]:
         "/v1/responses/{name}": {
             "parameters": [_named("The id of a response.")],
             **_get(
-                *("response", "A response that is kept.", _json("Response")),
+                *("response", "A stored response.", _json("Response")),
                 (400, *RESPONSE_ROUTES),
                 parameters=[_query("stream", {"const": "false"})],
             ),
             "delete": _operation(
-                "delete_response", "Forget a response.", _json("Deleted"), RESPONSE_ROUTES
+                "delete_response", "Delete a stored response.", _json("Deleted"), RESPONSE_ROUTES
             ),
         },
         "/v1/responses/{name}/input_items": {
@@ -164,13 +166,18 @@ def _paths() -> dict[str, Any]:
                 _query("after", TEXT),
             ],
             **_get(
-                *("input_items", "What a response answers.", _json("ItemList")),
+                *("input_items", "The input items of a stored response.", _json("ItemList")),
                 (400, *RESPONSE_ROUTES),
             ),
         },
         "/v1/completions": _post(
-            *("completions", "OpenAI Completions, the old API.", "CompletionRequest", "Completion"),
-            stream="each a Completion or an Error, the last one `[DONE]` unless it is an Error",
+            *(
+                "completions",
+                "OpenAI Completions, the legacy API.",
+                "CompletionRequest",
+                "Completion",
+            ),
+            stream="each a Completion or an Error; the last one is `[DONE]` or an Error",
         ),
         "/v1/messages": _post(
             *("messages", "Anthropic Messages.", "MessagesRequest", "AnthropicAnswer"),
@@ -178,7 +185,12 @@ def _paths() -> dict[str, Any]:
             error="AnthropicError",
         ),
         "/v1/messages/count_tokens": _post(
-            *("count_tokens", "An estimate of a prompt's tokens.", "CountRequest", "TokenCount"),
+            *(
+                "count_tokens",
+                "An estimate of the tokens of a prompt.",
+                "CountRequest",
+                "TokenCount",
+            ),
             error="AnthropicError",
         ),
     }
@@ -239,13 +251,13 @@ def _operation(
 
 
 def _alias(item: dict[str, Any], of: str) -> dict[str, Any]:
-    """The same under another path, with no name that could be taken for the first one's."""
+    """The same item for another path, with unique operation ids."""
     renamed = {
         method: {**operation, "operationId": f"{operation['operationId']}_too"}
         for method, operation in item.items()
         if method != "parameters"
     }
-    return {**item, **renamed, "summary": f"The same as {of}."}
+    return {**item, **renamed, "summary": f"An alias of {of}."}
 
 
 def _json(name: str) -> Schema:
@@ -280,7 +292,7 @@ def _others() -> dict[str, Schema]:
         object={"const": "model"},
         created=whole,
         owned_by=TEXT,
-        # And what Anthropic's clients look for.
+        # The fields of Anthropic's API.
         type={"const": "model"},
         display_name=NOT_EMPTY,
         created_at=date,

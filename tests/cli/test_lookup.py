@@ -94,7 +94,7 @@ class Scripted(SynchronousTestCase):
         found = self.find()
         self.reactor.processes[0].end()
         path = str(self.home / ".local/bin/claude")
-        assert self.successResultOf(found) == CLI(path, "9.9.9", "a usual place")
+        assert self.successResultOf(found) == CLI(path, "9.9.9", "a default install location")
         assert self.asked() == [".local/bin/claude"]
         assert self.reactor.getDelayedCalls() == []
 
@@ -127,7 +127,7 @@ class Scripted(SynchronousTestCase):
     def test_only_the_one_that_the_settings_name_is_asked(self) -> None:
         found = self.find("/opt/claude")
         self.reactor.processes[0].end(127)
-        assert "/opt/claude is not a Claude Code CLI" in self.error(found).message
+        assert "/opt/claude is not a working Claude Code CLI" in self.error(found).message
         assert self.asked() == ["/opt/claude"]
 
     def test_without_any_it_is_said_how_to_install_it(self) -> None:

@@ -181,7 +181,7 @@ def test_a_response_is_taken_once() -> None:
 def test_a_refused_initialize_breaks_the_session() -> None:
     session = initializing()
     response = control_answer("claudeproxy-1", subtype="error", error="why not")
-    assert say(session, response) == [ProtocolViolation("initialize refused: why not")]
+    assert say(session, response) == [ProtocolViolation("initialize was rejected: why not")]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_refused_history_breaks_the_session_and_fails_the_answer() -> None:
     session = replaying()
     assert say(session, {**REPLAYED, "is_error": True}) == [
         BROKE,
-        ProtocolViolation("a turn of the history was refused"),
+        ProtocolViolation("a turn of the history was rejected"),
     ]
 
 
@@ -356,7 +356,10 @@ def test_a_refused_setting_breaks_the_session_and_fails_the_answer() -> None:
     session.ask([user("Hello")], Limits("haiku"))
     (request, _) = written(session)
     response = control_answer(request["request_id"], subtype="error", error="no such model")
-    assert say(session, response) == [BROKE, ProtocolViolation("set_model refused: no such model")]
+    assert say(session, response) == [
+        BROKE,
+        ProtocolViolation("set_model was rejected: no such model"),
+    ]
 
 
 # A model that the CLI does not list

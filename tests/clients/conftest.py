@@ -153,6 +153,6 @@ def announced(server: subprocess.Popen[str], output: Output) -> str:
     assert server.stdout is not None
     for line in server.stdout:
         output.take(line)
-        if found := re.fullmatch(r"claudeproxy \S+ listens on (http://\S+/v1)\n", line):
+        if found := re.fullmatch(r"claudeproxy \S+ is listening on (http://\S+/v1)\n", line):
             return found[1]
     pytest.fail(f"it ended with {server.wait()}: {''.join(output.lines)}")

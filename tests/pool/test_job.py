@@ -195,5 +195,5 @@ def test_who_has_gone_hears_nothing_more() -> None:
     job, pool, heard = new_job()
     job.stopProducing()
     job.received([Started("m")])
-    assert pool.told == ["cancel: the client went away", "began"]
+    assert pool.told == ["cancel: the client disconnected", "began"]
     assert heard.events == []

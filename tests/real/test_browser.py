@@ -327,10 +327,10 @@ class ForeignPages(Browsing):
         }
         name = f"rebind.example:{server.port}"
         for asked, message in {
-            "models": f"This server is not called {name} ",
-            "health": f"This server is not called {name} ",
+            "models": f"The host {name} is not allowed",
+            "health": f"The host {name} is not allowed",
             # Only with a POST does a browser name the origin to the origin itself.
-            "chat": f"Requests from the web page http://{name} are not allowed ",
+            "chat": f"Requests from the origin http://{name} are not allowed ",
         }.items():
             told = json.loads(found[asked][2])
             assert list(told) == ["error"]

@@ -83,7 +83,7 @@ class NotLoggedIn(RealCLI):
 
 
 class BadRequests(RealCLI):
-    """Refused at the door: nothing reaches the API."""
+    """Refused by the proxy: nothing reaches the API."""
 
     async def test_a_bad_field_is_named(self) -> None:
         for parameters, param in (

@@ -179,7 +179,7 @@ class Misbehaving(RealCLI):
         for one in asked:
             response, content = await one
             assert response.code == 503
-            assert b"is not a Claude Code CLI that runs here" in content
+            assert b"is not a working Claude Code CLI" in content
         # All of them waited for one process.
         assert int((self.home / "pid").read_text()) == self.pid
         await when(lambda: not Path(f"/proc/{self.pid}").exists())

@@ -24,7 +24,7 @@ class Limits(RealCLI):
                     reason = answer.choices[0].finish_reason
                 assert reason == "length"
                 # Only once its process has gone can nothing more come of it.
-                await when(lambda: self.ended("reached its limit of tokens"))
+                await when(lambda: self.ended("max_tokens reached"))
                 assert len(self.api.requests) == before + 1
         sessions = self.home / ".claude" / "sessions"
         alive = {str(process) for process in self.processes()}

@@ -34,13 +34,13 @@ class Pools(RealCLI):
 
     async def test_a_conversation_goes_on_in_the_process_that_holds_it(self) -> None:
         said = ["ECHO:one"]
-        rungs = []
+        reuses = []
         for more in ("ECHO:two", "ECHO:three", "/clear ECHO:four"):
             reuse, choice = await self.rung_of(*said)
-            rungs.append(reuse)
+            reuses.append(reuse)
             said += [choice["message"]["content"], more]
         reuse, choice = await self.rung_of(*said)
-        assert [*rungs[1:], reuse] == ["continued"] * 3
+        assert [*reuses[1:], reuse] == ["continued"] * 3
         assert conversation(self.seen()) == [
             ("user", "ECHO:one"),
             ("assistant", "one"),
@@ -163,7 +163,7 @@ class Pools(RealCLI):
         await self.proxy.stopService()
         body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}]}
         await self.http("POST", "/v1/chat/completions", body, url=proxy.url)
-        retired = b'claudeproxy_workers_retired_total{reason="idle for long"}'
+        retired = b'claudeproxy_workers_retired_total{reason="idle timeout"}'
         await when(lambda: retired in proxy.metrics.exposition())
         spare = b'claudeproxy_workers{activity="blank"} 1.0'
         await when(lambda: spare in proxy.metrics.exposition() and len(self.processes()) == 1)

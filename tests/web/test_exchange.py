@@ -244,7 +244,7 @@ class ExchangeTests(SynchronousTestCase):
                 self.sent()
             lines += [formatEvent(event) for event in events if "route" in event]
         ours = "POST /v1/chat/completions 400 req_[0-9a-f]{32}"
-        for line, end in zip(lines, ("", r" \(the client calls it mine-1\)", ""), strict=True):
+        for line, end in zip(lines, ("", r" \(client request id mine-1\)", ""), strict=True):
             assert re.fullmatch(ours + end, line), line
 
     # Silence
@@ -268,7 +268,7 @@ class ExchangeTests(SynchronousTestCase):
         self.post()
         self.clock.advance(60)
         assert self.sent().startswith(b"HTTP/1.1 504 ")
-        assert self.pool.jobs[0].did == ["cancel: it said nothing for too long"]
+        assert self.pool.jobs[0].did == ["cancel: no events in time"]
 
     def test_a_stall_ends_a_stream_with_an_error(self) -> None:
         self.post(stream=True)
@@ -279,7 +279,7 @@ class ExchangeTests(SynchronousTestCase):
         self.sent()
         self.clock.advance(30)
         assert b"No answer came in time" in self.sent()
-        assert self.pool.jobs[0].did == ["cancel: it said nothing for too long"]
+        assert self.pool.jobs[0].did == ["cancel: no events in time"]
 
     def test_an_answer_without_end_is_ended(self) -> None:
         self.post(stream=True)
@@ -288,7 +288,7 @@ class ExchangeTests(SynchronousTestCase):
             self.clock.advance(20)
             self.pool.say(TextDelta("x"))
         assert b"The answer took too long" in self.sent()
-        assert self.pool.jobs[0].did == ["cancel: it took too long"]
+        assert self.pool.jobs[0].did == ["cancel: total timeout"]
 
     # Clients
 
@@ -297,13 +297,13 @@ class ExchangeTests(SynchronousTestCase):
         self.post(stream=True)
         self.pool.say(Started("m"), TextDelta("x"))
         self.gone()
-        assert self.pool.jobs[0].did == ["cancel: the client went away"]
+        assert self.pool.jobs[0].did == ["cancel: the client disconnected"]
         assert self.timers() <= before
 
     def test_a_client_that_goes_away_before_the_answer_does_too(self) -> None:
         self.post()
         self.gone()
-        assert self.pool.jobs[0].did == ["cancel: the client went away"]
+        assert self.pool.jobs[0].did == ["cancel: the client disconnected"]
 
     def test_a_reader_that_stops_is_left_after_a_while(self) -> None:
         self.post(stream=True)
@@ -332,7 +332,7 @@ class ExchangeTests(SynchronousTestCase):
         self.pool.say(Started("m"))
         self.pool.say(TextDelta(object()))  # type: ignore[arg-type]
         assert b"see its log" in self.sent()
-        assert self.pool.jobs[0].did == ["cancel: a fault of the proxy's"]
+        assert self.pool.jobs[0].did == ["cancel: internal error"]
         assert len(self.flushLoggedErrors(TypeError)) == 1
 
     # Choices
@@ -377,7 +377,7 @@ class ExchangeTests(SynchronousTestCase):
         self.pool.room = 2
         self.post(n=3)
         assert self.sent().startswith(b"HTTP/1.1 429 ")
-        assert self.pool.did() == [["cancel: there is no room for all choices"]] * 2
+        assert self.pool.did() == [["cancel: another choice was rejected"]] * 2
         assert self.timers() <= before
 
     def test_a_fault_at_the_beginning_leaves_nothing_that_is_still_told(self) -> None:
@@ -385,7 +385,7 @@ class ExchangeTests(SynchronousTestCase):
         self.pool.room, self.pool.full = 2, RuntimeError("A fault.")
         self.post(n=3)
         assert self.sent().startswith(b"HTTP/1.1 500 ")
-        assert self.pool.did() == [["cancel: a fault of the proxy's"]] * 2
+        assert self.pool.did() == [["cancel: internal error"]] * 2
         assert self.timers() <= before
         for job in (0, 1):
             self.pool.say(Started("m"), TextDelta("late"), Finished("stop", Usage()), job=job)
@@ -397,7 +397,7 @@ class ExchangeTests(SynchronousTestCase):
         self.post(stream=True, n=2)
         self.pool.say(Started("m"), job=0)
         self.gone()
-        assert self.pool.did() == [["cancel: the client went away"]] * 2
+        assert self.pool.did() == [["cancel: the client disconnected"]] * 2
 
     def test_a_slow_reader_pauses_all_choices(self) -> None:
         self.post(stream=True, n=2)

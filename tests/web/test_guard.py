@@ -58,7 +58,7 @@ def methods_of(path: bytes) -> list[str]:
     return {b"/nothing": [], b"/v1/models": ["GET", "HEAD"]}.get(path, ["DELETE", "GET", "POST"])
 
 
-class Door:
+class GuardedServer:
     """A guarded server, and a new connection to it for each request."""
 
     def __init__(self, access: Access) -> None:
@@ -95,14 +95,14 @@ class Door:
 
 
 @pytest.fixture
-def door() -> Door:
+def server() -> GuardedServer:
     origins = frozenset({"https://chat.example", "app://obsidian.md"})
-    return Door(Access(hosts=frozenset({"my-laptop.lan"}), origins=origins))
+    return GuardedServer(Access(hosts=frozenset({"my-laptop.lan"}), origins=origins))
 
 
 @pytest.fixture
-def keyed() -> Door:
-    return Door(Access(keys={"mine": "k-1", "hers": "k-2"}))
+def keyed() -> GuardedServer:
+    return GuardedServer(Access(keys={"mine": "k-1", "hers": "k-2"}))
 
 
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT")
@@ -119,9 +119,9 @@ METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT")
 )
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/health"])
 def test_strangers_are_refused_whatever_they_ask(
-    door: Door, method: str, header: str, path: str
+    server: GuardedServer, method: str, header: str, path: str
 ) -> None:
-    status, headers, content = door.ask(method, path, header, JSON, *PREFLIGHT)
+    status, headers, content = server.ask(method, path, header, JSON, *PREFLIGHT)
     assert status == 403
     assert [name for name in headers if name.startswith("access-control")] == []
     assert headers["x-should-retry"] == "false"
@@ -132,15 +132,15 @@ def test_strangers_are_refused_whatever_they_ask(
         error = json.loads(content)["error"]
         allowed = "allowed_hosts" if header.startswith("Host") else "allowed_origins"
         assert allowed in error["message"]
-    assert door.served.bodies == []
+    assert server.served.bodies == []
 
 
 EMBEDS = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: image")
 
 
-def test_what_a_foreign_page_embeds_is_refused(door: Door) -> None:
-    assert door.ask("GET", "/v1/models", *EMBEDS)[0] == 403
-    assert door.served.bodies == []
+def test_what_a_foreign_page_embeds_is_refused(server: GuardedServer) -> None:
+    assert server.ask("GET", "/v1/models", *EMBEDS)[0] == 403
+    assert server.served.bodies == []
 
 
 @pytest.mark.parametrize(
@@ -154,22 +154,24 @@ def test_what_a_foreign_page_embeds_is_refused(door: Door) -> None:
     ],
 )
 def test_what_the_user_or_an_allowed_page_asks_for_is_served(
-    door: Door, headers: tuple[str, ...]
+    server: GuardedServer, headers: tuple[str, ...]
 ) -> None:
-    assert door.ask("GET", "/v1/models", *headers)[0] == 200
+    assert server.ask("GET", "/v1/models", *headers)[0] == 200
 
 
 @pytest.mark.parametrize("host", ["my-laptop.lan", "my-laptop.lan:3456", "[::1]:1", "127.0.0.1"])
-def test_allowed_and_own_names_are_served(door: Door, host: str) -> None:
-    assert door.ask("GET", "/", f"Host: {host}")[0] == 200
+def test_allowed_and_own_names_are_served(server: GuardedServer, host: str) -> None:
+    assert server.ask("GET", "/", f"Host: {host}")[0] == 200
 
 
 @pytest.mark.parametrize(
     "origin", ["https://chat.example", "app://obsidian.md", "http://localhost:5173"]
 )
-def test_a_preflight_of_an_allowed_page_says_what_it_may(door: Door, origin: str) -> None:
+def test_a_preflight_of_an_allowed_page_says_what_it_may(
+    server: GuardedServer, origin: str
+) -> None:
     path = "/v1/chat/completions"
-    status, headers, content = door.ask("OPTIONS", path, f"Origin: {origin}", *PREFLIGHT)
+    status, headers, content = server.ask("OPTIONS", path, f"Origin: {origin}", *PREFLIGHT)
     assert (status, content) == (204, b"")
     assert headers["access-control-allow-origin"] == origin
     assert headers["access-control-allow-methods"] == "DELETE, GET, POST, OPTIONS"
@@ -177,22 +179,22 @@ def test_a_preflight_of_an_allowed_page_says_what_it_may(door: Door, origin: str
     assert headers["access-control-allow-private-network"] == "true"
     assert headers["access-control-max-age"] == "600"
     assert headers["vary"] == "origin"
-    assert door.served.bodies == []
+    assert server.served.bodies == []
 
 
-def test_a_preflight_is_only_told_what_it_asks_for(door: Door) -> None:
-    _, headers, _ = door.ask("OPTIONS", "/", ALLOWED, PREFLIGHT[0])
+def test_a_preflight_is_only_told_what_it_asks_for(server: GuardedServer) -> None:
+    _, headers, _ = server.ask("OPTIONS", "/", ALLOWED, PREFLIGHT[0])
     assert "access-control-allow-headers" not in headers
     assert "access-control-allow-private-network" not in headers
 
 
-def test_options_of_no_page_is_no_preflight(door: Door) -> None:
-    status, headers, _ = door.ask("OPTIONS", "/", *PREFLIGHT)
+def test_options_of_no_page_is_no_preflight(server: GuardedServer) -> None:
+    status, headers, _ = server.ask("OPTIONS", "/", *PREFLIGHT)
     assert (status, headers["allow"]) == (204, "DELETE, GET, POST, OPTIONS")
     assert [name for name in headers if name.startswith("access-control")] == []
 
 
-def test_options_tell_what_a_path_is_served_to(keyed: Door) -> None:
+def test_options_tell_what_a_path_is_served_to(keyed: GuardedServer) -> None:
     status, headers, content = keyed.ask("OPTIONS", "/v1/models?x")
     assert (status, headers["allow"], content) == (204, "GET, HEAD, OPTIONS", b"")
     assert keyed.served.bodies == []
@@ -202,15 +204,15 @@ def test_options_tell_what_a_path_is_served_to(keyed: Door) -> None:
     assert content == b"served"
 
 
-def test_a_preflight_needs_no_key(keyed: Door) -> None:
+def test_a_preflight_needs_no_key(keyed: GuardedServer) -> None:
     # A browser sends none with it.
     keyed.access = Access(keys={"mine": "k-1"}, origins=frozenset({"https://chat.example"}))
     assert keyed.ask("OPTIONS", "/v1/models", ALLOWED, *PREFLIGHT)[0] == 204
 
 
-def test_an_allowed_page_may_read_answers_and_errors(door: Door) -> None:
+def test_an_allowed_page_may_read_answers_and_errors(server: GuardedServer) -> None:
     def shared(*asked: str, body: bytes = b"") -> int:
-        status, headers, _ = door.ask(*asked, body=body)
+        status, headers, _ = server.ask(*asked, body=body)
         assert headers["access-control-allow-origin"] == "https://chat.example"
         exposed = headers["access-control-expose-headers"].split(", ")
         named = {"x-request-id", "openai-processing-ms", "retry-after", "x-should-retry"}
@@ -222,7 +224,7 @@ def test_an_allowed_page_may_read_answers_and_errors(door: Door) -> None:
     assert shared("GET", "/", ALLOWED) == 200
     assert shared("POST", "/", ALLOWED, JSON, body=b"{}") == 200
     assert shared("POST", "/", ALLOWED, body=b"{}") == 415
-    door.access = Access(keys={"mine": "k-1"}, origins=door.access.origins)
+    server.access = Access(keys={"mine": "k-1"}, origins=server.access.origins)
     assert shared("GET", "/v1/models", ALLOWED) == 401
 
 
@@ -238,26 +240,26 @@ def test_an_allowed_page_may_read_answers_and_errors(door: Door) -> None:
         "",
     ],
 )
-def test_what_any_page_can_send_is_not_read(door: Door, sent: str | None) -> None:
+def test_what_any_page_can_send_is_not_read(server: GuardedServer, sent: str | None) -> None:
     headers = [] if sent is None else [f"Content-Type: {sent}"]
-    status, _, content = door.ask("POST", "/v1/chat/completions", *headers, body=b"{}")
+    status, _, content = server.ask("POST", "/v1/chat/completions", *headers, body=b"{}")
     assert status == 415
     assert "-H 'Content-Type: application/json'" in json.loads(content)["error"]["message"]
-    assert door.served.bodies == []
+    assert server.served.bodies == []
 
 
 @pytest.mark.parametrize(
     "sent", ["application/json", "application/json; charset=utf-8", "Application/JSON ;x=y"]
 )
-def test_json_is_read(door: Door, sent: str) -> None:
-    assert door.ask("POST", "/", f"Content-Type: {sent}", body=b"{}")[0] == 200
-    assert door.served.bodies == [b"{}"]
+def test_json_is_read(server: GuardedServer, sent: str) -> None:
+    assert server.ask("POST", "/", f"Content-Type: {sent}", body=b"{}")[0] == 200
+    assert server.served.bodies == [b"{}"]
 
 
 @pytest.mark.parametrize(
     "header", ["Authorization: Bearer k-1", "Authorization: Bearer k-2", "x-api-key: k-2"]
 )
-def test_each_key_opens(keyed: Door, header: str) -> None:
+def test_each_key_opens(keyed: GuardedServer, header: str) -> None:
     assert keyed.ask("GET", "/v1/models", header)[0] == 200
 
 
@@ -268,7 +270,7 @@ def test_each_key_opens(keyed: Door, header: str) -> None:
     "path", ["/v1/models", "/metrics", "/health/", "/health/x", "//health", "//", "/api"]
 )
 def test_without_a_key_only_what_tells_of_the_server_is_open(
-    keyed: Door, headers: tuple[str, ...], path: str
+    keyed: GuardedServer, headers: tuple[str, ...], path: str
 ) -> None:
     status, answered, content = keyed.ask("GET", path, *headers)
     assert (status, answered["www-authenticate"]) == (401, "Bearer")
@@ -280,22 +282,22 @@ def test_without_a_key_only_what_tells_of_the_server_is_open(
         assert keyed.ask("GET", open_path, *headers)[0] == 200
 
 
-def test_a_key_in_the_path_or_query_is_none(keyed: Door) -> None:
+def test_a_key_in_the_path_or_query_is_none(keyed: GuardedServer) -> None:
     assert keyed.ask("GET", "/v1/models?api_key=k-1&key=k-1")[0] == 401
 
 
-def test_the_key_is_asked_for_before_the_body_is_looked_at(keyed: Door) -> None:
+def test_the_key_is_asked_for_before_the_body_is_looked_at(keyed: GuardedServer) -> None:
     assert keyed.ask("POST", "/v1/chat/completions", body=b"{}")[0] == 401
 
 
-def test_keys_are_those_of_the_moment(keyed: Door) -> None:
+def test_keys_are_those_of_the_moment(keyed: GuardedServer) -> None:
     keyed.access = Access(keys={"new": "k-3"})
     assert keyed.ask("GET", "/v1/models", "x-api-key: k-1")[0] == 401
     assert keyed.ask("GET", "/v1/models", "x-api-key: k-3")[0] == 200
 
 
 @pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "x-api-key", "Content-Type"])
-def test_headers_that_are_no_text_are_answered(keyed: Door, name: str) -> None:
+def test_headers_that_are_no_text_are_answered(keyed: GuardedServer, name: str) -> None:
     keyed.access = Access(keys={"mine": "k-1"}) if name[0] in "Ax" else Access()
     head = f"POST / HTTP/1.1\r\n{name}: ".encode() + b"\xff\xfe\r\nContent-Length: 0\r\n\r\n"
     status = int(keyed.raw(head).split()[1])
@@ -303,37 +305,41 @@ def test_headers_that_are_no_text_are_answered(keyed: Door, name: str) -> None:
     assert keyed.served.bodies == []
 
 
-def test_a_body_far_over_the_limit_is_broken_off(door: Door) -> None:
+def test_a_body_far_over_the_limit_is_broken_off(server: GuardedServer) -> None:
     head = f"POST / HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: {9 * LIMIT}\r\n\r\n"
-    assert door.raw(head.encode() + b"x" * (4 * LIMIT + 1)) == b""
-    assert door.transport.disconnected or door.transport.disconnecting
-    assert door.served.bodies == []
+    assert server.raw(head.encode() + b"x" * (4 * LIMIT + 1)) == b""
+    assert server.transport.disconnected or server.transport.disconnecting
+    assert server.served.bodies == []
 
 
 @pytest.mark.parametrize(
     "path", ["/v1/chat/completions", "/completions", "/v1/responses", "/v1/models", "/v1/unknown"]
 )
-def test_an_answer_in_openais_format_says_how_long_it_took(door: Door, path: str) -> None:
+def test_an_answer_in_openais_format_says_how_long_it_took(
+    server: GuardedServer, path: str
+) -> None:
     for headers, status in (((), 200), ((FOREIGN,), 403), ((PREFLIGHT[0], ALLOWED), 200)):
-        answered, named, _ = door.ask("GET", path, *headers)
+        answered, named, _ = server.ask("GET", path, *headers)
         assert (answered, named["openai-processing-ms"]) == (status, "0")
 
 
 @pytest.mark.parametrize(
     "path", ["/v1/messages", "/messages/count_tokens", "/health", "/metrics", "/openapi.json"]
 )
-def test_other_answers_do_not_say_how_long_they_took(door: Door, path: str) -> None:
+def test_other_answers_do_not_say_how_long_they_took(server: GuardedServer, path: str) -> None:
     for headers, status in (((), 200), ((FOREIGN,), 403)):
-        answered, named, _ = door.ask("GET", path, *headers)
+        answered, named, _ = server.ask("GET", path, *headers)
         assert (answered, "openai-processing-ms" in named) == (status, False)
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/health"])
 @pytest.mark.parametrize("name", ["x-request-id", "request-id"])
 @pytest.mark.parametrize("sent", ["a", "Trace_1.2-3", "x" * 128])
-def test_the_clients_own_id_names_the_answer(door: Door, path: str, name: str, sent: str) -> None:
+def test_the_clients_own_id_names_the_answer(
+    server: GuardedServer, path: str, name: str, sent: str
+) -> None:
     for headers, status in (((), 200), ((FOREIGN,), 403)):
-        answered, named, _ = door.ask("GET", path, f"{name}: {sent}", *headers)
+        answered, named, _ = server.ask("GET", path, f"{name}: {sent}", *headers)
         assert (answered, named["x-request-id"], named["request-id"]) == (status, sent, sent)
 
 
@@ -341,17 +347,19 @@ def test_the_clients_own_id_names_the_answer(door: Door, path: str, name: str, s
     ("path", "used"), [("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")]
 )
 def test_of_two_ids_the_one_of_the_routes_own_format_is_taken(
-    door: Door, path: str, used: str
+    server: GuardedServer, path: str, used: str
 ) -> None:
     sent = ("x-request-id: openai", "request-id: anthropic")
-    assert door.ask("GET", path, *sent)[1]["x-request-id"] == used
+    assert server.ask("GET", path, *sent)[1]["x-request-id"] == used
 
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 129, b"a b", b"a\tb", b"a%0a", "é".encode(), b"\xff"])
 @pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/messages"])
-def test_an_id_that_no_log_should_hold_is_replaced(door: Door, path: bytes, sent: bytes) -> None:
+def test_an_id_that_no_log_should_hold_is_replaced(
+    server: GuardedServer, path: bytes, sent: bytes
+) -> None:
     head = b"GET %s HTTP/1.1\r\nHost: localhost\r\nx-request-id: %s\r\n\r\n" % (path, sent)
-    answer = door.raw(head)
+    answer = server.raw(head)
     assert answer.startswith(b"HTTP/1.1 200 ")
     [given] = re.findall(rb"(?mi)^x-request-id: (.*)\r$", answer)
     assert re.fullmatch(rb"req_[0-9a-f]{32}", given)

@@ -1,4 +1,4 @@
-"""The house has floors: who may import whom, and how large a room may be."""
+"""The layers of the package: which modules may import which, and how long a module may be."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST = 400
 
 CORE = frozenset({"__init__", "conversation", "events", "errors", "settings", "metrics", "timers"})
 EVERYTHING = CORE | {"dialects", "catalogue", "cli", "pool", "web", "demo"}
-# Which modules of this package, and which packages with all their modules, each one may import.
+# What each top-level module or package may import; a package stands for all its modules.
 MAY_IMPORT = {
     **dict.fromkeys(CORE, CORE),
     "catalogue": CORE,
@@ -29,10 +29,10 @@ MAY_IMPORT = {
     "command": CORE,
     "__main__": {"command"},
 }
-# Single modules that may be imported beside these.
+# Exceptions for single modules.
 EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 
-# What must work without a reactor, a clock or a socket.
+# Modules and packages that must not depend on a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects"),
     *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
@@ -56,7 +56,7 @@ MODULES = dict(names_of_modules())
 
 
 def imported(source: str, module: str, *, is_package: bool = False) -> set[str]:
-    """The full names that a module's source imports, wherever in it."""
+    """The full names that a module imports, at any place in its source."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -80,22 +80,22 @@ GRAPH = {
 }
 
 
-def within(name: str) -> bool:
+def is_internal(name: str) -> bool:
     return name == PACKAGE or name.startswith(PACKAGE + ".")
 
 
-def room(name: str) -> str:
+def component(name: str) -> str:
     parts = name.split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-def inner_imports() -> Iterator[tuple[str, str]]:
+def internal_imports() -> Iterator[tuple[str, str]]:
     for module, names in GRAPH.items():
-        yield from ((module, name) for name in sorted(names) if within(name))
+        yield from ((module, name) for name in sorted(names) if is_internal(name))
 
 
-def everything_under(module: str) -> set[str]:
-    """All names that importing a module imports: through modules, and packages they lie in."""
+def transitive_imports(module: str) -> set[str]:
+    """All names that importing a module imports, directly and through other modules."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:
@@ -104,7 +104,7 @@ def everything_under(module: str) -> set[str]:
             continue
         seen.add(name)
         waiting.extend(GRAPH.get(name, ()))
-        if within(name) and "." in name:
+        if is_internal(name) and "." in name:
             waiting.append(name.rpartition(".")[0])
     return seen
 
@@ -125,11 +125,11 @@ def everything_under(module: str) -> set[str]:
         ("def f():\n    from ..web import app", "claudeproxy.cli.pool", {"claudeproxy.web.app"}),
     ],
 )
-def test_imports_are_understood(source: str, module: str, names: set[str]) -> None:
+def test_the_imports_of_a_source_are_found(source: str, module: str, names: set[str]) -> None:
     assert imported(source, module) == names
 
 
-def test_relative_imports_of_a_package_start_in_it() -> None:
+def test_relative_imports_in_an_init_file_are_relative_to_its_package() -> None:
     assert imported("from ..errors import APIError", "claudeproxy.cli", is_package=True) == {
         "claudeproxy.errors"
     }
@@ -138,28 +138,28 @@ def test_relative_imports_of_a_package_start_in_it() -> None:
     }
 
 
-def test_the_graph_is_of_the_whole_package() -> None:
+def test_the_graph_contains_the_whole_package() -> None:
     assert "claudeproxy.errors" in GRAPH["claudeproxy.events"]
     assert "claudeproxy.cli.session" in GRAPH["claudeproxy.cli.process"]
-    assert "twisted.internet.defer" in everything_under("claudeproxy.tap")
+    assert "twisted.internet.defer" in transitive_imports("claudeproxy.tap")
 
 
-def test_what_each_may_import_is_said() -> None:
-    assert {room(module) for module in MODULES} == set(MAY_IMPORT)
+def test_every_component_has_an_import_rule() -> None:
+    assert {component(module) for module in MODULES} == set(MAY_IMPORT)
 
 
-def test_every_import_within_the_package_is_of_a_module_that_exists() -> None:
-    assert {name for _, name in inner_imports()} <= set(MODULES)
+def test_every_import_within_the_package_exists() -> None:
+    assert {name for _, name in internal_imports()} <= set(MODULES)
 
 
-def refused(imports: Iterable[tuple[str, str]]) -> list[str]:
-    """Those imports from one room of another that MAY_IMPORT does not name."""
+def forbidden(imports: Iterable[tuple[str, str]]) -> list[str]:
+    """The imports between components that MAY_IMPORT does not allow."""
     return [
         f"{module} imports {name}"
         for module, name in imports
-        if room(module) != room(name)
-        and room(name) not in MAY_IMPORT[room(module)]
-        and (room(module), name) not in EXCEPTIONS
+        if component(module) != component(name)
+        and component(name) not in MAY_IMPORT[component(module)]
+        and (component(module), name) not in EXCEPTIONS
     ]
 
 
@@ -178,30 +178,30 @@ def refused(imports: Iterable[tuple[str, str]]) -> list[str]:
         ("claudeproxy.service", "claudeproxy.tap"),
     ],
 )
-def test_imports_that_are_refused(module: str, name: str) -> None:
-    assert refused([(module, name)]) == [f"{module} imports {name}"]
+def test_forbidden_imports_are_found(module: str, name: str) -> None:
+    assert forbidden([(module, name)]) == [f"{module} imports {name}"]
 
 
-def test_no_import_is_refused() -> None:
-    assert refused(inner_imports()) == []
+def test_no_import_is_forbidden() -> None:
+    assert forbidden(internal_imports()) == []
 
 
 @pytest.mark.parametrize("upper", ["claudeproxy.dialects", "claudeproxy.web", "claudeproxy.pool"])
-def test_the_cli_knows_no_dialect_no_web_and_no_pool(upper: str) -> None:
+def test_the_cli_package_depends_on_no_dialect_no_web_and_no_pool(upper: str) -> None:
     for module in MODULES:
-        if room(module) == "cli":
-            names = everything_under(module)
+        if component(module) == "cli":
+            names = transitive_imports(module)
             assert not {n for n in names if n == upper or n.startswith(upper + ".")}, module
 
 
 def test_only_tap_imports_the_service() -> None:
-    assert [module for module, name in inner_imports() if name == "claudeproxy.service"] == [
+    assert [module for module, name in internal_imports() if name == "claudeproxy.service"] == [
         "claudeproxy.tap"
     ]
 
 
-def circles(graph: Mapping[str, Iterable[str]]) -> set[str]:
-    """The modules that import themselves by way of others."""
+def cycles(graph: Mapping[str, Iterable[str]]) -> set[str]:
+    """The modules that are part of an import cycle."""
 
     def reached(module: str) -> set[str]:
         seen: set[str] = set()
@@ -224,32 +224,32 @@ def circles(graph: Mapping[str, Iterable[str]]) -> set[str]:
         ({"a": ["b"], "b": ["c"], "c": ["a"]}, {"a", "b", "c"}),
     ],
 )
-def test_circles_are_found(graph: dict[str, list[str]], found: set[str]) -> None:
-    assert circles(graph) == found
+def test_import_cycles_are_found(graph: dict[str, list[str]], found: set[str]) -> None:
+    assert cycles(graph) == found
 
 
-def test_imports_for_types_alone_count() -> None:
+def test_imports_under_type_checking_count() -> None:
     source = "if TYPE_CHECKING:\n    from .pool import Pool"
     assert imported(source, "claudeproxy.pool.job") == {"claudeproxy.pool.pool"}
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    assert circles(GRAPH) == set()
+def test_there_is_no_import_cycle() -> None:
+    assert cycles(GRAPH) == set()
 
 
 @pytest.mark.parametrize("module", PURE)
-def test_what_is_pure_stays_pure_all_the_way_down(module: str) -> None:
-    names = everything_under(f"{PACKAGE}.{module}")
+def test_pure_modules_import_nothing_impure(module: str) -> None:
+    names = transitive_imports(f"{PACKAGE}.{module}")
     assert f"{PACKAGE}.{module}" in MODULES
     assert {name for name in names if name.split(".")[0] in IMPURE} == set()
 
 
-def test_no_module_is_longer_than_can_be_read() -> None:
+def test_no_module_is_too_long() -> None:
     lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 
-def test_twisted_stays_a_namespace_we_only_add_a_plugin_to() -> None:
+def test_the_twisted_folder_contains_only_the_plugin() -> None:
     assert not (ROOT / "twisted" / "__init__.py").exists()
     assert not (ROOT / "twisted" / "plugins" / "__init__.py").exists()
     assert [path.name for path in (ROOT / "twisted").rglob("*.py")] == ["claudeproxy_plugin.py"]
