@@ -18,6 +18,8 @@ import attrs
 
 # A content block of the Messages API: text, image, document, tool_use or tool_result.
 Block: TypeAlias = Mapping[str, Any]
+# OpenAI's own bound for the id of a call.
+LONGEST_ID = 40
 Role: TypeAlias = Literal["user", "assistant"]
 
 
@@ -118,6 +120,20 @@ def has_results(turn: Turn) -> bool:
     return any(block["type"] == "tool_result" for block in turn.blocks)
 
 
+def plain_id(call_id: str) -> str:
+    """The id of a tool call in letters and digits alone, at most `LONGEST_ID` of them.
+
+    Some clients take everything else out of an id, or cut it. So calls are compared by this form.
+    """
+    if call_id.isalnum() and call_id.isascii():
+        plain = call_id
+    else:
+        plain = "".join(filter(str.isalnum, call_id))
+    if plain and plain.isascii() and len(plain) <= LONGEST_ID:
+        return plain
+    return "call" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:28]
+
+
 def text_block(text: str) -> Block:
     """A text block of the Messages API."""
     return {"type": "text", "text": text}
@@ -154,7 +170,7 @@ def _as_sent_back(turn: Turn) -> Iterable[Any]:
         return [dict(block) for block in turn.blocks]
     text = "".join(block["text"] for block in turn.blocks if block["type"] == "text")
     calls = [
-        [block["id"], block["name"], block["input"]]
+        [plain_id(block["id"]), block["name"], block["input"]]
         for block in turn.blocks
         if block["type"] == "tool_use"
     ]

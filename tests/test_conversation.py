@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,7 @@ from claudeproxy.conversation import (
     Turn,
     alternate,
     is_results,
+    plain_id,
     text_block,
 )
 from claudeproxy.events import Usage
@@ -162,6 +164,32 @@ def test_every_part_of_a_profile_counts(profile: Profile) -> None:
 def test_the_order_of_a_schemas_names_does_not_count() -> None:
     swapped = Profile("S", (Tool("add", "Adds.", {"title": "A", "type": "object"}),))
     assert Conversation(swapped, (), Limits("m")).profile_key == QUESTION.profile_key
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("toolu_01AbC9", "toolu01AbC9"),
+        ("a-b.c:d e", "abcde"),
+        ("x" * 40, "x" * 40),
+        ("_" + "x" * 40, "x" * 40),
+    ],
+)
+def test_an_id_is_told_in_letters_and_digits(given: str, told: str) -> None:
+    assert plain_id(given) == told
+
+
+@pytest.mark.parametrize("given", ["x" * 41, "", "_", "é", "toolu_é", "\ud83e"])
+def test_an_id_that_would_not_do_gets_another(given: str) -> None:
+    told = plain_id(given)
+    assert re.fullmatch("call[0-9a-f]{28}", told)
+    assert plain_id(given) == told != plain_id(given + "x")
+
+
+@pytest.mark.parametrize("given", ["toolu1", "toolu-1", "toolu_1", "_toolu_1_"])
+def test_what_a_client_takes_out_of_an_id_does_not_count(given: str) -> None:
+    answer = Turn("assistant", (ANSWER.blocks[0], used(given, a=1), ANSWER.blocks[2]))
+    assert QUESTION.key_with(answer) == QUESTION.key_with(ANSWER)
 
 
 def test_only_results_are_results() -> None:

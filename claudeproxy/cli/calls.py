@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..conversation import Block, Tool, Turn
+from ..conversation import Block, Tool, Turn, plain_id
 from . import mcp
 from .outgoing import mcp_reply
 
@@ -29,13 +29,13 @@ class Calls:
         if reply is not None:
             yield mcp_reply(request_id, reply)
             return
-        use_id = message["params"]["_meta"][USE_ID]
+        use_id = plain_id(message["params"]["_meta"][USE_ID])
         self._waiting[use_id] = (request_id, message)
         yield from self._reply_if_ready(use_id)
 
     def answer(self, results: Turn) -> Iterator[bytes]:
         """Results of all calls: the lines for those that have been called for already."""
-        self._results = {block["tool_use_id"]: block for block in results.blocks}
+        self._results = {plain_id(block["tool_use_id"]): block for block in results.blocks}
         for use_id in list(self._waiting):
             yield from self._reply_if_ready(use_id)
 

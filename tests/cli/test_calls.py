@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,16 @@ def test_what_is_no_call_is_answered_at_once() -> None:
     assert response["request_id"] == "r9"
     (tool,) = response["response"]["mcp_response"]["result"]["tools"]
     assert tool["name"] == "add"
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_result_may_have_the_id_in_letters_and_digits_alone(early: bool) -> None:
+    calls, plain = Calls(), Turn("user", ({**result(1), "tool_use_id": "toolu1"},))
+    if early:
+        told = [*calls.receive(*call(1)), *calls.answer(plain)]
+    else:
+        told = [*calls.answer(plain), *calls.receive(*call(1))]
+    assert answered(*told) == [("r1", 1, "=1")]
 
 
 @calm
