@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from math import ceil
 from typing import Any
 
 import attrs
@@ -20,6 +19,7 @@ from ..json_body import parse_object
 from ..json_schema import object_schema
 from ..kinds import Invalid
 from ..parameters import Object, told
+from ..token_estimate import estimate
 from ..tools import ToolSet, named_choice, no_tools, read_all
 from ..wording import anthropic_error
 from .answer import THREADS, StreamedMessage, WholeMessage, encode_error
@@ -28,10 +28,6 @@ from .schema import COUNTED, REQUEST
 
 
 OPTIONAL = {"effort": "output_config.effort", "temperature": "temperature", "top_p": "top_p"}
-# Roughly what Claude's tokenizer makes of English, and the most that an image costs (Anthropic's
-# page "Vision").
-BYTES_PER_TOKEN = 3.5
-TOKENS_OF_AN_IMAGE = 1600
 
 
 def read(body: bytes) -> ParsedRequest:
@@ -52,19 +48,7 @@ def count_tokens(body: bytes) -> tuple[str, bytes]:
     The CLI has nothing that counts, so this is an estimate.
     """
     conversation, _ = _conversation(_check(body, COUNTED)[0])
-    profile = conversation.profile
-    texts = [
-        profile.system,
-        *(json.dumps(attrs.asdict(tool)) for tool in profile.tools),
-        json.dumps(profile.output_schema or ""),
-    ]
-    images = 0
-    for turn in conversation.turns:
-        for block in turn.blocks:
-            images += block["type"] == "image"
-            texts.append("" if block["type"] == "image" else _said(block))
-    tokens = ceil(sum(len(text.encode("utf-8", "replace")) for text in texts) / BYTES_PER_TOKEN)
-    body = json.dumps({"input_tokens": tokens + images * TOKENS_OF_AN_IMAGE}).encode("ascii")
+    body = json.dumps({"input_tokens": estimate(conversation)}).encode("ascii")
     return conversation.limits.model, body
 
 
@@ -126,10 +110,3 @@ def _choice(wanted: Fields, names: list[str]) -> ToolChoice:
     choice = named_choice(wanted, names, "tool_choice") if mode == "tool" else ToolChoice(mode)
     parallel = not wanted.get("disable_parallel_tool_use") and mode != "tool"
     return attrs.evolve(choice, parallel=parallel)
-
-
-def _said(block: Mapping[str, Any]) -> str:
-    """What of a block costs tokens, roughly."""
-    if block["type"] == "text":
-        return str(block["text"])
-    return json.dumps({name: value for name, value in block.items() if name != "type"})
