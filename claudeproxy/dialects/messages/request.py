@@ -20,7 +20,7 @@ from ..json_schema import object_schema
 from ..kinds import Invalid
 from ..parameters import Object, told
 from ..token_estimate import estimate
-from ..tools import ToolSet, named_choice, no_tools, read_all
+from ..tools import Offer, ToolSet, named_choice, no_tools, read_all
 from ..wording import anthropic_error
 from .answer import THREADS, StreamedMessage, WholeMessage, encode_error
 from .content import read_messages, read_system
@@ -98,7 +98,8 @@ def _schema(form: Fields) -> Mapping[str, Any] | None:
 
 
 def _tools(fields: Fields) -> ToolSet:
-    tools = read_all(list(fields.children("tools")), "tools", "input_schema")
+    offers = [Offer(tool, tool.get("name")) for tool in fields.children("tools")]
+    tools = read_all(offers, "tools", "input_schema")
     choice = _choice(fields.child("tool_choice"), [tool.name for tool in tools])
     return ToolSet(tools, choice if tools else ToolChoice())
 
@@ -107,6 +108,8 @@ def _choice(wanted: Fields, names: list[str]) -> ToolChoice:
     mode = wanted.get("type", "auto")
     if mode == "any" and not names:
         raise no_tools("tool_choice")
-    choice = named_choice(wanted, names, "tool_choice") if mode == "tool" else ToolChoice(mode)
+    choice = ToolChoice(mode)
+    if mode == "tool":
+        choice = named_choice(wanted, wanted.get("name"), names, "tool_choice")
     parallel = not wanted.get("disable_parallel_tool_use") and mode != "tool"
     return attrs.evolve(choice, parallel=parallel)
