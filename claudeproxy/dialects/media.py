@@ -78,6 +78,7 @@ def _read(url: str, where: str, largest: int) -> _Data:
         head, data = "", url
     elif not head.startswith("data:") or not head.endswith(";base64"):
         raise _invalid(where, "expected a data URL like 'data:image/png;base64,...'")
+    data = _standard(data)
     if not data:
         raise _invalid(where, "it holds no data")
     if len(data) > largest:
@@ -91,6 +92,15 @@ def _read(url: str, where: str, largest: int) -> _Data:
     if not raw:
         raise _invalid(where, "its data is not valid base64")
     return _Data(raw, data, _type_of(raw))
+
+
+def _standard(data: str) -> str:
+    """Base64 as RFC 4648 has it in section 4, from what some clients make of it.
+
+    They break lines, use the alphabet for URLs, or leave out the padding.
+    """
+    letters = "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    return letters + "=" * (-len(letters) % 4)
 
 
 def _type_of(raw: bytes) -> str:

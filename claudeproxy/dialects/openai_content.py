@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from ..conversation import Block, Turn, text_block
+from ..conversation import Block, text_block
 from .fields import Fields
 from .kinds import Either, Kind, List, Nothing, Text
 from .media import file_block
@@ -22,11 +22,6 @@ FILE = (
 TEXT_PART = Object((Field("text", Text(), required=True),))
 REFUSAL_PART = Object((Field("refusal", Text(), required=True),))
 
-# The Messages API wants the user to speak first and last, OpenAI's APIs do not mind. Where no user
-# turn stands there, these do.
-OPENING = text_block("Begin.")
-CONTINUATION = text_block("Continue.")
-
 
 def content(parts: Mapping[str, Object]) -> Kind:
     """A string, or an array of these types of parts."""
@@ -36,28 +31,26 @@ def content(parts: Mapping[str, Object]) -> Kind:
     )
 
 
-def user_at_both_ends(turns: list[Turn]) -> Iterable[Turn]:
-    """The turns, with the user's where the API wants them and a client need not have them."""
-    if not turns or turns[0].role != "user":
-        yield Turn("user", (OPENING,))
-    yield from turns
-    if turns and turns[-1].role != "user":
-        yield Turn("user", (CONTINUATION,))
-
-
 def read_content(
-    fields: Fields, name: str, readers: Mapping[str, Callable[[Fields], Block]]
+    fields: Fields,
+    name: str,
+    readers: Mapping[str, Callable[[Fields], Block]],
+    other: Callable[[Fields], Block] | None = None,
 ) -> tuple[Block, ...]:
     """The blocks of a field, without blocks of text that are blank (the API refuses those).
 
-    readers: how to read each type of part.
+    readers: how to read each type of part. other: how to read one of any other type.
     """
     given = fields.get(name)
     if given is None:
         return ()
     if isinstance(given, str):
         return (text_block(given),) if given.strip() else ()
-    blocks = [readers[part.get("type")](part) for part in fields.children(name)]
+    blocks = []
+    for part in fields.children(name):
+        reader = readers.get(part.get("type"), other)
+        assert reader is not None
+        blocks.append(reader(part))
     return tuple(block for block in blocks if block["type"] != "text" or block["text"].strip())
 
 

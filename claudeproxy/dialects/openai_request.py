@@ -20,7 +20,8 @@ from .wording import openai_error
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MOST_STOPS = 4
 MOST_CHOICES = 8
-NAME = r"[a-zA-Z0-9_-]{1,64}"
+LONGEST_NAME = 64
+NAME = rf"[a-zA-Z0-9_-]{{1,{LONGEST_NAME}}}"
 
 MODEL = Field("model", Text(empty=False), required=True)
 STREAM = Field("stream", Flag())

@@ -1,14 +1,17 @@
 """OpenAI's dialects: what a request says of tools and of the form of the answer.
 
-Source: OpenAI's OpenAPI document 2.3.0 (ChatCompletionTool, ChatCompletionToolChoiceOption,
-ResponseFormatJsonSchema; FunctionTool, ToolChoiceParam, TextResponseFormatConfiguration). Chat
-Completions puts a function into an object of its own (`nested`), Responses does not. The deprecated
+Source: OpenAI's OpenAPI document 2.3.0 (ChatCompletionTool, CustomToolChatCompletions,
+ChatCompletionToolChoiceOption, ResponseFormatJsonSchema; FunctionTool, CustomToolParam,
+ToolChoiceParam, TextResponseFormatConfiguration), and for namespaces what Codex 0.171.0 sends. Chat
+Completions puts a tool into an object of its own (`nested`), Responses does not. The deprecated
 `functions` and `function_call` are read as what replaced them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -17,49 +20,96 @@ from ..conversation import ToolChoice
 from ..errors import bad_request
 from .fields import Fields
 from .json_schema import answer_schema
-from .kinds import Choice, Either, Flag, List, Map, Text
-from .openai_request import NAME
+from .kinds import Choice, Either, Flag, Invalid, Kind, List, Map, Problem, Text
+from .openai_request import LONGEST_NAME, NAME
 from .parameters import Field, Object, Use, Variant
-from .tools import MOST_TOOLS, ToolSet, named_choice, no_tools, read_all
+from .tools import MOST_TOOLS, Offer, Origin, ToolSet, named_choice, no_tools, read_all
+from .wording import openai_error
 
 
 A_SCHEMA = "A JSON Schema with an object at its root."
+_NAME = Field("name", Text(NAME), required=True)
+_DESCRIPTION = Field("description", Text())
 FUNCTION = Object(
     (
-        Field("name", Text(NAME), required=True),
-        Field("description", Text()),
+        _NAME,
+        _DESCRIPTION,
         Field("parameters", Map(), note=A_SCHEMA),
         Field("strict", Flag(), Use.IGNORED, harmless=(False,)),
     )
 )
-FORMAT = (
-    Field("name", Text(NAME), required=True),
-    Field("description", Text()),
-    Field("schema", Map(), required=True, note="A JSON Schema."),
-    Field("strict", Flag()),
+_GRAMMAR = (Field("syntax", Text()), Field("definition", Text()))
+_GRAMMAR_FORMAT = Object((*_GRAMMAR, Field("grammar", Object(_GRAMMAR))))
+CUSTOM = Object(
+    (
+        _NAME,
+        _DESCRIPTION,
+        Field("format", Variant("type", {"text": Object(()), "grammar": _GRAMMAR_FORMAT})),
+    )
 )
 MODES = Choice(("none", "auto", "required"))
+_NAMED_TOOLS = ("function", "custom")
 _NAMED = Object((Field("name", Text(), required=True),))
-_ALLOWED_MODE = Field("mode", Choice(("auto", "required")), required=True)
+_NAMED_IN_SPACE = _NAMED.and_also(Field("namespace", Text()))
+_CHOICES = "Choices of tools"
 _PARALLEL = Field("parallel_tool_calls", Flag())
+# What Claude calls is a function; what the client knows it as is told by an Origin.
+SEARCH = "tool_search"
+_SEARCH = Object(
+    (_DESCRIPTION, Field("parameters", Map(), note=A_SCHEMA), Field("execution", Text()))
+)
 
 
-def _in_an_object(name: str, inside: Object) -> Object:
+def _in_an_object(name: str, inside: Kind) -> Object:
     return Object((Field(name, inside, required=True),))
+
+
+_NESTED_TOOLS: Mapping[str, Kind] = {
+    "function": _in_an_object("function", FUNCTION),
+    "custom": _in_an_object("custom", CUSTOM),
+}
+_FLAT_TOOLS: Mapping[str, Kind] = {
+    "function": FUNCTION,
+    "custom": CUSTOM,
+    SEARCH: _SEARCH,
+    "namespace": Object(
+        (
+            _NAME,
+            _DESCRIPTION,
+            Field(
+                "tools",
+                List(Variant("type", {"function": FUNCTION, "custom": CUSTOM}, what="Tools")),
+                required=True,
+            ),
+        )
+    ),
+}
+CHAT_TOOLS = List(Variant("type", _NESTED_TOOLS, what="Tools"), most=MOST_TOOLS)
+# Hosted tools are left out, as agents send them beside their own by default.
+ANY_TOOL = Variant("type", _FLAT_TOOLS, what="Tools", other=Map())
+RESPONSES_TOOLS = List(ANY_TOOL, most=MOST_TOOLS)
+
+
+def _one_of(one: Mapping[str, Kind], *, nested: bool) -> Variant:
+    """A tool that may be called. A hosted one may be as well, but is not there."""
+    return Variant("type", one, what="Tools", other=None if nested else Map())
 
 
 def tool_fields(*, nested: bool) -> tuple[Field, ...]:
     """The fields of a request that speak of tools."""
-    function = _in_an_object("function", FUNCTION) if nested else FUNCTION
-    named = _in_an_object("function", _NAMED) if nested else _NAMED
-    one = Variant("type", {"function": named}, what="Tools")
-    few = Object((_ALLOWED_MODE, Field("tools", List(one, least=1), required=True)))
-    allowed = _in_an_object("allowed_tools", few) if nested else few
-    choice = Either(
-        (MODES, Variant("type", {"function": named, "allowed_tools": allowed})),
-        "a string or an object",
+    one: Mapping[str, Kind] = {
+        kind: _in_an_object(kind, _NAMED) if nested else _NAMED_IN_SPACE for kind in _NAMED_TOOLS
+    }
+    few = Object(
+        (
+            Field("mode", Choice(("auto", "required")), required=True),
+            Field("tools", List(_one_of(one, nested=nested), least=1), required=True),
+        )
     )
-    tools = List(Variant("type", {"function": function}, what="Tools"), most=MOST_TOOLS)
+    allowed = _in_an_object("allowed_tools", few) if nested else few
+    wanted = Variant("type", {**one, "allowed_tools": allowed}, what="" if nested else _CHOICES)
+    choice = Either((MODES, wanted), "a string or an object")
+    tools = CHAT_TOOLS if nested else RESPONSES_TOOLS
     return (Field("tools", tools), Field("tool_choice", choice), _PARALLEL)
 
 
@@ -73,28 +123,60 @@ LEGACY = (
 )
 
 
-def format_field(name: str, *, nested: bool) -> Field:
-    """The field that says what form the answer is to have."""
-    described = Object(FORMAT)
-    if nested:
-        described = _in_an_object("json_schema", described)
-    plain = Object(())
-    return Field(
-        name, Variant("type", {"text": plain, "json_object": plain, "json_schema": described})
-    )
+def inner_name(name: str, namespace: str = "") -> str:
+    """The name that the model knows a tool by; one that it cannot have is changed, always alike."""
+    inner = f"{namespace}__{name}" if namespace else name
+    if re.fullmatch(NAME, inner):
+        return inner
+    own = hashlib.sha256(inner.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{re.sub(r'[^a-zA-Z0-9_-]', '_', inner)[: LONGEST_NAME - 9]}_{own}"
 
 
-def read_tools(fields: Fields, *, nested: bool = True) -> ToolSet:
-    """The tools of a request and which of them may or must be called."""
+def refuse_hosted_alone(fields: Fields, more: Iterable[Fields]) -> None:
+    """A tool of the server's own is left out beside others; alone it is what is asked for."""
+    given = [*fields.children("tools"), *more]
+    hosted = [tool for tool in given if tool.get("type") not in _FLAT_TOOLS]
+    if hosted and len(hosted) == len(given):
+        kind = hosted[0].get("type")
+        invalid = Invalid(Problem.UNSUPPORTED_KIND, tuple(_FLAT_TOOLS), kind, "Tools")
+        raise attrs.evolve(openai_error(invalid), param=hosted[0].where("type"))
+
+
+def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
+    """The tools that are described, those of namespaces each by itself, without hosted ones."""
+    for entry in entries:
+        kind = entry.get("type")
+        described = entry.child(kind) if nested else entry
+        match kind:
+            case "function":
+                yield Offer(described, described.get("name"))
+            case "custom":
+                name = described.get("name")
+                yield Offer(described, name, Origin(name, "custom"))
+            case "tool_search":
+                yield Offer(described, SEARCH, Origin(SEARCH, "tool_search"))
+            case "namespace":
+                space = entry.get("name")
+                for tool in entry.children("tools"):
+                    name = tool.get("name")
+                    origin = Origin(name, tool.get("type"), space)
+                    yield Offer(tool, inner_name(name, space), origin)
+
+
+def read_tools(fields: Fields, *, nested: bool = True, more: Iterable[Fields] = ()) -> ToolSet:
+    """The tools of a request and which of them may or must be called.
+
+    more: descriptions of tools that stand elsewhere in the request.
+    """
     legacy = nested and bool(fields.get("functions"))
     given = "functions" if legacy else "tools"
     if legacy and fields.get("tools"):
         raise bad_request("Give either 'tools' or 'functions', not both.", "functions")
-    functions = [
-        entry.child("function") if nested and not legacy else entry
-        for entry in fields.children(given)
-    ]
-    tools = read_all(functions, given, "parameters")
+    if legacy:
+        offers = [Offer(entry, entry.get("name")) for entry in fields.children(given)]
+    else:
+        offers = _each_once([*offers_of(fields.children(given), nested=nested)], more)
+    tools = read_all(offers, given, "parameters")
     names = [tool.name for tool in tools]
     parallel = fields.get("parallel_tool_calls") is not False and not legacy
     wanted, other = ("function_call", "tool_choice")[:: 1 if legacy else -1]
@@ -107,7 +189,36 @@ def read_tools(fields: Fields, *, nested: bool = True) -> ToolSet:
         choice = attrs.evolve(choice, parallel=False)
     if not tools:
         choice = ToolChoice()
-    return ToolSet(tools, choice, legacy)
+    origins = {offer.inner: offer.origin for offer in offers if offer.origin is not None}
+    return ToolSet(tools, choice, legacy, origins)
+
+
+def _each_once(offers: list[Offer], more: Iterable[Fields]) -> list[Offer]:
+    """The offers, and those of `more` that are not among them; a client may describe one again."""
+    known = {offer.inner for offer in offers}
+    for offer in offers_of(more, nested=False):
+        if offer.inner not in known:
+            known.add(offer.inner)
+            offers.append(offer)
+    return offers
+
+
+_FORMAT = (
+    Field("name", Text(NAME)),
+    _DESCRIPTION,
+    Field("schema", Map(), note=A_SCHEMA),
+    Field("strict", Flag()),
+)
+
+
+def format_field(name: str, *, nested: bool) -> Field:
+    """The field that says what form the answer is to have."""
+    plain = Object(())
+    # Some clients leave out the object that Chat Completions wants around it.
+    described = Object((*_FORMAT, *((Field("json_schema", Object(_FORMAT)),) if nested else ())))
+    return Field(
+        name, Variant("type", {"text": plain, "json_object": plain, "json_schema": described})
+    )
 
 
 def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[str, Any] | None:
@@ -121,8 +232,17 @@ def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[st
         return None
     if kind == "json_object":
         return {"type": "object"}
-    described = wanted.child(kind) if nested else wanted
-    what = f"{wanted.path} '{described.get('name')}'"
+    described = wanted
+    alone = nested and wanted.has("schema") and not wanted.has("json_schema")
+    if nested and not alone:
+        if not wanted.has("json_schema"):
+            raise wanted.missing("json_schema")
+        described = wanted.child("json_schema")
+    for needed in () if alone else ("name", "schema"):
+        if not described.has(needed):
+            raise described.missing(needed)
+    name_of_it = described.get("name")
+    what = f"{wanted.path} '{name_of_it}'" if name_of_it else wanted.path
     return answer_schema(described.get("schema"), what, described.where("schema"))
 
 
@@ -137,16 +257,22 @@ def _choice(
         return ToolChoice("any" if value == "required" else value), None  # type: ignore[arg-type]
     told = fields.child(wanted)
     if wanted == "function_call":
-        return named_choice(told, names, wanted), None
+        return named_choice(told, told.get("name"), names, wanted), None
     kind = told.get("type")
     described = told.child(kind) if nested else told
-    if kind == "function":
-        return named_choice(described, names, wanted), None
+    if kind != "allowed_tools":
+        return _named(described, names, wanted), None
     allowed = [
-        named_choice(entry.child("function") if nested else entry, names, wanted).name
+        _named(entry.child(entry.get("type")) if nested else entry, names, wanted).name
         for entry in described.children("tools")
+        if entry.get("type") in _NAMED_TOOLS
     ]
-    return (
-        ToolChoice("any" if described.get("mode") == "required" else "auto"),
-        frozenset(name for name in allowed if name),
-    )
+    forced = described.get("mode") == "required"
+    if forced and not allowed:
+        raise no_tools(wanted)
+    return ToolChoice("any" if forced else "auto"), frozenset(name for name in allowed if name)
+
+
+def _named(described: Fields, names: list[str], wanted: str) -> ToolChoice:
+    inner = inner_name(described.get("name"), described.get("namespace", ""))
+    return named_choice(described, inner, names, wanted)

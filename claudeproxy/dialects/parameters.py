@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 
 from .kinds import Ignored, Invalid, Kind, Problem
-from .openapi import Schema, nullable
+from .openapi import NOT_EMPTY, Schema, nullable
 
 
 # Names that fit into a header, and how many of them are told.
@@ -131,7 +131,7 @@ class Variant:
 
     default: the value of a tag that is not there, None if it must be. what: the plural of what the
     objects are, as an error names them; without it a wrong tag is a wrong choice. other: what an
-    object with any other tag holds, None if there may be none.
+    object with any other tag holds; it is told as ignored. None if there may be none.
     """
 
     tag: str
@@ -152,7 +152,11 @@ class Variant:
             raise Invalid(Problem.MISSING).at(self.tag)
         if not isinstance(tag, str):
             raise Invalid(Problem.TYPE, "a string", tag).at(self.tag)
-        found = self.objects.get(tag, self.other)
+        found = self.objects.get(tag)
+        if found is None and self.other is not None and tag:
+            self.other.check(value)
+            # Nothing is known of it, so it is told by what it is.
+            return (f".{tag}",) if HEADER_NAME.fullmatch(tag) else ()
         if found is None:
             problem = Problem.UNSUPPORTED_KIND if self.what else Problem.CHOICE
             raise Invalid(problem, tuple(self.objects), tag, self.what).at(self.tag)
@@ -165,7 +169,12 @@ class Variant:
         alike: dict[int, tuple[Kind, list[str]]] = {}
         for tag, found in self.objects.items():
             alike.setdefault(id(found), (found, []))[1].append(tag)
-        return {"anyOf": [self._schema_of(found, tags) for found, tags in alike.values()]}
+        known = [self._schema_of(found, tags) for found, tags in alike.values()]
+        if self.other is None:
+            return {"anyOf": known}
+        unknown = {**NOT_EMPTY, "not": {"enum": [*self.objects]}}
+        other = {"type": "object", "properties": {self.tag: unknown}, "required": [self.tag]}
+        return {"anyOf": [*known, other]}
 
     def _schema_of(self, found: Kind, tags: list[str]) -> Schema:
         schema = found.schema()
@@ -177,8 +186,8 @@ class Variant:
             return {"allOf": [mine, schema]}
         return {
             **schema,
-            "properties": {self.tag: tag, **schema["properties"]},
-            "required": [*required, *schema["required"]],
+            "properties": {self.tag: tag, **schema.get("properties", {})},
+            "required": [*required, *schema.get("required", ())],
         }
 
 

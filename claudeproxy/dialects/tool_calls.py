@@ -43,6 +43,10 @@ class Calls:
         """The ids of the calls that have no result yet."""
         return list(self._open)
 
+    def __contains__(self, call_id: str) -> bool:
+        """Whether there was a call of this id."""
+        return call_id in self._called
+
     def __len__(self) -> int:
         """How many ids there were."""
         return len(self._called)
@@ -91,7 +95,10 @@ def read_arguments(text: str) -> dict[str, Any]:
     try:
         value = parse_json(text) if text.strip() else {}
     except ValueError:
-        value = None
+        value = text
+    if value is None:
+        # What some clients send for a call without arguments.
+        value = {}
     # A call that max_tokens cut off is sent back like this; the API takes nothing but an object.
     return value if isinstance(value, dict) else {NOT_AN_OBJECT: text}
 

@@ -99,7 +99,9 @@ def test_an_image_elsewhere_is_handed_on_and_not_fetched() -> None:
         f"data:image/png,{PNG}",
         f"data:image/png;base64,{PNG}%",
         f"data:image/png;base64,{PNG}A",
-        f"data:image/png;base64,{PNG}\n",
+        f"data:image/png;base64,{PNG[:5]}={PNG[5:]}",
+        "data:image/png;base64,====",
+        "data:image/png;base64, \n",
         "data:image/png;base64,é",
         "data:image/svg+xml;base64," + encoded(b"<svg/>"),
         "data:image/png;base64," + encoded(b"RIFF\x10\x00\x00\x00WAVEfmt "),
@@ -108,6 +110,50 @@ def test_an_image_elsewhere_is_handed_on_and_not_fetched() -> None:
 )
 def test_an_image_that_cannot_be_is_refused_by_its_place(url: str) -> None:
     assert told(image(url)) == (URL, "invalid_value")
+
+
+RAW = b"\x89PNG\r\n\x1a\n\xfb\xff\xfe\xff?>"
+CLEAN = "iVBORw0KGgr7//7/Pz4="
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        CLEAN,
+        CLEAN.rstrip("="),
+        f" {CLEAN}\n",
+        "\r\n".join([CLEAN[:7], CLEAN[7:19], CLEAN[19:]]),
+        CLEAN.replace("/", "_").replace("+", "-"),
+        CLEAN.replace("/", "_").rstrip("="),
+        f"{CLEAN}==",
+    ],
+)
+def test_base64_in_any_form_reaches_the_api_in_the_standard_one(data: str) -> None:
+    assert b64encode(RAW).decode() == CLEAN
+    source = {"type": "base64", "media_type": "image/png", "data": CLEAN}
+    assert image_block(f"data:image/png;base64,{data}", "url") == {
+        "type": "image",
+        "source": source,
+    }
+
+
+@pytest.mark.parametrize("head", ["", "data:application/pdf;base64,"])
+def test_base64_of_a_file_is_read_in_any_form(head: str) -> None:
+    raw = b"%PDF-1.4\n\xfb\xff"
+    standard = "JVBERi0xLjQK+/8="
+    assert encoded(raw) == standard
+    block = file_block(f"{head}JVBERi0x\nLjQK-_8", None, "file")
+    assert block["source"] == {
+        "type": "base64",
+        "media_type": "application/pdf",
+        "data": standard,
+    }
+
+
+def test_white_space_does_not_make_an_image_too_large() -> None:
+    largest = "iVBORw0KGgo" + "A" * (LARGEST_IMAGE - 11)
+    block = image_block(f"data:image/png;base64,{largest[:99]}\n{largest[99:]}\n", "url")
+    assert block["source"]["data"] == largest
 
 
 def test_an_image_is_refused_where_anthropic_would_find_it_too_large() -> None:

@@ -29,6 +29,10 @@ def allowed(*entries: Any, mode: Any = "auto") -> dict[str, Any]:
     return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(entries)}}
 
 
+def custom(name: str, **more: Any) -> dict[str, Any]:
+    return {"type": "custom", "custom": {"name": name, **more}}
+
+
 def is_legacy(**changes: Any) -> bool:
     answer = ask(**changes).answer("abc", 0)
     assert isinstance(answer, WholeAnswer)
@@ -80,7 +84,14 @@ def test_there_are_128_tools_at_most() -> None:
         ("f", "", "invalid_type"),
         ({"function": {"name": "f"}}, ".type", "missing_required_parameter"),
         ({"type": 5, "function": {"name": "f"}}, ".type", "invalid_type"),
-        ({"type": "custom", "custom": {"name": "f"}}, ".type", "unsupported_value"),
+        ({"type": "custom", "name": "f"}, ".custom", "missing_required_parameter"),
+        ({"type": "custom", "custom": "f"}, ".custom", "invalid_type"),
+        ({"type": "custom", "custom": {}}, ".custom.name", "missing_required_parameter"),
+        (custom("f0"), ".custom.name", "invalid_value"),
+        (custom("f", format="text"), ".custom.format", "invalid_type"),
+        (custom("f", format={}), ".custom.format.type", "missing_required_parameter"),
+        (custom("f", format={"type": "xml"}), ".custom.format.type", "invalid_value"),
+        ({"type": "namespace", "name": "n", "tools": []}, ".type", "unsupported_value"),
         ({"type": "web_search"}, ".type", "unsupported_value"),
         ({"type": "function"}, ".function", "missing_required_parameter"),
         ({"type": "function", "name": "f"}, ".function", "missing_required_parameter"),
@@ -166,7 +177,9 @@ NO_ALLOWED_MODE = {"type": "allowed_tools", "allowed_tools": {"tools": [NAMED_F]
         ([], "", "invalid_type"),
         ({}, ".type", "missing_required_parameter"),
         ({"type": 5}, ".type", "invalid_type"),
-        ({"type": "custom", "custom": {"name": "f"}}, ".type", "invalid_value"),
+        ({"type": "web_search"}, ".type", "invalid_value"),
+        ({"type": "custom", "custom": {"name": "x"}}, ".custom.name", "invalid_value"),
+        ({"type": "custom"}, ".custom", "missing_required_parameter"),
         ({"type": "function"}, ".function", "missing_required_parameter"),
         ({"type": "function", "function": "f"}, ".function", "invalid_type"),
         ({"type": "function", "function": {}}, ".function.name", "missing_required_parameter"),
@@ -310,6 +323,10 @@ def test_a_choice_in_the_words_of_the_other_kind_is_refused(changes: dict[str, A
             },
             {"type": "object", "properties": {"a": {"type": "string"}}},
         ),
+        # As some clients have it who take it for the format of Responses.
+        ({"type": "json_schema", "schema": EMPTY}, EMPTY),
+        ({"type": "json_schema", "schema": EMPTY, "name": "a", "strict": True}, EMPTY),
+        ({"type": "json_schema", "json_schema": None, "schema": EMPTY}, EMPTY),
     ],
 )
 def test_the_answer_is_text_or_fits_a_schema(wanted: Any, schema: Any) -> None:
@@ -332,6 +349,14 @@ def test_an_answer_that_fits_a_schema_may_come_after_calls() -> None:
         ({"type": 5}, ".type", "invalid_type"),
         ({"type": "json_schema"}, ".json_schema", "missing_required_parameter"),
         ({"type": "json_schema", "json_schema": []}, ".json_schema", "invalid_type"),
+        ({"type": "json_schema", "name": "a"}, ".json_schema", "missing_required_parameter"),
+        ({"type": "json_schema", "schema": []}, ".schema", "invalid_type"),
+        ({"type": "json_schema", "schema": {"type": "no"}}, ".schema", "invalid_schema"),
+        (
+            {"type": "json_schema", "json_schema": {"name": "a"}, "schema": EMPTY},
+            ".json_schema.schema",
+            "missing_required_parameter",
+        ),
     ],
 )
 def test_a_form_that_cannot_be_is_told_by_its_place(wanted: Any, where: str, code: str) -> None:

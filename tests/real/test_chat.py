@@ -73,7 +73,7 @@ class Conversations(RealCLI):
         assert conversation(self.seen()) == [
             ("user", "a|b"),
             ("assistant", "c"),
-            ("user", "d|e"),
+            ("user", "me: d|e"),
         ]
         assert self.seen()["system"][-1]["text"] == "Be\n\nbrief."
 

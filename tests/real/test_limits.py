@@ -113,6 +113,8 @@ class Limits(RealCLI):
             "prompt_cache_key": "k",
             "prompt_cache_retention": "24h",
             "prompt_cache_options": {},
+            "logprobs": True,
+            "top_logprobs": 2,
         }
         answer, headers = await self.told("ECHO:all the same", extra_body=ignored)
         assert set(headers["x-claudeproxy-ignored"].split(", ")) == set(ignored)
@@ -126,15 +128,13 @@ class Limits(RealCLI):
 
     async def test_what_cannot_be_had_is_refused(self) -> None:
         for name, value in (
-            ("logprobs", True),
-            ("top_logprobs", 2),
             ("n", 9),
             ("audio", {"voice": "alloy", "format": "wav"}),
             ("modalities", ["text", "audio"]),
             ("web_search_options", {}),
             ("reasoning_effort", "enormous"),
             ("temperature", 2.5),
-            ("max_tokens", -1),
+            ("max_tokens", -2),
             ("stop", ["a", "b", "c", "d", "e"]),
         ):
             error = await self.error_of("hi", extra_body={name: value})

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 
+from claudeproxy.conversation import plain_id
 from claudeproxy.pool.roster import Activity
 
 from .harness import RealCLI, conversation, on_every_cli, when
@@ -115,7 +116,7 @@ class Calls(ToolCase):
         assert set(before) <= set(self.processes())
         assert len(self.api.requests) == 2
         results = blocks_of(self.seen(), "tool_result")
-        assert {block["tool_use_id"]: text_of(block) for block in results} == {
+        assert {plain_id(block["tool_use_id"]): text_of(block) for block in results} == {
             calls[0].id: "rain",
             calls[1].id: "noon",
         }
@@ -307,7 +308,7 @@ class Results(ToolCase):
         first = next(
             block
             for block in blocks_of(self.seen(), "tool_result")
-            if block["tool_use_id"] == calls[0].id
+            if plain_id(block["tool_use_id"]) == calls[0].id
         )
         assert [block["type"] for block in first["content"]] == ["text", "image"]
         assert first["content"][1]["source"]["data"] == PNG

@@ -7,10 +7,12 @@ CreateChatCompletionStreamResponse).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
+from ...conversation import plain_id
 from ...errors import APIError
 from ...events import (
     AnswerAccumulator,
@@ -24,7 +26,9 @@ from ...events import (
     Usage,
 )
 from .. import WholeBody
+from ..custom_tools import InputReader, whole_input
 from ..openai_answer import DONE, REFUSAL, encode_error, usage_object
+from ..tools import Origin
 
 
 def finish_reason(finished: Finished, *, legacy: bool) -> str:
@@ -32,7 +36,9 @@ def finish_reason(finished: Finished, *, legacy: bool) -> str:
     return "function_call" if legacy and finished.reason == "tool_calls" else finished.reason
 
 
-def _message(answer: AnswerAccumulator, *, legacy: bool) -> dict[str, Any]:
+def _message(
+    answer: AnswerAccumulator, origins: Mapping[str, Origin], *, legacy: bool
+) -> dict[str, Any]:
     """ChatCompletionResponseMessage."""
     refused = answer.finished is not None and answer.finished.reason == "content_filter"
     message: dict[str, Any] = {
@@ -43,28 +49,38 @@ def _message(answer: AnswerAccumulator, *, legacy: bool) -> dict[str, Any]:
     }
     if reasoning := answer.reasoning:
         message["reasoning_content"] = reasoning
-    functions = [{"name": call.name, "arguments": arguments} for call, arguments in answer.calls]
-    if functions and legacy:
-        message["function_call"] = functions[0]
-    elif functions:
+    if answer.calls and legacy:
+        call, arguments = answer.calls[0]
+        message["function_call"] = {"name": call.name, "arguments": arguments}
+    elif answer.calls:
         message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": function}
-            for (call, _), function in zip(answer.calls, functions, strict=True)
+            _tool_call(call, arguments, origins.get(call.name)) for call, arguments in answer.calls
         ]
     return message
+
+
+def _tool_call(call: ToolCallStarted, arguments: str, origin: Origin | None) -> dict[str, Any]:
+    """ChatCompletionMessageToolCall, or ...CustomToolCall."""
+    if origin is not None and origin.kind == "custom":
+        custom = {"name": origin.name, "input": whole_input(arguments)}
+        return {"id": plain_id(call.id), "type": "custom", "custom": custom}
+    function = {"name": call.name, "arguments": arguments}
+    return {"id": plain_id(call.id), "type": "function", "function": function}
 
 
 @attrs.define
 class WholeAnswer(WholeBody):
     """The one JSON body of a request without `stream`.
 
-    legacy: the client calls tools functions, and knows one call at most.
+    legacy: the client calls tools functions, and knows one call at most. origins: of the tools that
+    are something else to the client.
     """
 
     unique: str
     created: int
     choices: int = 1
     legacy: bool = False
+    origins: Mapping[str, Origin] = attrs.field(factory=dict)
 
     _model: str = attrs.field(init=False, default="")
     _choices: list[AnswerAccumulator] = attrs.field(init=False)
@@ -92,7 +108,7 @@ class WholeAnswer(WholeBody):
             "choices": [
                 {
                     "index": index,
-                    "message": _message(choice, legacy=self.legacy),
+                    "message": _message(choice, self.origins, legacy=self.legacy),
                     "logprobs": None,
                     "finish_reason": finish_reason(end, legacy=self.legacy),
                 }
@@ -106,12 +122,13 @@ class WholeAnswer(WholeBody):
 
 @attrs.define
 class StreamedAnswer:
-    """The chunks of a request with `stream`, as server-sent events; `legacy` as in WholeAnswer."""
+    """The chunks of a request with `stream`, as server-sent events; fields as in WholeAnswer."""
 
     unique: str
     created: int
     choices: int = 1
     legacy: bool = False
+    origins: Mapping[str, Origin] = attrs.field(factory=dict)
     with_usage: bool = False
 
     content_type = "text/event-stream; charset=utf-8"
@@ -120,6 +137,7 @@ class StreamedAnswer:
     _head: str = attrs.field(init=False, default="")
     _tail: str = attrs.field(init=False, default="")
     _ended: list[Finished] = attrs.field(init=False, factory=list)
+    _inputs: dict[tuple[int, int], InputReader] = attrs.field(init=False, factory=dict)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
@@ -128,11 +146,15 @@ class StreamedAnswer:
                 return self._chunk(choice, f'{{"content":{json.dumps(text)}}}')
             case ReasoningDelta(text):
                 return self._chunk(choice, f'{{"reasoning_content":{json.dumps(text)}}}')
-            case ToolCallStarted(index, call_id, name):
-                function = {"name": name, "arguments": ""}
-                call = {"index": index, "id": call_id, "type": "function", "function": function}
-                return self._called(choice, index, call)
+            case ToolCallStarted(index):
+                call = _tool_call(event, "", self.origins.get(event.name))
+                if call["type"] == "custom":
+                    self._inputs[choice, index] = InputReader()
+                return self._called(choice, index, {"index": index, **call})
             case ToolArgumentsDelta(index, json_text):
+                reader = self._inputs.get((choice, index))
+                if reader is not None:
+                    return self._typed(choice, index, reader.feed(json_text))
                 function = {"arguments": json_text}
                 return self._called(choice, index, {"index": index, "function": function})
             case Started(model):
@@ -162,10 +184,20 @@ class StreamedAnswer:
             b"" if index else self._chunk(choice, json.dumps({"function_call": call["function"]}))
         )
 
+    def _typed(self, choice: int, index: int, text: str) -> bytes:
+        """More of the input of a custom tool."""
+        if not text:
+            return b""
+        return self._called(choice, index, {"index": index, "custom": {"input": text}})
+
     def _finish(self, choice: int, finished: Finished) -> bytes:
-        frames = b""
+        frames = b"".join(
+            self._typed(choice, index, reader.end())
+            for (its, index), reader in self._inputs.items()
+            if its == choice
+        )
         if finished.reason == "content_filter":
-            frames = self._chunk(choice, json.dumps({"refusal": REFUSAL}))
+            frames += self._chunk(choice, json.dumps({"refusal": REFUSAL}))
         frames += self._chunk(choice, "{}", f'"{finish_reason(finished, legacy=self.legacy)}"')
         self._ended.append(finished)
         if len(self._ended) < self.choices:

@@ -9,30 +9,32 @@ from collections.abc import Iterable
 
 import attrs
 
-from ...conversation import Block, Turn, alternate, text_block
+from ...conversation import Block, text_block
 from ...errors import bad_request
+from ..custom_tools import INPUT
 from ..fields import Fields
+from ..history import History, named, several_assistants
 from ..media import image_block
-from ..openai_content import read_content, read_file, read_refusal, read_text, user_at_both_ends
-from ..tool_calls import Calls, read_arguments
+from ..openai_content import read_content, read_file, read_refusal, read_text
+from ..tool_calls import read_arguments
 
 
-def read_messages(fields: Fields) -> tuple[str, tuple[Turn, ...]]:
-    """The system prompt and the turns, which alternate and begin and end with the user's."""
-    reader = _Reader()
-    for message in fields.children("messages"):
+def read_messages(fields: Fields) -> History:
+    """The system prompt and the turns of a request."""
+    messages = list(fields.children("messages"))
+    reader = _Reader(several_assistants(messages))
+    for message in messages:
         reader.read(message)
     reader.expect_no_results()
-    return "\n\n".join(reader.system), alternate(user_at_both_ends(reader.turns))
+    return reader.history
 
 
 @attrs.define
 class _Reader:
-    """What has been read so far."""
+    """What has been read so far. several: the model is not the only assistant."""
 
-    system: list[str] = attrs.field(factory=list)
-    turns: list[Turn] = attrs.field(factory=list)
-    calls: Calls = attrs.field(factory=Calls)
+    several: bool
+    history: History = attrs.field(factory=History)
     caller: str = ""
 
     def read(self, message: Fields) -> None:
@@ -41,21 +43,23 @@ class _Reader:
             self.expect_no_results()
         match role:
             case "system" | "developer":
-                blocks = read_content(message, "content", {"text": read_text})
-                self.system.extend(block["text"] for block in blocks)
+                blocks = named(message, read_content(message, "content", {"text": read_text}))
+                self.history.instruct(block["text"] for block in blocks)
             case "user":
-                self.turns.append(Turn("user", _user_blocks(message)))
+                self.history.user(named(message, read_content(message, "content", _SHOWN)))
             case "assistant":
-                # An answer that was cut off before its first word leaves nothing to replay.
-                blocks = (*_assistant_text(message), *self._calls(message))
-                if blocks:
-                    self.turns.append(Turn("assistant", blocks))
+                said = _assistant_text(message)
+                if self.several:
+                    said = named(message, said)
+                if message.has("tool_calls") or message.has("function_call"):
+                    said = (*said, *self._calls(message))
+                self.history.assistant(said)
             case _:
-                self.turns.append(Turn("user", (self._result(message, role),)))
+                self.history.user((self._result(message, role),))
 
     def expect_no_results(self) -> None:
         """Every call must have its result before anyone says something else."""
-        if waiting := self.calls.waiting:
+        if waiting := self.history.calls.waiting:
             raise bad_request(
                 "An assistant message with 'tool_calls' must be followed by tool messages "
                 "responding to each 'tool_call_id'. The following tool_call_ids did not have "
@@ -66,40 +70,37 @@ class _Reader:
     def _calls(self, message: Fields) -> Iterable[Block]:
         self.caller = message.where("role")
         for call in message.children("tool_calls"):
-            yield self._call(call.get("id"), call.child("function"), call.where("id"))
+            where = call.where("id")
+            if call.get("type") == "custom":
+                custom = call.child("custom")
+                arguments = {INPUT: custom.get("input")}
+                use = self.history.calls.use
+                yield use(call.get("id"), custom.get("name"), arguments, where)
+            else:
+                yield self._call(call.get("id"), call.child("function"), where)
         if message.has("function_call"):
             legacy = message.child("function_call")
             # It has no id, so its place makes one that is the same every time.
-            yield self._call(f"function-{len(self.calls)}", legacy, legacy.path)
+            yield self._call(f"function-{len(self.history.calls)}", legacy, legacy.path)
 
     def _call(self, call_id: str, function: Fields, where: str) -> Block:
         arguments = read_arguments(function.get("arguments"))
-        return self.calls.use(call_id, function.get("name"), arguments, where)
+        return self.history.calls.use(call_id, function.get("name"), arguments, where)
 
     def _result(self, message: Fields, role: str) -> Block:
+        calls = self.history.calls
         name = message.get("name")
-        call_id = message.get("tool_call_id") if role == "tool" else self.calls.waiting_for(name)
-        why = self.calls.problem_with_result(call_id)
+        call_id = message.get("tool_call_id") if role == "tool" else calls.waiting_for(name)
+        why = calls.problem_with_result(call_id)
         if why is not None:
-            if role == "function" and self.calls:
+            if role == "function" and calls:
                 why = f"There is no call of '{name}' for it in the message before."
             raise bad_request(
                 f"Invalid parameter: messages with role '{role}' must be a response to a "
                 f"preceding message with 'tool_calls'. {why}",
                 message.where("tool_call_id" if role == "tool" else "name"),
             )
-        content = read_content(message, "content", _SHOWN)
-        return self.calls.result(call_id, content)
-
-
-def _user_blocks(message: Fields) -> tuple[Block, ...]:
-    blocks = read_content(message, "content", _SHOWN)
-    if not blocks:
-        # The CLI would not send it, the API would not take it.
-        raise message.invalid(
-            "content", "a user message must hold something other than white space"
-        )
-    return blocks
+        return calls.result(call_id, read_content(message, "content", _SHOWN))
 
 
 def _assistant_text(message: Fields) -> tuple[Block, ...]:

@@ -26,21 +26,22 @@ def read(body: bytes) -> ParsedRequest:
     """Read the body of POST /v1/chat/completions; raises APIError, a 400 naming the parameter."""
     fields, ignored = read_request(body, REQUEST)
     with_usage = wants_usage(fields)
-    system, turns = read_messages(fields)
+    history = read_messages(fields)
+    turns = history.finish()
     schema = read_format(fields, "response_format")
     tool_set = read_tools(fields).with_tools_called_in(turns)
     if schema is not None and tool_set.choice.forced:
         # The answer is a call then, and a schema would be another way out.
         schema = None
         ignored = (*ignored, "response_format")
-    # 0 is what OpenAI's own client tests send for "no limit".
+    # 0 and -1 are what clients send for "no limit".
     bounds = [fields.get(name) for name in ("max_tokens", "max_completion_tokens")]
     conversation = Conversation(
-        profile=Profile(system, tool_set.tools, schema),
+        profile=Profile(history.system_prompt, tool_set.tools, schema),
         turns=turns,
         limits=limits(
             fields,
-            max_tokens=min((bound for bound in bounds if bound), default=None),
+            max_tokens=min((bound for bound in bounds if bound and bound > 0), default=None),
             stop=read_stops(fields),
             tool_choice=tool_set.choice,
             **effort_of(fields, "reasoning_effort"),
@@ -52,7 +53,7 @@ def read(body: bytes) -> ParsedRequest:
         conversations=(conversation,) * choices,
         ignored=ignored,
         optional=OPTIONAL,
-        answer=partial(make, choices=choices, legacy=tool_set.legacy),
+        answer=partial(make, choices=choices, legacy=tool_set.legacy, origins=tool_set.origins),
     )
 
 

@@ -52,20 +52,38 @@ _TEXTS = {"text": TEXT_PART}
 _SHOWN = {**_TEXTS, "image_url": IMAGE_PART, "file": _part("file", *FILE)}
 _SAID = {**_TEXTS, "refusal": REFUSAL_PART}
 
+_OTHERS = Field("provider_specific_fields", Anything(), Use.ACCEPTED)
 _CALLED = Object(
     (
         Field("name", Text(NAME, empty=False), required=True),
         Field("arguments", Text(), required=True),
+        Field("parsed_arguments", Anything(), Use.ACCEPTED),
+        _OTHERS,
     )
 )
-_CALL = Object(
+_CUSTOM_CALLED = Object(
     (
-        Field("id", Text(empty=False), required=True),
-        Field("function", _CALLED, required=True),
-        Field("index", Anything(), Use.ACCEPTED),
+        Field("name", Text(NAME, empty=False), required=True),
+        Field("input", Text(), required=True),
     )
 )
-_SPEAKER = Field("name", Text(), Use.IGNORED)
+
+
+def _call(kind: str, called: Object) -> Object:
+    return Object(
+        (
+            Field("id", Text(empty=False), required=True),
+            Field(kind, called, required=True),
+            Field("index", Anything(), Use.ACCEPTED),
+            _OTHERS,
+        )
+    )
+
+
+_CALL = _call("function", _CALLED)
+_CUSTOM_CALL = _call("custom", _CUSTOM_CALLED)
+# Told to the model, so that it knows who speaks.
+_SPEAKER = Field("name", Text())
 _SYSTEM = Object((Field("content", content(_TEXTS)), _SPEAKER))
 _USER = Object((Field("content", content(_SHOWN), required=True), _SPEAKER))
 # Clients send back whole messages of answers, this server's and others'.
@@ -73,12 +91,15 @@ _ASSISTANT = Object(
     (
         Field("content", content(_SAID)),
         Field("refusal", Text()),
-        Field("tool_calls", List(Variant("type", {"function": _CALL}))),
+        Field("tool_calls", List(Variant("type", {"function": _CALL, "custom": _CUSTOM_CALL}))),
         Field("function_call", _CALLED, note="Deprecated: see `tool_calls`."),
         _SPEAKER,
         *(
             Field(name, Anything(), Use.ACCEPTED)
-            for name in ("annotations", "audio", "reasoning_content", "reasoning")
+            for name in (
+                *("annotations", "audio", "parsed", "provider_specific_fields"),
+                *("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"),
+            )
         ),
     )
 )
@@ -105,9 +126,8 @@ MESSAGE = Variant(
     },
 )
 
-_NO_LOGPROBS = "Log probabilities are not available from this server."
 _NO_AUDIO = "Audio is not supported."
-_BOUND = Number(0, whole=True)
+_BOUND = Number(-1, whole=True)
 
 REQUEST = Object(
     (
@@ -115,8 +135,8 @@ REQUEST = Object(
         Field("messages", List(MESSAGE, least=1), required=True),
         STREAM,
         STREAM_OPTIONS,
-        Field("max_tokens", _BOUND, note="0 is no limit."),
-        Field("max_completion_tokens", _BOUND, note="0 is no limit."),
+        Field("max_tokens", _BOUND, note="0 and -1 are no limit."),
+        Field("max_completion_tokens", _BOUND, note="0 and -1 are no limit."),
         STOP,
         Field("n", Number(1, MOST_CHOICES, whole=True)),
         *tool_fields(nested=True),
@@ -133,8 +153,9 @@ REQUEST = Object(
         Field("store", Flag(), Use.IGNORED),
         Field("metadata", Map(), Use.IGNORED),
         *ACCOUNTING,
-        Field("logprobs", Nothing(_NO_LOGPROBS, (False,), Flag()), Use.REFUSED),
-        Field("top_logprobs", Nothing(_NO_LOGPROBS, (0,), Number(0, 20, whole=True)), Use.REFUSED),
+        # There are none; a client that asks for them by default gets its answer without.
+        Field("logprobs", Flag(), Use.IGNORED, harmless=(False,)),
+        Field("top_logprobs", Number(0, 20, whole=True), Use.IGNORED, harmless=(0,)),
         Field("audio", Nothing(_NO_AUDIO), Use.REFUSED),
         Field("modalities", List(Nothing(_NO_AUDIO, ("text",), Text()))),
         Field("web_search_options", Nothing("Web search is not supported."), Use.REFUSED),
@@ -158,11 +179,17 @@ def _answer() -> dict[str, Schema]:
     """What is answered."""
     count: Schema = {"type": "integer", "minimum": 0}
     counts: Schema = {"type": "object", "additionalProperties": count}
-    role, kind, null = {"const": "assistant"}, {"const": "function"}, {"type": "null"}
+    role, null = {"const": "assistant"}, {"type": "null"}
     reasons = ["stop", "length", "tool_calls", "function_call", "content_filter"]
     function, piece = all_of(name=TEXT, arguments=TEXT), struct(name=TEXT, arguments=TEXT)
-    call = all_of(id=NOT_EMPTY, type=kind, function=function)
-    of_call = struct(("index", "function"), index=count, id=TEXT, type=kind, function=piece)
+    called = {"function": function, "custom": all_of(name=TEXT, input=TEXT)}
+    call: Schema = {
+        "anyOf": [
+            all_of(id=NOT_EMPTY, type={"const": tag}, **{tag: of}) for tag, of in called.items()
+        ]
+    }
+    pieces = {"function": piece, "custom": struct(name=TEXT, input=TEXT)}
+    of_call = struct(("index",), index=count, id=TEXT, type={"enum": [*called]}, **pieces)
     more = {"annotations": array({}), "reasoning_content": TEXT, "function_call": function}
     message = all_of(role=role, content=optional("string"), refusal=optional("string"))
     message["properties"].update(more, tool_calls=array(call, minItems=1))

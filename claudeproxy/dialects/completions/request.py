@@ -43,8 +43,8 @@ def read(body: bytes) -> ParsedRequest:
     echo, most = fields.get("echo", False), fields.get("max_tokens")
     if echo and most == 0:
         raise unsupported_parameter("max_tokens", "A prompt cannot be had back without an answer.")
-    # 0 is what OpenAI's own client tests send for "no limit".
-    bounds = limits(fields, max_tokens=most or None, stop=read_stops(fields))
+    # 0 and -1 are what clients send for "no limit".
+    bounds = limits(fields, max_tokens=most if most and most > 0 else None, stop=read_stops(fields))
     each = [prompt for prompt in prompts for _ in range(times)]
     echoed = tuple(prompt if echo else "" for prompt in each)
     return ParsedRequest(

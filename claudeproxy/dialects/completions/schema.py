@@ -24,7 +24,6 @@ from ..parameters import Field, Object, Use
 
 
 _NO_SUFFIX = "Text cannot be inserted, only answered."
-_NO_LOGPROBS = "Log probabilities are not available from this server."
 _PROMPT = Text()
 
 REQUEST = Object(
@@ -41,7 +40,7 @@ REQUEST = Object(
         STREAM,
         STREAM_OPTIONS,
         Field("n", Number(1, MOST_CHOICES, whole=True)),
-        Field("max_tokens", Number(0, whole=True), note="0 is no limit."),
+        Field("max_tokens", Number(-1, whole=True), note="0 and -1 are no limit."),
         STOP,
         Field("echo", Flag()),
         TEMPERATURE,
@@ -53,15 +52,7 @@ REQUEST = Object(
         Field(
             "suffix", Nothing("Text cannot be inserted, only answered.", ("",), Text()), Use.REFUSED
         ),
-        Field(
-            "logprobs",
-            Nothing(
-                _NO_LOGPROBS,
-                (),
-                Number(0, 5, whole=True),
-            ),
-            Use.REFUSED,
-        ),
+        Field("logprobs", Number(0, 5, whole=True), Use.IGNORED),
         Field("best_of", Number(0, MOST_CHOICES, whole=True), note="At most `n`."),
     )
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from math import ceil
 from typing import Any
 
 import attrs
@@ -20,7 +19,8 @@ from ..json_body import parse_object
 from ..json_schema import answer_schema
 from ..kinds import Invalid
 from ..parameters import Object, told
-from ..tools import ToolSet, named_choice, no_tools, read_all
+from ..token_estimate import estimate
+from ..tools import Offer, ToolSet, named_choice, no_tools, read_all
 from ..wording import anthropic_error
 from .answer import THREADS, StreamedMessage, WholeMessage, encode_error
 from .content import read_messages, read_system
@@ -28,10 +28,6 @@ from .schema import COUNTED, REQUEST
 
 
 OPTIONAL = {"effort": "output_config.effort", "temperature": "temperature", "top_p": "top_p"}
-# Roughly what Claude's tokenizer makes of English, and the most that an image costs (Anthropic's
-# page "Vision").
-BYTES_PER_TOKEN = 3.5
-TOKENS_OF_AN_IMAGE = 1600
 
 
 def read(body: bytes) -> ParsedRequest:
@@ -52,19 +48,7 @@ def count_tokens(body: bytes) -> tuple[str, bytes]:
     The CLI has nothing that counts, so this is an estimate.
     """
     conversation, _ = _conversation(_check(body, COUNTED)[0])
-    profile = conversation.profile
-    texts = [
-        profile.system,
-        *(json.dumps(attrs.asdict(tool)) for tool in profile.tools),
-        json.dumps(profile.output_schema or ""),
-    ]
-    images = 0
-    for turn in conversation.turns:
-        for block in turn.blocks:
-            images += block["type"] == "image"
-            texts.append("" if block["type"] == "image" else _said(block))
-    tokens = ceil(sum(len(text.encode("utf-8", "replace")) for text in texts) / BYTES_PER_TOKEN)
-    body = json.dumps({"input_tokens": tokens + images * TOKENS_OF_AN_IMAGE}).encode("ascii")
+    body = json.dumps({"input_tokens": estimate(conversation)}).encode("ascii")
     return conversation.limits.model, body
 
 
@@ -115,7 +99,8 @@ def _schema(form: Fields) -> Mapping[str, Any] | None:
 
 
 def _tools(fields: Fields) -> ToolSet:
-    tools = read_all(list(fields.children("tools")), "tools", "input_schema")
+    offers = [Offer(tool, tool.get("name")) for tool in fields.children("tools")]
+    tools = read_all(offers, "tools", "input_schema")
     choice = _choice(fields.child("tool_choice"), [tool.name for tool in tools])
     return ToolSet(tools, choice if tools else ToolChoice())
 
@@ -124,13 +109,8 @@ def _choice(wanted: Fields, names: list[str]) -> ToolChoice:
     mode = wanted.get("type", "auto")
     if mode == "any" and not names:
         raise no_tools("tool_choice")
-    choice = named_choice(wanted, names, "tool_choice") if mode == "tool" else ToolChoice(mode)
+    choice = ToolChoice(mode)
+    if mode == "tool":
+        choice = named_choice(wanted, wanted.get("name"), names, "tool_choice")
     parallel = not wanted.get("disable_parallel_tool_use") and mode != "tool"
     return attrs.evolve(choice, parallel=parallel)
-
-
-def _said(block: Mapping[str, Any]) -> str:
-    """What of a block costs tokens, roughly."""
-    if block["type"] == "text":
-        return str(block["text"])
-    return json.dumps({name: value for name, value in block.items() if name != "type"})

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from ...conversation import plain_id
 from ...errors import USAGE_LIMIT, APIError
 from ...events import (
     AnswerAccumulator,
@@ -22,14 +23,32 @@ from ...events import (
     Started,
     TextDelta,
     ToolArgumentsDelta,
+    ToolCallStarted,
     Usage,
 )
 from .. import WholeBody
+from ..custom_tools import InputReader, whole_input
 from ..openai_answer import REFUSAL
+from ..tool_calls import read_arguments
+from ..tools import Origin
 
 
-# How ids of items begin.
-PREFIXES = {"text": "msg", "reasoning": "rs", "call": "fc"}
+# How ids of items begin; those of calls are told by the kind of the tool.
+PREFIXES = {
+    "text": "msg",
+    "reasoning": "rs",
+    "function": "fc",
+    "custom": "ctc",
+    "tool_search": "tsc",
+}
+# What each kind of tool is called by.
+CALLS = {
+    "function": "function_call",
+    "custom": "custom_tool_call",
+    "tool_search": "tool_search_call",
+}
+# What an item that has just begun holds in place of what it will hold.
+EMPTY: Mapping[str, Any] = {"content": [], "summary": [], "arguments": "", "input": ""}
 # The one of a prompt that is too long is not among those of the document, but Codex looks for it.
 ERROR_CODES = frozenset({"rate_limit_exceeded", "context_length_exceeded"})
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -40,12 +59,15 @@ class ResponseContext:
     """What a response says beside its answer.
 
     echo: the fields of the request that it says again. summary: whether it tells what the model
-    thought. keep: is given the response when it is complete.
+    thought. keep: is given the response when it is complete. origins: of the tools that are
+    something else to the client. now: seconds since the epoch.
     """
 
     echo: Mapping[str, Any]
     summary: bool = False
     keep: Callable[[Mapping[str, Any]], None] | None = None
+    origins: Mapping[str, Origin] = attrs.field(factory=dict)
+    now: Callable[[], float] | None = None
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
@@ -87,7 +109,7 @@ def _error(error: APIError) -> dict[str, Any]:
 class _Writer:
     """What both forms of an answer have in common."""
 
-    frame: ResponseContext
+    context: ResponseContext
     unique: str
     created: int
 
@@ -98,7 +120,7 @@ class _Writer:
         """Add an event to the answer; whether it is to be told at all."""
         if isinstance(event, Started):
             self._model = event.model
-        if isinstance(event, ReasoningDelta | ReasoningSigned) and not self.frame.summary:
+        if isinstance(event, ReasoningDelta | ReasoningSigned) and not self.context.summary:
             return False
         self._gathered.feed(event)
         return True
@@ -107,11 +129,28 @@ class _Writer:
         part = self._gathered.parts[index]
         item: dict[str, Any] = {"id": self._id(index, part), "type": "message", "status": status}
         if part.call is not None:
-            told = {"call_id": part.call.id, "name": part.call.name, "arguments": part.text}
-            return {**item, "type": "function_call", **told}
+            return {**item, **self._call(part.call, part.text)}
         if part.kind == "reasoning":
             return {**item, "type": "reasoning", "summary": [_summary(part.text)]}
         return {**item, "role": "assistant", "content": [_text(part.text)]}
+
+    def _now(self) -> int:
+        return self.created if self.context.now is None else int(self.context.now())
+
+    def _origin(self, call: ToolCallStarted) -> Origin:
+        return self.context.origins.get(call.name) or Origin(call.name)
+
+    def _call(self, call: ToolCallStarted, arguments: str) -> dict[str, Any]:
+        origin = self._origin(call)
+        told: dict[str, Any] = {"type": CALLS[origin.kind], "call_id": plain_id(call.id)}
+        match origin.kind:
+            case "custom":
+                told |= {"name": origin.name, "input": whole_input(arguments)}
+            case "tool_search":
+                told |= {"execution": "client", "arguments": read_arguments(arguments)}
+            case _:
+                told |= {"name": origin.name, "arguments": arguments}
+        return {**told, "namespace": origin.namespace} if origin.namespace else told
 
     def _refused(self) -> dict[str, Any]:
         return {
@@ -123,7 +162,8 @@ class _Writer:
         }
 
     def _id(self, index: int, part: Part) -> str:
-        return f"{PREFIXES[part.kind]}_{self.unique}{index}"
+        kind = part.kind if part.call is None else self._origin(part.call).kind
+        return f"{PREFIXES[kind]}_{self.unique}{index}"
 
     def _status_of(self, index: int) -> str:
         finished = self._gathered.finished
@@ -148,21 +188,22 @@ class _Writer:
             "id": f"resp_{self.unique}",
             "object": "response",
             "created_at": self.created,
+            "completed_at": self._now() if status == "completed" else None,
             "status": status,
             "background": False,
             "error": None if error is None else _error(error),
             "incomplete_details": reason,
             "output": output,
             "service_tier": "default",
-            **self.frame.echo,
-            "model": self._model or self.frame.echo["model"],
+            **self.context.echo,
+            "model": self._model or self.context.echo["model"],
             "usage": None if finished is None else usage_object(finished.usage),
         }
 
     def _complete(self) -> dict[str, Any]:
         response = self._response("completed")
-        if self.frame.keep is not None:
-            self.frame.keep(response)
+        if self.context.keep is not None:
+            self.context.keep(response)
         return response
 
 
@@ -184,6 +225,8 @@ class StreamedResponse(_Writer):
     keepalive = b": keep-alive\n\n"
 
     _sent: int = attrs.field(init=False, default=0)
+    # Of the call that is being told, if it is one of a custom tool.
+    _input: InputReader | None = attrs.field(init=False, default=None)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
@@ -217,7 +260,7 @@ class StreamedResponse(_Writer):
             case ReasoningDelta(text):
                 yield self._delta("response.reasoning_summary_text.delta", text, summary_index=0)
             case ToolArgumentsDelta(_, text):
-                yield self._delta("response.function_call_arguments.delta", text)
+                yield from self._arguments(text)
             case Finished(reason):
                 if reason == "content_filter":
                     yield from self._refuse()
@@ -227,14 +270,11 @@ class StreamedResponse(_Writer):
     def _begin_item(self, index: int) -> Iterator[bytes]:
         item, part = self._item(index, "in_progress"), self._gathered.parts[index]
         place = {"item_id": item["id"], "output_index": index}
-        empty: dict[str, dict[str, Any]] = {
-            "text": {"content": []},
-            "reasoning": {"summary": []},
-            "call": {"arguments": ""},
-        }
-        yield self._event(
-            "response.output_item.added", output_index=index, item={**item, **empty[part.kind]}
-        )
+        begun = {name: EMPTY.get(name, value) for name, value in item.items()}
+        if item["type"] == "tool_search_call":
+            begun["arguments"] = {}
+        self._input = InputReader() if item["type"] == "custom_tool_call" else None
+        yield self._event("response.output_item.added", output_index=index, item=begun)
         if part.kind == "text":
             yield self._event(
                 "response.content_part.added", **place, content_index=0, part=_text("")
@@ -249,12 +289,7 @@ class StreamedResponse(_Writer):
         place = {"item_id": item["id"], "output_index": index}
         text = part.text
         if part.call is not None:
-            yield self._event(
-                "response.function_call_arguments.done",
-                **place,
-                name=part.call.name,
-                arguments=text,
-            )
+            yield from self._end_call(item, place)
         elif part.kind == "text":
             place["content_index"] = 0
             yield self._event("response.output_text.done", **place, text=text, logprobs=[])
@@ -264,6 +299,24 @@ class StreamedResponse(_Writer):
             yield self._event("response.reasoning_summary_text.done", **place, text=text)
             yield self._event("response.reasoning_summary_part.done", **place, part=_summary(text))
         yield self._event("response.output_item.done", output_index=index, item=item)
+
+    def _arguments(self, text: str) -> Iterator[bytes]:
+        part = self._gathered.parts[-1]
+        assert part.call is not None
+        if self._input is not None:
+            if typed := self._input.feed(text):
+                yield self._delta("response.custom_tool_call_input.delta", typed)
+        elif self._origin(part.call).kind == "function":
+            yield self._delta("response.function_call_arguments.delta", text)
+
+    def _end_call(self, item: dict[str, Any], place: dict[str, Any]) -> Iterator[bytes]:
+        if item["type"] == "function_call":
+            told = {key: item[key] for key in ("name", "namespace", "arguments") if key in item}
+            yield self._event("response.function_call_arguments.done", **place, **told)
+        elif self._input is not None:
+            if rest := self._input.end():
+                yield self._event("response.custom_tool_call_input.delta", **place, delta=rest)
+            yield self._event("response.custom_tool_call_input.done", **place, input=item["input"])
 
     def _refuse(self) -> Iterator[bytes]:
         index, item = len(self._gathered.parts), self._refused()

@@ -1,27 +1,27 @@
 """OpenAI Responses: the input of a request, as turns.
 
-Source: OpenAI's OpenAPI document 2.3.0 (InputItem).
+Source: OpenAI's OpenAPI document 2.3.0 (InputItem), and what Codex 0.171.0 sends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
-from ...conversation import Block, Turn, alternate
+from ...conversation import Block, text_block
 from ...errors import APIError, bad_request
+from ..custom_tools import INPUT
 from ..fields import Fields
+from ..history import History, named, several_assistants
 from ..media import image_block
-from ..openai_content import (
-    read_content,
-    read_file,
-    read_refusal,
-    read_text,
-    user_at_both_ends,
-)
-from ..tool_calls import Calls, read_arguments
+from ..openai_content import read_content, read_file, read_refusal, read_text
+from ..openai_tools import SEARCH, inner_name, offers_of
+from ..tool_calls import read_arguments
+from .schema import LEFT_OUT
 from .store import Item
 
 
@@ -43,8 +43,8 @@ def read_items(fields: Fields, find: Callable[[str], Item | None]) -> list[Item]
     return [_found(item, find) for item in fields.children("input")]
 
 
-def read_turns(before: Iterable[Item], items: Iterable[Item]) -> tuple[str, tuple[Turn, ...]]:
-    """The system prompt and the turns, which alternate and begin and end with the user's.
+def read_history(before: Iterable[Item], items: Iterable[Item]) -> tuple[History, list[Fields]]:
+    """The system prompt and the turns, and the descriptions of tools that stand among the items.
 
     before: the items of earlier responses, which were read once.
     """
@@ -52,20 +52,20 @@ def read_turns(before: Iterable[Item], items: Iterable[Item]) -> tuple[str, tupl
         *(Fields(item, "previous_response_id") for item in before),
         *(Fields(item, f"input[{index}]") for index, item in enumerate(items)),
     ]
-    outputs = [item.value for item in placed if item.value.get("type") == "function_call_output"]
-    # Not a set: nobody has looked yet at what they are.
-    answered = [output.get("call_id") for output in outputs]
-    reader = _Reader()
+    calls = [item for item in placed if item.get("type") in _CALLS]
+    answered = {item.get("call_id") for item in placed if item.get("type") in _OUTPUTS}
+    reader = _Reader(
+        several_assistants(item for item in placed if item.get("type", "message") == "message"),
+        {item.get("call_id") for item in calls},
+    )
     for item in placed:
-        if not _is_half_a_call(item.value) or item.value.get("call_id") in answered:
+        # A call that max_output_tokens cut off can be answered, but need not be.
+        half = item.get("type") in _CALLS and item.get("status") == "incomplete"
+        if not half or item.get("call_id") in answered:
             reader.read(item)
-    reader.expect_no_outputs()
-    return "\n\n".join(reader.system), alternate(user_at_both_ends(reader.turns))
-
-
-def _is_half_a_call(item: Item) -> bool:
-    """Whether max_output_tokens cut a call off: it can be answered, but need not be."""
-    return item.get("type") == "function_call" and item.get("status") == "incomplete"
+    if waiting := reader.history.calls.waiting:
+        raise bad_request(f"No tool output found for function call {waiting[0]}.", "input")
+    return reader.history, reader.tools
 
 
 def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
@@ -85,69 +85,155 @@ def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
 
 @attrs.define
 class _Reader:
-    """What has been read so far. answered: whether calls have begun to get their outputs."""
+    """What has been read so far.
 
-    system: list[str] = attrs.field(factory=list)
-    turns: list[Turn] = attrs.field(factory=list)
-    calls: Calls = attrs.field(factory=Calls)
-    answered: bool = False
+    several: the model is not the only assistant. called: the ids of all calls among the items.
+    early: outputs that stand before their calls. tools: those that are described among the items.
+    """
+
+    several: bool
+    called: set[str | None]
+    early: dict[str, Fields] = attrs.field(factory=dict)
+    history: History = attrs.field(factory=History)
+    tools: list[Fields] = attrs.field(factory=list)
 
     def read(self, item: Fields) -> None:
-        match item.get("type", "message"):
-            case "message":
-                self._message(item)
-            case "function_call":
-                if self.answered:
-                    self.expect_no_outputs()
-                self.turns.append(Turn("assistant", (self._call(item),)))
-            case "function_call_output":
-                self.turns.append(Turn("user", (self._output(item),)))
+        kind = item.get("type", "message")
+        reader = _ITEMS.get(kind)
+        if reader is not None:
+            reader(self, item)
+        elif kind not in _NOT_TOLD:
+            self._tell(kind, item)
 
-    def expect_no_outputs(self) -> None:
-        """Every call must have its output before anyone says something else."""
-        if waiting := self.calls.waiting:
-            raise bad_request(f"No tool output found for function call {waiting[0]}.", "input")
-        self.answered = False
+    def message(self, item: Fields) -> None:
+        match item.get("role"):
+            case "user":
+                self.history.user(named(item, read_content(item, "content", _SHOWN)))
+            case "assistant":
+                said = read_content(item, "content", _SAID)
+                self.history.assistant(named(item, said) if self.several else said)
+            case _:
+                blocks = named(item, read_content(item, "content", {"input_text": read_text}))
+                self.history.instruct(block["text"] for block in blocks)
 
-    def _message(self, item: Fields) -> None:
-        role = item.get("role")
-        if role == "user":
-            self.expect_no_outputs()
-            blocks = read_content(item, "content", _SHOWN)
-            if not blocks:
-                raise item.invalid(
-                    "content", "a user message must hold something other than white space"
-                )
-            self.turns.append(Turn("user", blocks))
-        elif role == "assistant":
-            if self.answered:
-                self.expect_no_outputs()
-            if blocks := read_content(item, "content", _SAID):
-                self.turns.append(Turn("assistant", blocks))
+    def call(self, item: Fields) -> None:
+        self._use(item, _inner(item), read_arguments(item.get("arguments")))
+
+    def custom_call(self, item: Fields) -> None:
+        self._use(item, _inner(item), {INPUT: item.get("input")})
+
+    def search_call(self, item: Fields) -> None:
+        # One that a server made and answered itself has no id; what it found comes by itself.
+        if item.has("call_id"):
+            given = item.get("arguments", {})
+            text = given if isinstance(given, str) else json.dumps(given)
+            self._use(item, SEARCH, read_arguments(text))
+
+    def search_output(self, item: Fields) -> None:
+        self.more_tools(item)
+        if item.has("call_id"):
+            self.output(item)
+
+    def more_tools(self, item: Fields) -> None:
+        self.tools += item.children("tools")
+
+    def output(self, item: Fields) -> None:
+        calls, call_id = self.history.calls, item.get("call_id")
+        why = calls.problem_with_result(call_id)
+        if why is None:
+            self.history.user((calls.result(call_id, _output_of(item)),))
+        elif call_id in self.called and call_id not in self.early and call_id not in calls:
+            self.early[call_id] = item
         else:
-            blocks = read_content(item, "content", {"input_text": read_text})
-            self.system.extend(block["text"] for block in blocks)
-
-    def _call(self, item: Fields) -> Block:
-        arguments = read_arguments(item.get("arguments"))
-        return self.calls.use(
-            item.get("call_id"), item.get("name"), arguments, item.where("call_id")
-        )
-
-    def _output(self, item: Fields) -> Block:
-        call_id = item.get("call_id")
-        if why := self.calls.problem_with_result(call_id):
             raise bad_request(
                 f"No tool call found for function call output with call_id {call_id}. {why}",
                 item.where("call_id"),
             )
-        content = read_content(item, "output", _SHOWN)
-        self.answered = True
-        return self.calls.result(call_id, content)
+
+    def _use(self, item: Fields, name: str, arguments: dict[str, Any]) -> None:
+        call_id = item.get("call_id")
+        use = self.history.calls.use
+        self.history.assistant((use(call_id, name, arguments, item.where("call_id")),))
+        if call_id in self.early:
+            self.output(self.early.pop(call_id))
+
+    def _tell(self, kind: str, item: Fields) -> None:
+        """What the client's side did, as text: the model's own part if it is a call of its."""
+        told = {name: value for name, value in item.value.items() if name not in _NOT_SAID}
+        say = self.history.assistant if kind.endswith("_call") else self.history.user
+        say((text_block(f"<{kind}>\n{_json(told)}\n</{kind}>"),))
+
+
+_ITEMS: dict[str, Callable[[_Reader, Fields], None]] = {
+    "message": _Reader.message,
+    "function_call": _Reader.call,
+    "function_call_output": _Reader.output,
+    "custom_tool_call": _Reader.custom_call,
+    "custom_tool_call_output": _Reader.output,
+    "tool_search_call": _Reader.search_call,
+    "tool_search_output": _Reader.search_output,
+    "additional_tools": _Reader.more_tools,
+}
+_CALLS = frozenset(("function_call", "custom_tool_call", "tool_search_call"))
+_OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output", "tool_search_output"))
+_NOT_TOLD = frozenset(("reasoning", "item_reference", *LEFT_OUT))
+# Of an item that is told as JSON: what means nothing to a model.
+_NOT_SAID = frozenset(("id", "type", "status", "encrypted_content"))
+# Base64 of an image, which a model cannot read as text, is longer.
+_LONGEST_BASE64 = 1000
+_BASE64 = re.compile(r"(?:data:[^,]*;base64,)?[A-Za-z0-9+/=_-]+")
+
+
+def _short(value: Any) -> Any:
+    """The value without the data of images."""
+    match value:
+        case str() if len(value) > _LONGEST_BASE64 and _BASE64.fullmatch(value):
+            return f"({len(value):,} bytes of base64)"
+        case list():
+            return [_short(inner) for inner in value]
+        case dict():
+            return {name: _short(inner) for name, inner in value.items()}
+    return value
+
+
+def _inner(item: Fields) -> str:
+    return inner_name(item.get("name"), item.get("namespace", ""))
+
+
+def _output_of(item: Fields) -> tuple[Block, ...]:
+    """What a call gave."""
+    if item.get("type") == "tool_search_output":
+        found = [offer.inner for offer in offers_of(item.children("tools"), nested=False)]
+        told = f"Tools that can be called now: {', '.join(found)}" if found else "No tools found."
+        return (text_block(told),)
+    if isinstance(given := item.get("output"), dict):
+        return (text_block(_json(given)),)
+    return read_content(item, "output", _SHOWN, lambda part: text_block(_json(part.value)))
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """What a model is told of an object; a field that is null might as well not be there."""
+    return json.dumps(_short(_given(value)), ensure_ascii=False)
 
 
 # How ids of items begin.
-_PREFIXES = {"function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+_PREFIXES = {
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "tool_search_call": "tsc",
+    "tool_search_output": "tso",
+    "message": "msg",
+    "reasoning": "rs",
+}
+# Where those hold their parts that have some.
+_SAID_IN = {
+    "message": "content",
+    "function_call_output": "output",
+    "custom_tool_call_output": "output",
+}
+_WITH_STATUS = frozenset(("message", *_CALLS, *_OUTPUTS))
 # What the API fills in for what a client may leave out of a part.
 _FILLED: dict[str, Item] = {
     "output_text": {"annotations": [], "logprobs": []},
@@ -163,10 +249,10 @@ def as_listed(items: Iterable[Item], unique: str) -> Iterator[Item]:
     for index, item in enumerate(items):
         kind = item.get("type") or "message"
         told = {"type": kind, **_given(item)}
-        told["id"] = f"{_PREFIXES.get(kind, 'msg')}_{unique}i{index}"
-        if kind in ("message", "function_call", "function_call_output"):
+        told["id"] = f"{_PREFIXES.get(kind, 'item')}_{unique}i{index}"
+        if kind in _WITH_STATUS:
             told.setdefault("status", "completed")
-        said = {"message": "content", "function_call_output": "output"}.get(kind, "")
+        said = _SAID_IN.get(kind, "")
         if isinstance(told.get(said), list):
             told[said] = [_part(part) for part in told[said]]
         if kind == "message" and isinstance(told["content"], str):

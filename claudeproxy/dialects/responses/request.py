@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 
@@ -20,10 +20,12 @@ from ..json_body import parse_object
 from ..kinds import Invalid, Problem
 from ..openai_answer import encode_error
 from ..openai_request import check_request, effort_of, limits, unsupported_parameter
-from ..openai_tools import read_format, read_tools
+from ..openai_tools import read_format, read_tools, refuse_hosted_alone
+from ..token_estimate import estimate
+from ..tools import Origin
 from ..wording import openai_error
 from .answer import ResponseContext, StreamedResponse, WholeResponse
-from .content import as_listed, mark_references, read_items, read_turns
+from .content import as_listed, mark_references, read_history, read_items
 from .schema import REQUEST
 from .store import Item, ResponseStore, Stored
 
@@ -32,23 +34,48 @@ ORDERS = ("asc", "desc")
 OPTIONAL = {"effort": "reasoning.effort", "temperature": "temperature", "top_p": "top_p"}
 # What the core's errors call by the names of Chat Completions.
 NAMES = {"messages": "input", "response_format": "text.format"}
-# What a response says again of its request, and what it says if the request did not.
+# What a response says again of its request, and what it says if the request did not. The last two
+# are numbers in OpenAI's schema.
 ECHOED: Mapping[str, Any] = {
     "instructions": None,
     "max_output_tokens": None,
+    "max_tool_calls": None,
     "metadata": {},
     "parallel_tool_calls": True,
     "previous_response_id": None,
+    "prompt_cache_key": None,
     "reasoning": {"effort": None, "summary": None},
-    "temperature": None,
+    "safety_identifier": None,
     "text": {"format": {"type": "text"}},
     "tool_choice": "auto",
     "tools": [],
-    "top_p": None,
     "truncation": "disabled",
     "user": None,
     "store": True,
+    "temperature": 1.0,
+    "top_p": 1.0,
 }
+# What changes nothing here, whatever is asked for.
+WITHOUT_EFFECT = {"presence_penalty": 0, "frequency_penalty": 0, "top_logprobs": 0}
+# What it says of a function that the request left open.
+OF_A_FUNCTION: Mapping[str, Any] = {"description": None, "parameters": None, "strict": False}
+
+
+@attrs.frozen
+class _Asked:
+    """What a request says.
+
+    items: its input. before: the items before those. size: bytes of all requests that these came
+    with. origins: of the tools that are something else to the client.
+    """
+
+    fields: Fields
+    ignored: tuple[str, ...]
+    conversation: Conversation
+    origins: Mapping[str, Origin]
+    items: tuple[Item, ...]
+    before: tuple[Item, ...]
+    size: int
 
 
 @attrs.frozen
@@ -59,45 +86,34 @@ class Responses:
 
     def read(self, body: bytes) -> ParsedRequest:
         """Read the body of POST /v1/responses; raises APIError, a 400 naming the parameter."""
-        given = parse_object(body)
-        mark_references(given.get("input"))
-        fields, ignored = check_request(given, REQUEST)
-        previous = self._previous(fields)
-        before = () if previous is None else previous.conversation
-        items = read_items(fields, self.store.item)
-        system, turns = read_turns(before, items)
-        instructions = fields.get("instructions", "")
-        tool_set = read_tools(fields, nested=False).with_tools_called_in(turns)
-        schema = read_format(fields.child("text"), "format", nested=False)
-        if schema is not None and tool_set.choice.forced:
-            # The answer is a call then, and a schema would be another way out.
-            schema = None
-            ignored = (*ignored, "text.format")
-        reasoning = fields.child("reasoning")
-        bounds = limits(
-            fields,
-            max_tokens=fields.get("max_output_tokens"),
-            tool_choice=tool_set.choice,
-            **effort_of(reasoning, "effort"),
-        )
-        profile = Profile("\n\n".join(filter(None, (instructions, system))), tool_set.tools, schema)
+        asked = self._read(body)
+        fields, reasoning = asked.fields, asked.fields.child("reasoning")
         keep = None
         if fields.get("store") is not False:
-            # Its items are needed as long as it is, whether the earlier ones are kept or not.
-            size = len(body) + (0 if previous is None else previous.size)
-            keep = partial(self._keep, tuple(items), before, size)
+            keep = partial(self._keep, asked.items, asked.before, asked.size)
         make = StreamedResponse if fields.get("stream") else WholeResponse
         context = ResponseContext(
             _echo(fields),
             summary=reasoning.has("summary") or reasoning.has("generate_summary"),
             keep=keep,
+            origins=asked.origins,
+            now=self.store.now,
         )
         return ParsedRequest(
-            conversations=(Conversation(profile, turns, bounds),),
-            ignored=ignored,
+            conversations=(asked.conversation,),
+            ignored=asked.ignored,
             optional=OPTIONAL,
             answer=partial(make, context),
         )
+
+    def count_tokens(self, body: bytes) -> tuple[str, bytes]:
+        """Read the body of POST /v1/responses/input_tokens: the model, and the response's body.
+
+        The CLI has nothing that counts, so this is an estimate.
+        """
+        conversation = self._read(body).conversation
+        told = {"object": "response.input_tokens", "input_tokens": estimate(conversation)}
+        return conversation.limits.model, json.dumps(told).encode("ascii")
 
     def error_body(self, error: APIError) -> bytes:
         """OpenAI's error object (openai.yaml, ErrorResponse)."""
@@ -115,6 +131,23 @@ class Responses:
         self.store.delete(response_id)
         told = {"id": response_id, "object": "response", "deleted": True}
         return json.dumps(told).encode("ascii")
+
+    def cancel(self, response_id: str) -> NoReturn:
+        """POST /v1/responses/{id}/cancel: a 404, or the 400 for what is over already."""
+        self._kept(response_id)
+        raise bad_request(
+            f"The response '{response_id}' cannot be cancelled: only responses that are made in "
+            "the background can, and there are none here. Close the connection to end one that is "
+            "being made."
+        )
+
+    def compact(self, body: bytes) -> NoReturn:
+        """POST /v1/responses/compact: a 400."""
+        parse_object(body)
+        raise bad_request(
+            "Compaction is not supported here: what it makes can be read by OpenAI's models alone. "
+            "Ask for a summary with POST /v1/responses instead."
+        )
 
     def input_items(self, response_id: str, query: Mapping[str, str]) -> bytes:
         """The body of GET /v1/responses/{id}/input_items; raises a 404, or a 400 for a query.
@@ -144,6 +177,42 @@ class Responses:
             "has_more": len(items) > len(page),
         }
         return json.dumps(told).encode("ascii")
+
+    def _read(self, body: bytes) -> _Asked:
+        given = parse_object(body)
+        mark_references(given.get("input"))
+        fields, ignored = check_request(given, REQUEST)
+        previous = self._previous(fields)
+        before = () if previous is None else previous.conversation
+        items = tuple(read_items(fields, self.store.item))
+        history, described = read_history(before, items)
+        refuse_hosted_alone(fields, described)
+        turns = history.finish()
+        tool_set = read_tools(fields, nested=False, more=described).with_tools_called_in(turns)
+        schema = read_format(fields.child("text"), "format", nested=False)
+        if schema is not None and tool_set.choice.forced:
+            # The answer is a call then, and a schema would be another way out.
+            schema = None
+            ignored = (*ignored, "text.format")
+        bounds = limits(
+            fields,
+            # 0 and -1 are what clients send for "no limit".
+            max_tokens=max(fields.get("max_output_tokens", 0), 0) or None,
+            tool_choice=tool_set.choice,
+            **effort_of(fields.child("reasoning"), "effort"),
+        )
+        system = "\n\n".join(filter(None, (fields.get("instructions"), history.system_prompt)))
+        profile = Profile(system, tool_set.tools, schema)
+        return _Asked(
+            fields=fields,
+            ignored=ignored,
+            conversation=Conversation(profile, turns, bounds),
+            origins=tool_set.origins,
+            items=items,
+            before=before,
+            # Its items are needed as long as it is, whether the earlier ones are kept or not.
+            size=len(body) + (0 if previous is None else previous.size),
+        )
 
     def _previous(self, fields: Fields) -> Stored | None:
         response_id = fields.get("previous_response_id")
@@ -177,9 +246,14 @@ class Responses:
 
 
 def _echo(fields: Fields) -> Mapping[str, Any]:
-    return {"model": fields.value["model"]} | {
+    echo = {
         name: _with_defaults(fields.value.get(name), default) for name, default in ECHOED.items()
     }
+    echo["tools"] = [
+        {**OF_A_FUNCTION, **tool} if tool.get("type") == "function" else tool
+        for tool in echo["tools"]
+    ]
+    return {"model": fields.value["model"], **echo, **WITHOUT_EFFECT}
 
 
 def _with_defaults(given: Any, default: Any) -> Any:

@@ -19,7 +19,7 @@ from ..openai_request import (
     TOP_P,
     VERBOSITY,
 )
-from ..openai_tools import format_field, tool_fields
+from ..openai_tools import ANY_TOOL, format_field, tool_fields
 from ..openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref, struct
 from ..parameters import Field, Object, Use, Variant
 
@@ -32,7 +32,10 @@ def _accepted(*names: str) -> tuple[Field, ...]:
     return tuple(Field(name, Anything(), Use.ACCEPTED) for name in names)
 
 
-_OF_AN_ITEM = tuple(Field(name, Text(), Use.ACCEPTED) for name in ("id", "status"))
+_OF_AN_ITEM = (
+    *(Field(name, Text(), Use.ACCEPTED) for name in ("id", "status")),
+    *_accepted("created_by"),
+)
 _IMAGE = Object(
     (
         Field("file_id", Nothing(NOTHING_STORED)),
@@ -41,19 +44,26 @@ _IMAGE = Object(
     )
 )
 _FILE = Object((*FILE, Field("file_url", Text("https://.*"))))
-_SAID = Object((*TEXT_PART.fields, *_accepted("annotations", "logprobs")))
+_SAID = Object((*TEXT_PART.fields, *_accepted("annotations", "logprobs", "parsed")))
 _SHOWN = {"input_text": TEXT_PART, "input_image": _IMAGE, "input_file": _FILE}
 _ANSWERED = {"output_text": _SAID, "input_text": TEXT_PART, "refusal": REFUSAL_PART}
+# Told to the model, so that it knows who speaks.
+_SPEAKER = Field("name", Text())
 _SYSTEM = Object(
-    (Field("content", content({"input_text": TEXT_PART}), required=True), *_OF_AN_ITEM)
+    (
+        Field("content", content({"input_text": TEXT_PART}), required=True),
+        _SPEAKER,
+        *_OF_AN_ITEM,
+    )
 )
 _MESSAGE = Variant(
     "role",
     {
-        "user": Object((Field("content", content(_SHOWN), required=True), *_OF_AN_ITEM)),
+        "user": Object((Field("content", content(_SHOWN), required=True), _SPEAKER, *_OF_AN_ITEM)),
         "assistant": Object(
             (
                 Field("content", content(_ANSWERED), required=True),
+                _SPEAKER,
                 *_OF_AN_ITEM,
                 *_accepted("phase"),
             )
@@ -63,16 +73,51 @@ _MESSAGE = Variant(
     },
 )
 _CALL_ID = Field("call_id", Text(empty=False), required=True)
+_TOOL_NAME = Field("name", Text(NAME), required=True)
+_NAMESPACE = Field("namespace", Text())
 _CALL = Object(
     (
         _CALL_ID,
-        Field("name", Text(NAME), required=True),
+        _TOOL_NAME,
+        _NAMESPACE,
         Field("arguments", Text(), required=True),
         *_OF_AN_ITEM,
-        *_accepted("caller"),
+        *_accepted("caller", "parsed_arguments"),
     )
 )
-_OUTPUT = Object((_CALL_ID, Field("output", content(_SHOWN), required=True), *_OF_AN_ITEM))
+_CUSTOM_CALL = Object(
+    (_CALL_ID, _TOOL_NAME, _NAMESPACE, Field("input", Text(), required=True), *_OF_AN_ITEM)
+)
+_OUTPUT = Object(
+    (
+        _CALL_ID,
+        # What is neither text nor parts that are known is told to the model as JSON.
+        Field(
+            "output",
+            Either(
+                (Text(), List(Variant("type", _SHOWN, what="Content parts", other=Map())), Map()),
+                "a string, an array of parts or an object",
+            ),
+            required=True,
+        ),
+        *_OF_AN_ITEM,
+        *_accepted("name", "namespace", "caller"),
+    )
+)
+_EXECUTION = Field("execution", Text(), Use.ACCEPTED)
+_SEARCH_CALL = Object(
+    (Field("call_id", Text()), Field("arguments", Anything()), _EXECUTION, *_OF_AN_ITEM)
+)
+_SEARCH_OUTPUT = Object(
+    (Field("call_id", Text()), Field("tools", List(ANY_TOOL)), _EXECUTION, *_OF_AN_ITEM)
+)
+_MORE_TOOLS = Object(
+    (
+        Field("tools", List(ANY_TOOL), required=True),
+        Field("role", Text(), Use.ACCEPTED),
+        *_OF_AN_ITEM,
+    )
+)
 # What the model thought is in the process that has the conversation; it is not needed again.
 _REASONING = Object(
     (
@@ -83,17 +128,35 @@ _REASONING = Object(
     )
 )
 _REFERENCE = Object((Field("id", Text(empty=False), required=True),))
+# What an agent or another server did: it is told to the model as it stands, as JSON.
+TOLD_AS_JSON = (
+    *("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
+    *("computer_call", "computer_call_output", "local_shell_call", "local_shell_call_output"),
+    *("shell_call", "shell_call_output", "apply_patch_call", "apply_patch_call_output"),
+    *("mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"),
+    "agent_message",
+)
+# What only the server that made it can read, or what says nothing to a model.
+LEFT_OUT = ("compaction", "compaction_summary", "compaction_trigger", "context_compaction")
 ITEM = Variant(
     "type",
     {
         "message": _MESSAGE,
         "function_call": _CALL,
         "function_call_output": _OUTPUT,
+        "custom_tool_call": _CUSTOM_CALL,
+        "custom_tool_call_output": _OUTPUT,
+        "tool_search_call": _SEARCH_CALL,
+        "tool_search_output": _SEARCH_OUTPUT,
+        "additional_tools": _MORE_TOOLS,
         "reasoning": _REASONING,
         "item_reference": _REFERENCE,
+        **dict.fromkeys(TOLD_AS_JSON, Map()),
     },
     default="message",
     what="Items",
+    # Nobody could take an item out of a history again, so one that is not known is no error.
+    other=Map(),
 )
 
 REQUEST = Object(
@@ -121,12 +184,13 @@ REQUEST = Object(
                 )
             ),
         ),
-        Field("max_output_tokens", Number(1, whole=True)),
+        Field("max_output_tokens", Number(-1, whole=True), note="0 and -1 are no limit."),
         Field("metadata", Map(Text())),
         TEMPERATURE,
         TOP_P,
         Field("truncation", Choice(("auto", "disabled")), Use.IGNORED, harmless=("disabled",)),
         Field("include", List(Text()), Use.IGNORED, harmless=([],)),
+        Field("client_metadata", Map(), Use.IGNORED),
         Field("max_tool_calls", Number(0, whole=True), Use.IGNORED),
         *ACCOUNTING,
         *PENALTIES,
@@ -135,11 +199,7 @@ REQUEST = Object(
             Nothing("Responses are not made in the background here.", (False,), Flag()),
             Use.REFUSED,
         ),
-        Field(
-            "top_logprobs",
-            Nothing("Log probabilities are not available.", (0,), Number(0, 20, whole=True)),
-            Use.REFUSED,
-        ),
+        Field("top_logprobs", Number(0, 20, whole=True), Use.IGNORED, harmless=(0,)),
         Field(
             "conversation",
             Nothing("Conversations are not kept here; use 'previous_response_id'."),

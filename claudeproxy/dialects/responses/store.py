@@ -40,7 +40,7 @@ class Stored:
 class ResponseStore:
     """Keeps `most` responses, each for `age` seconds; the oldest go first.
 
-    now: seconds since any moment.
+    now: seconds since the epoch.
     """
 
     now: Callable[[], float]

@@ -13,6 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from claudeproxy.dialects.chat.answer import StreamedAnswer, WholeAnswer
 from claudeproxy.dialects.openai_answer import DONE, REFUSAL
+from claudeproxy.dialects.tools import Origin
 from claudeproxy.events import (
     Event,
     Finished,
@@ -31,6 +32,7 @@ from ..asking import calm
 # An event and the choice it is of.
 Told = tuple[Event, int]
 
+ORIGINS = {"patch": Origin("patch", "custom")}
 STARTED = Started("claude-opus-5-5")
 CALLED = Finished("tool_calls", Usage())
 STOPPED = Finished("stop", Usage())
@@ -53,7 +55,9 @@ def of(choice: int, *events: Event) -> list[Told]:
 
 def whole(told: Iterable[Told], *, choices: int = 1, legacy: bool = False) -> dict[str, Any]:
     """The body, which the last event must bring."""
-    writer = WholeAnswer("abc", 1700000000, choices, legacy=legacy)
+    writer = WholeAnswer(
+        "abc", 1700000000, choices, legacy=legacy, origins={} if legacy else ORIGINS
+    )
     *early, body = [writer.feed(event, choice) for event, choice in told]
     assert not any(early)
     ChatCompletion.model_validate(json.loads(body), strict=True)
@@ -65,15 +69,28 @@ def streamed(
     told: Iterable[Told], *, choices: int = 1, legacy: bool = False, with_usage: bool = False
 ) -> list[dict[str, Any]]:
     """The chunks, which the one [DONE] must end."""
-    writer = StreamedAnswer("abc", 1700000000, choices, legacy, with_usage)
+    writer = StreamedAnswer(
+        "abc",
+        1700000000,
+        choices,
+        legacy=legacy,
+        origins={} if legacy else ORIGINS,
+        with_usage=with_usage,
+    )
     data = b"".join(writer.feed(event, choice) for event, choice in told)
     assert data.count(DONE) == 1
     assert data.endswith(DONE)
     lines = data.removesuffix(DONE).decode("ascii").split("\n\n")[:-1]
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines]
     for chunk in chunks:
-        ChatCompletionChunk.model_validate(chunk, strict=True)
+        # The package reads calls of custom tools in whole answers only.
+        if not any("custom" in call for call in calls_in(chunk)):
+            ChatCompletionChunk.model_validate(chunk, strict=True)
     return chunks
+
+
+def calls_in(chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    return [call for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", ())]
 
 
 def message(*events: Event, legacy: bool = False) -> tuple[dict[str, Any], str]:
@@ -100,11 +117,11 @@ def message_of(*, content: str | None, **more: Any) -> dict[str, Any]:
 
 CALLS = [
     {
-        "id": "toolu_1",
+        "id": "toolu1",
         "type": "function",
         "function": {"name": "f", "arguments": '{"a": "é\u2028"}'},
     },
-    {"id": "toolu_2", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+    {"id": "toolu2", "type": "function", "function": {"name": "g", "arguments": "{}"}},
 ]
 
 
@@ -140,10 +157,10 @@ def test_calls_are_streamed_piece_by_piece() -> None:
     assert deltas(TextDelta("So:"), *TWO_CALLS, CALLED) == (
         [
             {"content": "So:"},
-            begun(0, "toolu_1", "f"),
+            begun(0, "toolu1", "f"),
             piece(0, '{"a": '),
             piece(0, '"é\u2028"}'),
-            begun(1, "toolu_2", "g"),
+            begun(1, "toolu2", "g"),
             piece(1, "{}"),
         ],
         "tool_calls",
@@ -172,6 +189,52 @@ def test_a_client_of_functions_is_told_other_ends_as_everyone_is(reason: FinishR
     end = Finished(reason, Usage())
     assert message(end, legacy=True) == message(end)
     assert deltas(end, legacy=True) == deltas(end)
+
+
+# Calls of custom tools
+
+# Each as JSON in which a letter is two escapes.
+TYPED: list[Event] = [
+    ToolCallStarted(0, "toolu_1", "patch"),
+    ToolArgumentsDelta(0, '{"inpu'),
+    ToolArgumentsDelta(0, 't": "a\\'),
+    ToolArgumentsDelta(0, "n\\ud83e"),
+    ToolArgumentsDelta(0, '\\udd9c"}'),
+    ToolCallStarted(1, "toolu_2", "f"),
+    ToolArgumentsDelta(1, "{}"),
+]
+
+
+def test_a_call_of_a_custom_tool_has_a_text() -> None:
+    patch = {"name": "patch", "input": "a\n🦜"}
+    called = {"id": "toolu2", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    assert message(*TYPED, CALLED) == (
+        message_of(
+            content=None,
+            tool_calls=[{"id": "toolu1", "type": "custom", "custom": patch}, called],
+        ),
+        "tool_calls",
+    )
+
+
+def test_a_call_of_a_custom_tool_is_streamed_piece_by_piece() -> None:
+    def piece(text: str) -> dict[str, Any]:
+        return {"tool_calls": [{"index": 0, "custom": {"input": text}}]}
+
+    patch = {"name": "patch", "input": ""}
+    begun = {"index": 0, "id": "toolu1", "type": "custom", "custom": patch}
+    told, reason = deltas(*TYPED, CALLED)
+    assert told[:4] == [{"tool_calls": [begun]}, piece("a"), piece("\n"), piece("🦜")]
+    assert [delta["tool_calls"][0]["index"] for delta in told[4:]] == [1, 1]
+    assert reason == "tool_calls"
+
+
+def test_an_input_of_another_form_is_told_as_it_is() -> None:
+    events: list[Event] = [TYPED[0], ToolArgumentsDelta(0, "{"), ToolArgumentsDelta(0, "}")]
+    assert message(*events, CALLED)[0]["tool_calls"][0]["custom"]["input"] == "{}"
+    assert deltas(*events, CALLED)[0][1:] == [
+        {"tool_calls": [{"index": 0, "custom": {"input": "{}"}}]}
+    ]
 
 
 # Thoughts and refusals
@@ -297,7 +360,8 @@ def choices_told(draw: st.DrawFn) -> list[Event]:
     )
     events: list[Event] = [STARTED, *draw(st.lists(saying, max_size=4))]
     for index in range(draw(st.integers(0, 3))):
-        events.append(ToolCallStarted(index, f"toolu_{draw(st.uuids())}", draw(texts)))
+        name = draw(texts | st.just("patch"))
+        events.append(ToolCallStarted(index, f"toolu_{draw(st.uuids())}", name))
         events += [ToolArgumentsDelta(index, text) for text in draw(st.lists(texts, max_size=3))]
     reasons: list[FinishReason] = ["stop", "length", "tool_calls", "content_filter"]
     usage = st.builds(Usage, *[st.integers(0, 99)] * 5)

@@ -88,6 +88,8 @@ def test_no_calls_are_no_calls(none: Any) -> None:
         ("", {}),
         (" \n", {}),
         (' {"a": null}\n', {"a": None}),
+        ("null", {}),
+        (" null\n", {}),
         ('{"a": "\\u00e9", "b": 2}', {"a": "é", "b": 2}),
     ],
 )
@@ -98,7 +100,7 @@ def test_arguments_are_the_text_of_an_object_or_nothing(arguments: str, value: A
 
 @pytest.mark.parametrize(
     "arguments",
-    ["{", "x=1", "[]", "null", '"{}"', "{} {}", "[" * 100_000, '{"a": %s}' % ("1" * 5000)],
+    ["{", "x=1", "[]", "nul", "true", '"{}"', "{} {}", "[" * 100_000, '{"a": %s}' % ("1" * 5000)],
     ids=lambda value: value[:20],
 )
 def test_arguments_of_anything_else_are_an_object_that_holds_their_text(arguments: str) -> None:
@@ -138,7 +140,19 @@ def test_a_call_of_a_name_that_no_tool_can_have_is_refused(name: str) -> None:
     [
         ("f", "", "invalid_type"),
         ({"type": None}, ".type", "missing_required_parameter"),
-        ({"type": "custom"}, ".type", "invalid_value"),
+        ({"type": "web_search"}, ".type", "invalid_value"),
+        ({"type": "custom"}, ".custom", "missing_required_parameter"),
+        ({"type": "custom", "custom": "f"}, ".custom", "invalid_type"),
+        (
+            {"type": "custom", "custom": {"name": "f"}},
+            ".custom.input",
+            "missing_required_parameter",
+        ),
+        (
+            {"type": "custom", "custom": {"input": "x"}},
+            ".custom.name",
+            "missing_required_parameter",
+        ),
         ({"id": None}, ".id", "missing_required_parameter"),
         ({"id": ""}, ".id", "missing_required_parameter"),
         ({"id": 5}, ".id", "invalid_type"),

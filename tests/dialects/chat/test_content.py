@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from openai.types.chat import ChatCompletionMessage
 
-from claudeproxy.conversation import Profile, Turn
+from claudeproxy.conversation import Profile, Turn, text_block
 from claudeproxy.dialects.chat.request import read
-from claudeproxy.dialects.openai_content import CONTINUATION, OPENING
+from claudeproxy.dialects.history import CONTINUATION, OPENING
 
-from ..asking import HELLO, ask, assistant, body, refused, turns, user
+from ..asking import HELLO, PNG_URL, ask, assistant, body, refused, tool_use, turns, user
 
 
 BEGIN = Turn("user", (OPENING,))
@@ -30,28 +31,149 @@ def test_every_role_has_its_place() -> None:
         {"role": "developer", "content": "D"},
         {"role": "user", "content": "one"},
         {"role": "assistant", "content": "two"},
-        {"role": "user", "content": "three", "name": "bob"},
+        {"role": "user", "content": "three"},
     )
     assert asked.conversation.profile == Profile(system="S\n\nD")
     assert asked.conversation.turns == (user("one"), assistant("two"), user("three"))
+    assert asked.ignored == ()
 
 
-def test_instructions_are_joined_in_order_wherever_they_stand() -> None:
+def test_leading_instructions_are_the_system_prompt_and_later_ones_stand_where_they_are() -> None:
     messages = [
-        {"role": "developer", "content": "one"},
+        {"role": "developer", "content": "zero"},
+        {"role": "system", "content": "one"},
         HELLO,
         {"role": "system", "content": [{"type": "text", "text": "two"}]},
         {"role": "assistant", "content": "Hi"},
         {"role": "developer", "content": "three\n"},
         HELLO,
     ]
-    assert system(*messages) == "one\n\ntwo\n\nthree\n"
-    assert turns(*messages) == (user("Hello"), assistant("Hi"), user("Hello"))
+    assert system(*messages) == "zero\n\none"
+    assert turns(*messages) == (
+        user("Hello", "<system_message>\ntwo\n</system_message>"),
+        assistant("Hi"),
+        user("<system_message>\nthree\n\n</system_message>", "Hello"),
+    )
+
+
+def test_instructions_at_the_end_are_what_is_answered() -> None:
+    late = {"role": "system", "content": [{"type": "text", "text": text} for text in "ab"]}
+    assert turns(HELLO, {"role": "assistant", "content": "Hi"}, late) == (
+        user("Hello"),
+        assistant("Hi"),
+        user("<system_message>\na\n</system_message>", "<system_message>\nb\n</system_message>"),
+    )
 
 
 @pytest.mark.parametrize("content", ["", " \n\t", None, [], [{"type": "text", "text": " "}]])
 def test_blank_instructions_are_none(content: Any) -> None:
-    assert system({"role": "system", "content": content}, HELLO) == ""
+    blank = {"role": "system", "content": content}
+    assert system(blank, HELLO) == ""
+    assert turns(blank, HELLO, blank) == (user("Hello"),)
+
+
+# Names
+
+
+def test_the_model_is_told_who_speaks() -> None:
+    asked = ask(
+        {"role": "system", "name": "rules", "content": "S"},
+        {"role": "user", "name": "bob", "content": [{"type": "text", "text": t} for t in "ab"]},
+        {"role": "developer", "name": "boss", "content": "D"},
+    )
+    assert asked.conversation.profile.system == "rules: S"
+    assert asked.conversation.turns == (
+        user("bob: a", "b", "<system_message>\nboss: D\n</system_message>"),
+    )
+    assert asked.ignored == ()
+
+
+def test_who_shows_an_image_first_is_named_before_it() -> None:
+    image = {"type": "image_url", "image_url": {"url": PNG_URL}}
+    (turn,) = turns({"role": "user", "name": "bob", "content": [image]})
+    assert turn.blocks[0] == text_block("bob:")
+    assert [block["type"] for block in turn.blocks] == ["text", "image"]
+
+
+@pytest.mark.parametrize("name", [None, "", " "])
+def test_a_blank_name_is_none(name: str | None) -> None:
+    assert turns({"role": "user", "name": name, "content": "Hello"}) == (user("Hello"),)
+
+
+def test_a_name_alone_says_nothing() -> None:
+    assert turns({"role": "user", "name": "bob", "content": " "}, HELLO) == (user("Hello"),)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a", "a"), ("x", "y")),
+        (("a", None), ("x", "y")),
+        (("a", " "), ("x", "y")),
+        (("a", "b"), ("a: x", "b: y")),
+    ],
+)
+def test_assistants_are_named_if_there_are_several(names: Any, told: tuple[str, str]) -> None:
+    first, second = (
+        {"role": "assistant", "content": content, "name": name}
+        for name, content in zip(names, "xy", strict=True)
+    )
+    asked = ask(HELLO, first, HELLO, second, HELLO)
+    assert asked.conversation.turns[1::2] == (assistant(told[0]), assistant(told[1]))
+    assert asked.ignored == ()
+
+
+# What clients send back of answers
+
+SENT_BACK: dict[str, Any] = {
+    "content": "Hi",
+    "refusal": None,
+    "role": "assistant",
+    "annotations": [],
+    "audio": None,
+    "function_call": None,
+    "tool_calls": None,
+    "name": None,
+}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"reasoning_content": "Hm"},
+        {"reasoning": "Hm", "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]},
+        {"provider_specific_fields": {"refusal": None}, "thinking_blocks": []},
+        {"parsed": {"a": 1}},
+        {"audio": {"id": "audio_1"}, "tool_calls": []},
+    ],
+)
+def test_a_message_of_an_answer_is_taken_back_without_a_word(more: dict[str, Any]) -> None:
+    asked = ask(HELLO, {**SENT_BACK, **more}, HELLO)
+    assert asked.conversation.turns == (user("Hello"), assistant("Hi"), user("Hello"))
+    assert asked.ignored == ()
+
+
+def test_a_message_of_the_official_package_is_taken_back_without_a_word() -> None:
+    called = {"name": "f", "arguments": "{}", "parsed_arguments": {}}
+    call = {"id": "a", "type": "function", "function": called, "index": 0}
+    called["provider_specific_fields"] = call["provider_specific_fields"] = {"a": 1}
+    said = ChatCompletionMessage(role="assistant", content=None).model_dump()
+    sent = {**said, "tool_calls": [call]}
+    asked = ask(HELLO, sent, {"role": "tool", "tool_call_id": "a", "name": "f", "content": "x"})
+    assert asked.ignored == ()
+    assert asked.conversation.turns[1].blocks == (tool_use("a", "f"),)
+
+
+def test_what_else_is_in_a_message_is_told_by_its_place() -> None:
+    part = {"type": "text", "text": "Hello", "cache_control": {"type": "ephemeral"}}
+    asked = ask({"role": "user", "content": [part], "mood": "good"}, {"role": "system", "x": 1})
+    assert asked.conversation.turns == (user("Hello"),)
+    assert asked.ignored == (
+        "messages[].content[].cache_control",
+        "messages[].mood",
+        "messages[].x",
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +269,7 @@ def test_text_comes_through_as_it_is(text: str) -> None:
     assert system({"role": "system", "content": "x" + text}, HELLO) == "x" + text
 
 
-# Messages that cannot be
+# Messages that cannot be, and some that say nothing
 
 
 @pytest.mark.parametrize(
@@ -264,7 +386,11 @@ def test_a_message_that_cannot_be_is_told_by_its_place(
 
 
 @pytest.mark.parametrize("content", ["", " ", "\n\t\u00a0", [], [{"type": "text", "text": ""}]])
-def test_a_blank_user_message_is_refused(content: Any) -> None:
-    message, param, code = refused(lambda: ask(HELLO, {"role": "user", "content": content}))
-    assert message.startswith("Invalid 'messages[1].content': ")
-    assert (param, code) == ("messages[1].content", "invalid_value")
+def test_a_blank_user_message_is_left_out(content: Any) -> None:
+    blank = {"role": "user", "content": content}
+    hi = {"role": "assistant", "content": "Hi"}
+    assert turns(HELLO, blank) == turns(blank, HELLO) == (user("Hello"),)
+    assert turns(blank) == (BEGIN,)
+    assert turns(blank, hi, blank) == (BEGIN, assistant("Hi"), CONTINUE)
+    # It does not end the system prompt.
+    assert system(blank, {"role": "system", "content": "S"}, HELLO) == "S"

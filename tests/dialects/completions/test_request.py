@@ -82,6 +82,9 @@ def test_each_prompt_is_answered_n_times(changes: dict[str, Any], prompts: list[
     [
         ({"max_tokens": 5}, Limits("sonnet", max_tokens=5)),
         ({"max_tokens": 0}, Limits("sonnet")),
+        ({"max_tokens": -1}, Limits("sonnet")),
+        ({"max_tokens": -1, "echo": True}, Limits("sonnet")),
+        ({"stop": ""}, Limits("sonnet")),
         ({"max_tokens": None, "stop": None}, Limits("sonnet")),
         ({"stop": "\n"}, Limits("sonnet", stop=("\n",))),
         ({"stop": ["a", "b"]}, Limits("sonnet", stop=("a", "b"))),
@@ -103,6 +106,7 @@ IGNORED = {
     "seed": -5,
     "logit_bias": {"50256": -100},
     "user": "me",
+    "logprobs": 5,
 }
 
 
@@ -111,6 +115,10 @@ def test_each_ignored_parameter_is_told_and_changes_nothing(name: str) -> None:
     asked = ask(**{name: IGNORED[name]})
     assert (asked.conversations, asked.ignored) == (ask().conversations, (name,))
     assert ask(**{name: None}).ignored == ()
+
+
+def test_no_logprobs_beside_the_likeliest_are_ignored_as_well() -> None:
+    assert ask(logprobs=0).ignored == ("logprobs",)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +143,6 @@ def test_what_asks_for_nothing_special_is_no_matter(changes: dict[str, Any]) -> 
     [
         ({"prompt": ["a"] * 3, "n": 3}, "n"),
         ({"suffix": "x"}, "suffix"),
-        ({"logprobs": 0}, "logprobs"),
-        ({"logprobs": 5}, "logprobs"),
         ({"best_of": 2}, "best_of"),
         ({"best_of": 3, "n": 2}, "best_of"),
     ],
@@ -173,7 +179,9 @@ def test_a_prompt_of_tokens_is_refused(prompt: Any) -> None:
         ({"n": 129}, "n", "integer_above_max_value"),
         ({"best_of": 21}, "best_of", "integer_above_max_value"),
         ({"logprobs": 6}, "logprobs", "integer_above_max_value"),
-        ({"max_tokens": -1}, "max_tokens", "integer_below_min_value"),
+        ({"logprobs": -1}, "logprobs", "integer_below_min_value"),
+        ({"logprobs": True}, "logprobs", "invalid_type"),
+        ({"max_tokens": -2}, "max_tokens", "integer_below_min_value"),
         ({"stop": ["a"] * 5}, "stop", "array_above_max_length"),
         ({"temperature": 2.1}, "temperature", "decimal_above_max_value"),
         ({"top_p": 1.1}, "top_p", "decimal_above_max_value"),

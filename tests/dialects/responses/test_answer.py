@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -27,9 +27,11 @@ from claudeproxy.events import (
     Usage,
 )
 
-from .test_request import ask
+from .test_request import ask, dialect
 
 
+# Names that the documents of the API have and the package does not.
+NEWER = {"store", "presence_penalty", "frequency_penalty"}
 USAGE = Usage(
     input_tokens=11,
     cache_read_tokens=5,
@@ -67,14 +69,13 @@ def answer(*events: Event, reason: FinishReason = "stop") -> list[Event]:
     return [Started("claude-opus-5-5"), *events, Finished(reason, USAGE)]
 
 
-def whole(events: Sequence[Event], **changes: Any) -> dict[str, Any]:
+def whole(events: Sequence[Event], newer: Collection[str] = (), **changes: Any) -> dict[str, Any]:
     """The body, which the official type reads."""
-    writer = ask(**changes).answer("abc", 1700000000)
+    writer = ask(to=dialect(lambda: 1700000005.9), **changes).answer("abc", 1700000000)
     pieces = [writer.feed(event) for event in events]
     assert not any(pieces[:-1])
     told: dict[str, Any] = json.loads(pieces[-1])
-    # The document has `store`, the package does not.
-    assert unknown(Response.model_validate(told, strict=True)) == {"store"}
+    assert unknown(Response.model_validate(told, strict=True)) == {*NEWER, *newer}
     return told
 
 
@@ -136,6 +137,7 @@ def test_a_whole_answer_is_a_response() -> None:
         "id": "resp_abc",
         "object": "response",
         "created_at": 1700000000,
+        "completed_at": 1700000005,
         "status": "completed",
         "background": False,
         "error": None,
@@ -145,15 +147,21 @@ def test_a_whole_answer_is_a_response() -> None:
         "model": "claude-opus-5-5",
         "instructions": None,
         "max_output_tokens": None,
+        "max_tool_calls": None,
         "metadata": {},
         "parallel_tool_calls": True,
         "previous_response_id": None,
+        "prompt_cache_key": None,
         "reasoning": {"effort": None, "summary": None},
-        "temperature": None,
+        "safety_identifier": None,
+        "temperature": 1.0,
         "text": {"format": {"type": "text"}},
         "tool_choice": "auto",
         "tools": [],
-        "top_p": None,
+        "top_p": 1.0,
+        "presence_penalty": 0,
+        "frequency_penalty": 0,
+        "top_logprobs": 0,
         "truncation": "disabled",
         "user": None,
         "store": True,
@@ -202,8 +210,8 @@ def test_calls_are_items_in_the_order_of_the_answer() -> None:
     events = [TextDelta("Wait."), *CALLING, TextDelta("Done.")]
     assert output(*events) == [
         text_item("msg_abc0", "Wait."),
-        call_item("fc_abc1", "call_a", "f", '{"x": 1}'),
-        call_item("fc_abc2", "call_b", "g", ""),
+        call_item("fc_abc1", "calla", "f", '{"x": 1}'),
+        call_item("fc_abc2", "callb", "g", ""),
         text_item("msg_abc3", "Done."),
     ]
 
@@ -212,15 +220,17 @@ def test_calls_are_items_in_the_order_of_the_answer() -> None:
 def test_an_answer_that_came_to_its_end_is_complete(reason: FinishReason) -> None:
     told = whole(answer(TextDelta("x"), reason=reason))
     assert (told["status"], told["incomplete_details"]) == ("completed", None)
+    assert told["completed_at"] == 1700000005
 
 
 def test_an_answer_that_was_cut_off_is_incomplete_and_so_is_its_last_item() -> None:
     told = whole(answer(TextDelta("x"), *CALLING[:2], reason="length"))
     assert told["status"] == "incomplete"
     assert told["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert told["completed_at"] is None
     assert told["output"] == [
         text_item("msg_abc0", "x"),
-        call_item("fc_abc1", "call_a", "f", '{"x"', "incomplete"),
+        call_item("fc_abc1", "calla", "f", '{"x"', "incomplete"),
     ]
     assert told["usage"] == USAGE_OBJECT
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from claudeproxy.conversation import Block, Profile, Tool, ToolChoice, Turn, text_block
+from claudeproxy.dialects.history import CONTINUATION, OPENING
 from claudeproxy.dialects.json_schema import ANYTHING
-from claudeproxy.dialects.openai_content import CONTINUATION, OPENING
 from claudeproxy.errors import APIError
 
 from ..asking import PDF, PNG, PNG_URL, assistant, refused, tool_result, tool_use, user
@@ -46,6 +46,15 @@ def call(call_id: str, name: str = "f", arguments: str = "{}") -> dict[str, Any]
 
 def output(call_id: str, content: Any = "done") -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": call_id, "output": content}
+
+
+def custom_call(call_id: str, given: str = "x") -> dict[str, Any]:
+    return {"type": "custom_tool_call", "call_id": call_id, "name": "c", "input": given}
+
+
+def search_call(call_id: str | None, **arguments: Any) -> dict[str, Any]:
+    told = {"type": "tool_search_call", "call_id": call_id, "arguments": arguments}
+    return {**told, "execution": "client" if call_id else "server", "status": "completed"}
 
 
 DONE = text_block("done")
@@ -89,9 +98,52 @@ def test_instructions_need_not_be(instructions: str | None) -> None:
     assert system({"role": "system", "content": "S"}, instructions=instructions) == "S"
 
 
-def test_instructions_stand_before_the_systems_messages_wherever_those_are() -> None:
+def test_instructions_stand_before_leading_messages_and_later_ones_stay_where_they_are() -> None:
+    lead = {"role": "system", "content": "lead"}
     late = {"role": "developer", "content": "late"}
-    assert system(HELLO, late, instructions="first") == "first\n\nlate"
+    asked = ask(lead, HELLO, late, instructions="first").conversation
+    assert asked.profile.system == "first\n\nlead"
+    assert asked.turns == (user("Hello", "<system_message>\nlate\n</system_message>"),)
+
+
+def test_the_model_is_told_who_speaks() -> None:
+    asked = ask(
+        {"role": "developer", "name": "rules", "content": "S"},
+        {"role": "user", "name": "bob", "content": [shown("a"), shown("b")]},
+        {"role": "assistant", "name": "ann", "content": "c"},
+        {"role": "system", "name": "boss", "content": "D"},
+    )
+    assert asked.conversation.profile.system == "rules: S"
+    assert asked.conversation.turns == (
+        user("bob: a", "b"),
+        assistant("c"),
+        user("<system_message>\nboss: D\n</system_message>"),
+    )
+    assert asked.ignored == ()
+
+
+def test_assistants_are_named_if_there_are_several() -> None:
+    said_by = [{"role": "assistant", "name": name, "content": name} for name in ("ann", "bo")]
+    assert turns(HELLO, *said_by) == (user("Hello"), assistant("ann: ann", "bo: bo"), CONTINUE)
+
+
+@pytest.mark.parametrize("content", ["", " \n", [], [shown(" ")]])
+def test_a_blank_user_message_is_left_out(content: Any) -> None:
+    blank = {"role": "user", "content": content}
+    assert turns(HELLO, blank) == turns(blank, HELLO) == (user("Hello"),)
+    assert turns(blank) == (BEGIN,)
+    assert turns(HELLO, {"role": "assistant", "content": "Hi"}, blank)[-1] == CONTINUE
+
+
+@pytest.mark.parametrize("item", [message("assistant", said("Hi")), call("a"), THOUGHT])
+def test_items_of_answers_are_taken_back_without_a_word(item: dict[str, Any]) -> None:
+    part = {"parsed": {"a": 1}, "annotations": [{"type": "url_citation"}], "logprobs": []}
+    parts = [{**one, **part} for one in item.get("content", ())]
+    sent = {**item, "id": "x_1", "status": "completed", **({"content": parts} if parts else {})}
+    if item["type"] == "function_call":
+        sent |= {"parsed_arguments": {}, "namespace": None, "caller": None}
+    after = output("a") if item["type"] == "function_call" else HELLO
+    assert ask(HELLO, sent, after).ignored == ()
 
 
 @pytest.mark.parametrize("item", ["Hi", [shown("Hi")], [said("Hi")]])
@@ -167,8 +219,6 @@ def test_pictures_and_files_are_shown_by_users_and_by_tools(part: Any, block: Bl
         ({"role": "user"}, ".content", "missing_required_parameter"),
         ({"role": "assistant", "content": None}, ".content", "missing_required_parameter"),
         ({"role": "user", "content": 5}, ".content", "invalid_type"),
-        ({"role": "user", "content": " \n"}, ".content", "invalid_value"),
-        (message("user"), ".content", "invalid_value"),
         (message("user", "x"), ".content[0]", "invalid_type"),
         (message("user", {"text": "x"}), ".content[0].type", "missing_required_parameter"),
         (message("user", {"type": "text", "text": "x"}), ".content[0].type", "unsupported_value"),
@@ -216,8 +266,6 @@ def test_pictures_and_files_are_shown_by_users_and_by_tools(part: Any, block: Bl
             "invalid_value",
         ),
         ({"type": 5}, ".type", "invalid_type"),
-        ({"type": "web_search_call", "id": "ws_1"}, ".type", "unsupported_value"),
-        ({"type": "computer_call_output"}, ".type", "unsupported_value"),
         ({"type": "item_reference"}, ".id", "missing_required_parameter"),
         ({"id": 5}, ".id", "invalid_type"),
         (call(""), ".call_id", "missing_required_parameter"),
@@ -225,17 +273,24 @@ def test_pictures_and_files_are_shown_by_users_and_by_tools(part: Any, block: Bl
         ({**call("b"), "name": None}, ".name", "missing_required_parameter"),
         ({**call("b"), "arguments": None}, ".arguments", "missing_required_parameter"),
         ({**call("b"), "arguments": {}}, ".arguments", "invalid_type"),
+        ({**call("b"), "namespace": 5}, ".namespace", "invalid_type"),
         (output(""), ".call_id", "missing_required_parameter"),
+        (output("b", 5), ".output", "invalid_type"),
+        (output("b", ["x"]), ".output[0]", "invalid_type"),
+        ({**custom_call("b"), "input": None}, ".input", "missing_required_parameter"),
+        ({**custom_call("b"), "input": {}}, ".input", "invalid_type"),
+        ({**custom_call("b"), "name": None}, ".name", "missing_required_parameter"),
+        ({"type": "additional_tools"}, ".tools", "missing_required_parameter"),
+        (
+            {"type": "additional_tools", "tools": [{"type": "function"}]},
+            ".tools[0].name",
+            "missing_required_parameter",
+        ),
+        ({"type": "tool_search_output", "tools": {}}, ".tools", "invalid_type"),
     ],
 )
 def test_an_item_that_cannot_be_is_told_by_its_place(item: Any, where: str, code: str) -> None:
     assert refused(lambda: turns(HELLO, item))[1:] == (f"input[1]{where}", code)
-
-
-def test_an_item_of_an_unknown_type_is_named_with_those_that_are_known() -> None:
-    message, *_ = refused(lambda: turns({"type": "web_search_call"}))
-    assert "'web_search_call'" in message
-    assert "function_call_output" in message
 
 
 # Calls and their outputs
@@ -270,13 +325,73 @@ def test_calls_may_follow_one_another() -> None:
     )
 
 
-def test_what_stands_between_calls_and_outputs_does_not_part_them() -> None:
+def test_what_stands_between_calls_and_outputs_comes_after_them() -> None:
     late = {"role": "developer", "content": "D"}
-    assert turns(HELLO, call("a"), THOUGHT, call("b"), late, output("a"), output("b")) == (
+    late_text = text_block("<system_message>\nD\n</system_message>")
+    said_then = message("assistant", said("x"))
+    items = [call("a"), THOUGHT, call("b"), late, HELLO, output("a"), said_then, output("b")]
+    assert turns(HELLO, *items) == (
         user("Hello"),
         Turn("assistant", (tool_use("a", "f"), tool_use("b", "f"))),
-        Turn("user", (tool_result("a", DONE), tool_result("b", DONE))),
+        Turn(
+            "user",
+            (tool_result("a", DONE), tool_result("b", DONE), late_text, text_block("Hello")),
+        ),
+        assistant("x"),
+        CONTINUE,
     )
+
+
+CALLED_A, CALLED_B = (Turn("assistant", (tool_use(name, "f"),)) for name in "ab")
+GIVEN_A, GIVEN_B = (Turn("user", (tool_result(name, DONE),)) for name in "ab")
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [call("a"), output("a"), call("b"), output("b")],
+        # Where a client puts the outputs makes no difference.
+        [output("b"), output("a"), call("a"), {"role": "user", "content": " "}, call("b")],
+        [output("b"), call("a"), output("a"), call("b")],
+    ],
+)
+def test_an_output_is_put_behind_its_call(items: list[Any]) -> None:
+    read = turns(HELLO, *items)
+    if len(read) == 5:
+        assert read == (user("Hello"), CALLED_A, GIVEN_A, CALLED_B, GIVEN_B)
+    else:
+        assert read == (
+            user("Hello"),
+            Turn("assistant", CALLED_A.blocks + CALLED_B.blocks),
+            Turn("user", GIVEN_A.blocks + GIVEN_B.blocks),
+        )
+
+
+def test_outputs_of_calls_that_the_user_parted_are_put_behind_each() -> None:
+    assert turns(HELLO, call("a"), HELLO, call("b"), output("b"), output("a")) == (
+        user("Hello"),
+        CALLED_A,
+        Turn("user", (*GIVEN_A.blocks, text_block("Hello"))),
+        CALLED_B,
+        GIVEN_B,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"a": ["é", None]}, '{"a": ["é", null]}'),
+        ([{"type": "odd", "b": 1}], '{"type": "odd", "b": 1}'),
+        (
+            [{"type": "odd", "data": "A" * 2000}],
+            '{"type": "odd", "data": "(2,000 bytes of base64)"}',
+        ),
+    ],
+)
+def test_an_output_of_another_form_is_told_as_json(given: Any, told: str) -> None:
+    asked = ask(call("a"), output("a", given))
+    assert asked.conversation.turns[-1].blocks == (tool_result("a", text_block(told)),)
+    assert asked.ignored == (("input[].output[].odd",) if isinstance(given, list) else ())
 
 
 @pytest.mark.parametrize("arguments", ["", " "])
@@ -297,8 +412,10 @@ def test_arguments_that_were_cut_off_are_kept_as_text() -> None:
         [call("a"), HELLO],
         [call("a"), call("b"), output("b")],
         [call("a"), call("b"), output("b"), HELLO],
-        [call("a"), call("b"), output("b"), message("assistant", said("x")), output("a")],
-        [call("a"), call("b"), output("b"), call("c"), output("a"), output("c")],
+        [call("a"), custom_call("b"), output("b")],
+        [custom_call("a"), HELLO],
+        [search_call("a"), HELLO],
+        [{**call("a"), "status": "completed"}],
     ],
 )
 def test_a_call_without_an_output_is_told(items: list[Any]) -> None:
@@ -313,7 +430,7 @@ def test_a_call_without_an_output_is_told(items: list[Any]) -> None:
     ("items", "why"),
     [
         ([output("a")], "There is no call before it."),
-        ([output("a"), call("a")], "There is no call before it."),
+        ([output("a"), call("b"), output("b")], "There is no call before it."),
         ([call("b"), output("a")], "There is no tool call 'a' for it in the message before."),
         ([call("a"), output("a"), output("a")], "The tool call 'a' has its response already."),
     ],

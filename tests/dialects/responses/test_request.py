@@ -110,6 +110,8 @@ def test_a_parameter_that_nobody_knows_is_no_matter_but_told() -> None:
     ("changes", "expected"),
     [
         ({"max_output_tokens": 1}, Limits("sonnet", max_tokens=1)),
+        ({"max_output_tokens": 0}, Limits("sonnet")),
+        ({"max_output_tokens": -1}, Limits("sonnet")),
         ({"max_output_tokens": None}, Limits("sonnet")),
         ({"temperature": 0, "top_p": 0.5}, Limits("sonnet", temperature=0, top_p=0.5)),
         ({"model": "openai/Any Thing"}, Limits("openai/Any Thing")),
@@ -141,7 +143,7 @@ def test_how_much_to_think_is_a_level_or_not_at_all(
 def test_thoughts_are_told_if_asked_for(name: str, wanted: str | None, stream: bool) -> None:
     answer = ask(reasoning={name: wanted}, stream=stream).answer("abc", 0)
     assert isinstance(answer, (WholeResponse, StreamedResponse))
-    assert answer.frame.summary is (wanted is not None)
+    assert answer.context.summary is (wanted is not None)
 
 
 def test_what_a_model_left_out_is_ignored_by_the_names_of_the_request() -> None:
@@ -157,7 +159,6 @@ def test_what_a_model_left_out_is_ignored_by_the_names_of_the_request() -> None:
     ("name", "value"),
     [
         ("background", True),
-        ("top_logprobs", 1),
         ("conversation", "conv_1"),
         ("conversation", {"id": "conv_1"}),
         ("prompt", {"id": "pmpt_1"}),
@@ -196,6 +197,7 @@ def test_what_asks_for_nothing_special_is_no_matter(name: str, value: Any) -> No
 # What changes nothing
 
 IGNORED: dict[str, Any] = {
+    "top_logprobs": 1,
     "max_tool_calls": 0,
     "service_tier": "auto",
     "user": "me",
@@ -245,10 +247,12 @@ def test_all_that_is_ignored_is_told() -> None:
         ),
         ({"background": 1}, "background", "invalid_type"),
         ({"top_logprobs": 21}, "top_logprobs", "integer_above_max_value"),
+        ({"top_logprobs": -1}, "top_logprobs", "integer_below_min_value"),
+        ({"top_logprobs": True}, "top_logprobs", "invalid_type"),
         ({"instructions": []}, "instructions", "invalid_type"),
         ({"store": "no"}, "store", "invalid_type"),
         ({"previous_response_id": 5}, "previous_response_id", "invalid_type"),
-        ({"max_output_tokens": 0}, "max_output_tokens", "integer_below_min_value"),
+        ({"max_output_tokens": -2}, "max_output_tokens", "integer_below_min_value"),
         ({"max_output_tokens": 1.5}, "max_output_tokens", "invalid_type"),
         ({"temperature": 2.1}, "temperature", "decimal_above_max_value"),
         ({"top_p": -0.1}, "top_p", "decimal_below_min_value"),
@@ -287,29 +291,37 @@ def test_a_value_that_cannot_be_is_refused_even_where_it_would_be_ignored(
 DEFAULTS: Mapping[str, Any] = {
     "instructions": None,
     "max_output_tokens": None,
+    "max_tool_calls": None,
     "metadata": {},
     "parallel_tool_calls": True,
     "previous_response_id": None,
+    "prompt_cache_key": None,
     "reasoning": {"effort": None, "summary": None},
-    "temperature": None,
+    "safety_identifier": None,
+    "temperature": 1.0,
     "text": {"format": {"type": "text"}},
     "tool_choice": "auto",
     "tools": [],
-    "top_p": None,
+    "top_p": 1.0,
     "truncation": "disabled",
     "user": None,
     "store": True,
 }
+# Nothing changes these, as nothing comes of them.
+FIXED: Mapping[str, Any] = {"presence_penalty": 0, "frequency_penalty": 0, "top_logprobs": 0}
 GIVEN: Mapping[str, Any] = {
     "instructions": "Be brief.",
     "max_output_tokens": 9,
+    "max_tool_calls": 3,
     "metadata": {"a": "b"},
     "parallel_tool_calls": False,
+    "prompt_cache_key": "k",
     "reasoning": {"effort": "low", "summary": "auto"},
+    "safety_identifier": "s",
     "temperature": 0.5,
     "text": {"format": FORM, "verbosity": "low"},
     "tool_choice": F,
-    "tools": [{**F, "parameters": SCHEMA, "strict": True}],
+    "tools": [{**F, "description": "F", "parameters": SCHEMA, "strict": True}],
     "top_p": 0.5,
     "truncation": "auto",
     "user": "me",
@@ -321,12 +333,36 @@ GIVEN: Mapping[str, Any] = {
 def test_a_response_says_what_it_went_by(given: dict[str, Any]) -> None:
     told = answered("abc", **given)
     assert {name: told[name] for name in DEFAULTS} == DEFAULTS
+    assert type(told["temperature"]) is type(told["top_p"]) is float
 
 
 def test_a_response_says_its_request_again() -> None:
     told = answered("abc", **GIVEN)
     assert {name: told[name] for name in GIVEN} == GIVEN
     Response.model_validate(told, strict=True)
+
+
+@pytest.mark.parametrize("asked_for", [{}, dict.fromkeys(FIXED), dict.fromkeys(FIXED, 1)])
+def test_a_response_says_that_some_parameters_have_no_effect(asked_for: dict[str, Any]) -> None:
+    told = answered("abc", **asked_for)
+    assert {name: told[name] for name in FIXED} == FIXED
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, {"description": None, "parameters": None, "strict": False}),
+        ({"strict": True}, {"description": None, "parameters": None, "strict": True}),
+        (
+            {"description": "F", "parameters": SCHEMA},
+            {"description": "F", "parameters": SCHEMA, "strict": False},
+        ),
+    ],
+)
+def test_a_function_that_is_told_again_is_complete(given: Any, told: Any) -> None:
+    custom = {"type": "custom", "name": "c"}
+    tools = answered("abc", tools=[{**F, **given}, custom, {"type": "web_search"}])["tools"]
+    assert tools == [{**F, **told}, custom, {"type": "web_search"}]
 
 
 # Errors

@@ -210,7 +210,7 @@ CALLED: tuple[Event, ...] = (
     ToolArgumentsDelta(0, '{"x": 1}'),
     Finished("tool_calls", Usage()),
 )
-OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "42"}
+OUTPUT = {"type": "function_call_output", "call_id": "call1", "output": "42"}
 
 
 def test_a_call_gets_its_output_in_the_next_request() -> None:
@@ -218,8 +218,8 @@ def test_a_call_gets_its_output_in_the_next_request() -> None:
     answered("a", to=to, events=CALLED, tools=[F])
     assert turns_after("resp_a", OUTPUT, to=to, tools=[F]) == (
         user("Hello"),
-        Turn("assistant", (tool_use("call_1", "f", x=1),)),
-        Turn("user", (tool_result("call_1", text_block("42")),)),
+        Turn("assistant", (tool_use("call1", "f", x=1),)),
+        Turn("user", (tool_result("call1", text_block("42")),)),
     )
 
 
@@ -227,7 +227,7 @@ def test_a_call_of_the_response_before_needs_its_output() -> None:
     to = dialect()
     answered("a", to=to, events=CALLED, tools=[F])
     assert refused(lambda: turns_after("resp_a", to=to)) == (
-        "No tool output found for function call call_1.",
+        "No tool output found for function call call1.",
         "input",
         None,
     )

@@ -14,6 +14,8 @@ from .test_request import FORM, SCHEMA, F, ask
 
 EMPTY = {"type": "object", "properties": {}}
 G = {"type": "function", "name": "g"}
+CALLED = {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}
+GIVEN = {"type": "function_call_output", "call_id": "a", "output": "x"}
 
 
 def profile(**changes: Any) -> Profile:
@@ -54,13 +56,49 @@ def test_the_choice_is_free_or_forced(
     assert asked.limits.tool_choice == choice
 
 
-@pytest.mark.parametrize(
-    "hosted", ["web_search", "file_search", "code_interpreter", "mcp", "custom", "local_shell"]
-)
-def test_a_hosted_tool_is_refused_by_its_type(hosted: str) -> None:
-    message, *told = refused(lambda: ask(tools=[F, {"type": hosted}]))
-    assert f"'{hosted}'" in message
-    assert told == ["tools[1].type", "unsupported_value"]
+HOSTED = ["web_search", "image_generation", "code_interpreter", "mcp", "local_shell", "x_y"]
+
+
+@pytest.mark.parametrize("hosted", HOSTED)
+def test_a_hosted_tool_beside_others_is_left_out_and_told(hosted: str) -> None:
+    asked = ask(tools=[{"type": hosted, "name": 5}, F, {"type": hosted}])
+    assert asked.conversation.profile.tools == (Tool("f", "", EMPTY),)
+    assert asked.ignored == (f"tools[].{hosted}",)
+
+
+@pytest.mark.parametrize("choice", ["auto", "required", "none"])
+@pytest.mark.parametrize("items", [[], [CALLED, GIVEN]], ids=["new", "after a call"])
+@pytest.mark.parametrize("hosted", HOSTED)
+def test_hosted_tools_alone_are_refused(hosted: str, items: Any, choice: str) -> None:
+    given = [{"type": hosted}, {"type": "web_search"}]
+    assert refused(lambda: ask(*items, tools=given, tool_choice=choice)) == (
+        f"Tools of type '{hosted}' are not supported here; supported: 'function', 'custom', "
+        "'tool_search', 'namespace'.",
+        "tools[0].type",
+        "unsupported_value",
+    )
+
+
+@pytest.mark.parametrize("hosted", HOSTED)
+def test_a_hosted_tool_cannot_be_forced(hosted: str) -> None:
+    wanted = {"type": hosted, "server_label": "x"}
+    assert refused(lambda: ask(tools=[F, {"type": hosted}], tool_choice=wanted)) == (
+        f"Choices of tools of type '{hosted}' are not supported here; supported: 'function', "
+        "'custom', 'allowed_tools'.",
+        "tool_choice.type",
+        "unsupported_value",
+    )
+
+
+def test_a_hosted_tool_that_is_allowed_is_left_out_and_told() -> None:
+    asked = ask(tools=[F, G], tool_choice=allowed({"type": "web_search"}, G, mode="required"))
+    assert [tool.name for tool in asked.conversation.profile.tools] == ["g"]
+    assert asked.conversation.limits.tool_choice == ToolChoice("any")
+    assert asked.ignored == ("tool_choice.tools[].web_search",)
+    nothing = ask(tools=[F, G], tool_choice=allowed({"type": "mcp"})).conversation
+    assert (nothing.profile.tools, nothing.limits.tool_choice) == ((), ToolChoice())
+    told = refused(lambda: ask(tools=[F], tool_choice=allowed({"type": "mcp"}, mode="required")))
+    assert told[1:] == ("tool_choice", "invalid_value")
 
 
 @pytest.mark.parametrize(
@@ -78,12 +116,10 @@ def test_a_hosted_tool_is_refused_by_its_type(hosted: str) -> None:
         ({"tools": {}}, "tools", "invalid_type"),
         ({"tools": [F] * 129}, "tools", "array_above_max_length"),
         ({"tool_choice": "any"}, "tool_choice", "invalid_value"),
-        ({"tool_choice": {"type": "web_search"}}, "tool_choice.type", "invalid_value"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.name", "missing_required_parameter"),
         ({"tool_choice": {"type": "function", "name": "x"}}, "tool_choice.name", "invalid_value"),
         ({"tool_choice": allowed()}, "tool_choice.tools", "empty_array"),
         ({"tool_choice": allowed(F, mode="none")}, "tool_choice.mode", "invalid_value"),
-        ({"tool_choice": allowed({"type": "mcp"})}, "tool_choice.tools[0].type", None),
         ({"tool_choice": F, "tools": None}, "tool_choice", "invalid_value"),
         ({"tool_choice": "required", "tools": []}, "tool_choice", "invalid_value"),
     ],

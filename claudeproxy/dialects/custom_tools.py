@@ -1,0 +1,81 @@
+"""Custom tools of OpenAI's APIs: their input is a text, where Claude's tools take an object.
+
+Source: OpenAI's OpenAPI document 2.3.0 (CustomToolParam, CustomToolCall). To the model such a
+tool is a function with one string.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..conversation import Tool
+from .fields import Fields
+
+
+INPUT = "input"
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {INPUT: {"type": "string", "description": "The whole input of the tool."}},
+    "required": [INPUT],
+}
+_BEGIN = re.compile(r'\s*\{\s*"input"\s*:\s*"')
+_CHARACTERS = re.compile(r'(?:[^"\\]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
+# The first half of a character that JSON writes in two escapes.
+_HALF = re.compile(r"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})\Z")
+
+
+def custom_tool(name: str, described: Fields) -> Tool:
+    """The tool that `described` describes; its grammar is told to the model."""
+    description = described.get("description", "")
+    form = described.child("format")
+    grammar = form.child("grammar") if form.has("grammar") else form
+    if form.get("type") == "grammar" and grammar.has("definition"):
+        told = (
+            f"The input must match this grammar ({grammar.get('syntax', 'lark')}):\n"
+            f"{grammar.get('definition')}"
+        )
+        description = "\n\n".join(filter(None, (description, told)))
+    return Tool(name, description, SCHEMA)
+
+
+def whole_input(arguments: str) -> str:
+    """The input in the JSON text of a call's arguments, or the text if it is of another form."""
+    reader = InputReader()
+    return reader.feed(arguments) + reader.end()
+
+
+class InputReader:
+    """Reads the input out of the JSON text of a call's arguments, which comes in pieces."""
+
+    def __init__(self) -> None:
+        """Nothing was read yet."""
+        self._text = ""
+        self._begun = False
+        self._ended = False
+
+    def feed(self, piece: str) -> str:
+        """So much more of the input as the piece makes certain."""
+        if self._ended:
+            return ""
+        self._text += piece
+        if not self._begun:
+            begin = _BEGIN.match(self._text)
+            if begin is None:
+                return ""
+            self._begun, self._text = True, self._text[begin.end() :]
+        match = _CHARACTERS.match(self._text)
+        assert match is not None
+        safe = match[0]
+        self._ended = self._text[len(safe) :].startswith('"')
+        if not self._ended and (half := _HALF.search(safe)):
+            safe = safe[: half.start(1)]
+        self._text = self._text[len(safe) :]
+        value: str = json.loads(f'"{safe}"', strict=False)
+        return value
+
+    def end(self) -> str:
+        """The whole text, if it was of another form."""
+        return "" if self._begun else self._text

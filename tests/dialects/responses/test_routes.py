@@ -1,0 +1,82 @@
+"""What is served below /v1/responses beside responses: tokens, cancelling, compaction."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from claudeproxy.dialects import messages
+from claudeproxy.errors import APIError
+
+from ..asking import PNG_URL, refused
+from .test_request import F, answered, dialect
+
+
+def counted(**changes: Any) -> int:
+    body = {"model": "sonnet", "input": "Hello", **changes}
+    model, told = dialect().count_tokens(json.dumps(body).encode())
+    assert model == "sonnet"
+    value = json.loads(told)
+    assert list(value) == ["object", "input_tokens"]
+    assert value["object"] == "response.input_tokens"
+    assert type(value["input_tokens"]) is int
+    tokens: int = value["input_tokens"]
+    return tokens
+
+
+def test_tokens_are_estimated_as_for_anthropics_messages() -> None:
+    body = {"model": "m", "system": "Be brief.", "messages": [{"role": "user", "content": "Hello"}]}
+    _, told = messages.count_tokens(json.dumps(body).encode())
+    expected = json.loads(told)["input_tokens"]
+    assert counted(instructions="Be brief.") == expected > 0
+
+
+def test_everything_that_the_model_reads_counts() -> None:
+    image = {"role": "user", "content": [{"type": "input_image", "image_url": PNG_URL}]}
+    less = counted()
+    assert counted(input="Hello " * 35) - less in (58, 59)
+    assert counted(tools=[F]) > less
+    assert counted(text={"format": {"type": "json_object"}}) > less
+    assert counted(input=[image]) >= 1600
+
+
+def test_what_a_response_before_said_counts() -> None:
+    to = dialect()
+    answered("a", to=to)
+    body = {"model": "sonnet", "input": "Hello", "previous_response_id": "resp_a"}
+    _, told = to.count_tokens(json.dumps(body).encode())
+    assert json.loads(told)["input_tokens"] > counted()
+    assert to.store.get("resp_a") is not None
+
+
+def test_a_request_that_cannot_be_is_not_counted() -> None:
+    assert refused(lambda: counted(input=None))[1:] == ("input", "missing_required_parameter")
+    assert refused(lambda: dialect().count_tokens(b"{"))[1:] == (None, None)
+
+
+def test_nothing_can_be_cancelled() -> None:
+    to = dialect()
+    answered("a", to=to)
+    message, *told = refused(lambda: to.cancel("resp_a"))
+    assert message.startswith("The response 'resp_a' cannot be cancelled: only responses that are ")
+    assert told == [None, None]
+    with pytest.raises(APIError) as caught:
+        to.cancel("resp_b")
+    assert (caught.value.status, caught.value.message) == (
+        404,
+        "Response with id 'resp_b' not found.",
+    )
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"model": "m", "input": "x"}'])
+def test_compaction_is_refused(body: bytes) -> None:
+    message, *told = refused(lambda: dialect().compact(body))
+    assert message.startswith("Compaction is not supported here: ")
+    assert told == [None, None]
+
+
+def test_a_body_that_is_no_json_cannot_be_compacted_either() -> None:
+    message, *_ = refused(lambda: dialect().compact(b"{"))
+    assert message.startswith("We could not parse the JSON body of your request: ")
