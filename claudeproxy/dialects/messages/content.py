@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from ...conversation import Block, Turn, alternate, text_block
+from ...conversation import Block, text_block
 from ...errors import bad_request
 from ..fields import Fields
+from ..history import History
 from ..media import file_block, image_block
-from ..tool_calls import Calls
+from .schema import SERVER_BLOCKS
 
 
 def read_system(fields: Fields) -> str:
@@ -24,56 +25,55 @@ def read_system(fields: Fields) -> str:
     return "\n\n".join(block["text"] for block in given if block["text"].strip())
 
 
-def read_messages(fields: Fields) -> tuple[Turn, ...]:
-    """The turns, which alternate and begin and end with the user's."""
+def read_messages(fields: Fields) -> History:
+    """The system messages at the beginning and the turns, which end with the user's."""
+    messages = list(fields.children("messages"))
     reader = _Reader()
-    for message in fields.children("messages"):
+    for message in messages:
         reader.read(message)
     reader.expect_no_results()
-    if not reader.turns or reader.turns[0].role != "user":
-        raise bad_request("messages: the first message must be the user's.", "messages[0].role")
-    if reader.turns[-1].role != "user":
+    spoken = [message for message in messages if message.get("role") != "system"]
+    if not spoken or spoken[0].get("role") == "assistant":
+        first = (spoken or messages)[0]
+        raise bad_request(
+            f"{_dotted(first.path)}: the first message that is not a system message must be the "
+            "user's.",
+            first.where("role"),
+        )
+    if messages[-1].get("role") == "assistant":
         raise bad_request(
             "messages: the last message must be the user's; an answer cannot be begun for the "
             "model here.",
-            message.where("role"),
+            messages[-1].where("role"),
             "unsupported_value",
         )
-    return alternate(reader.turns)
+    return reader.history
 
 
 @attrs.define
 class _Reader:
     """What has been read so far."""
 
-    turns: list[Turn] = attrs.field(factory=list)
-    calls: Calls = attrs.field(factory=Calls)
+    history: History = attrs.field(factory=History)
     caller: str = ""
 
     def read(self, message: Fields) -> None:
-        if message.get("role") == "assistant":
-            self.expect_no_results()
-            self.caller = message.path
-            blocks = tuple(self._blocks(message))
-            # An answer that was nothing but thought leaves nothing to replay.
-            if blocks:
-                self.turns.append(Turn("assistant", blocks))
-            return
-        blocks = tuple(self._blocks(message))
-        if not blocks:
-            raise bad_request(
-                f"{message.path}: a user message must hold something other than white space.",
-                message.where("content"),
-                "invalid_value",
-            )
-        self.expect_no_results()
-        self.turns.append(Turn("user", blocks))
+        match message.get("role"):
+            case "assistant":
+                self.expect_no_results()
+                self.caller = message.path
+                self.history.assistant(tuple(self._blocks(message)))
+            case "user":
+                # A blank one says nothing, and could not be taken out of a history any more.
+                self.history.user(tuple(self._blocks(message)))
+            case _:
+                self.history.instruct(block["text"] for block in self._blocks(message))
 
     def expect_no_results(self) -> None:
-        """Every call must have its result in the next message."""
-        if waiting := self.calls.waiting:
+        """Every call must have its result before the model says something else."""
+        if waiting := self.history.calls.waiting:
             raise bad_request(
-                f"{self.caller}: `tool_use` ids were found without `tool_result` blocks "
+                f"{_dotted(self.caller)}: `tool_use` ids were found without `tool_result` blocks "
                 f"immediately after: {', '.join(waiting)}.",
                 self.caller,
             )
@@ -96,28 +96,36 @@ class _Reader:
             elif kind == "tool_result":
                 if not only_results:
                     raise bad_request(
-                        f"{block.path}: `tool_result` blocks must come first in a message.",
+                        f"{_dotted(block.path)}: `tool_result` blocks must come first in a "
+                        "message.",
                         block.path,
                     )
                 yield self._result(block)
+            elif kind in SERVER_BLOCKS:
+                yield block.value
             elif kind in _READERS:
                 yield from _READERS[kind](block)
             only_results = only_results and kind == "tool_result"
 
     def _call(self, block: Fields) -> Block:
-        return self.calls.use(
+        return self.history.calls.use(
             block.get("id"), block.get("name"), block.get("input"), block.where("id")
         )
 
     def _result(self, block: Fields) -> Block:
-        call_id = block.get("tool_use_id")
-        if why := self.calls.problem_with_result(call_id):
+        calls, call_id = self.history.calls, block.get("tool_use_id")
+        if why := calls.problem_with_result(call_id):
             raise bad_request(
-                f"{block.path}: each `tool_result` block must have a corresponding `tool_use` "
-                f"block in the previous message. {why}",
+                f"{_dotted(block.path)}: each `tool_result` block must have a corresponding "
+                f"`tool_use` block in the previous message. {why}",
                 block.where("tool_use_id"),
             )
-        return self.calls.result(call_id, _content_of(block), is_error=block.get("is_error", False))
+        return calls.result(call_id, _content_of(block), is_error=block.get("is_error", False))
+
+
+def _dotted(path: str) -> str:
+    """A place in the request as Anthropic's API names it."""
+    return path.replace("[", ".").replace("]", "")
 
 
 def _content_of(block: Fields) -> Iterator[Block]:
@@ -161,6 +169,19 @@ def _document(block: Fields) -> Iterator[Block]:
     yield {"type": "document", "source": told, **about}
 
 
+def _found(block: Fields) -> Iterator[Block]:
+    """A search result, as text: the CLI takes none from a client."""
+    texts = [part.get("text") for part in block.children("content")]
+    told = "\n\n".join(text for text in texts if text.strip())
+    about = f"Title: {block.get('title')}\nSource: {block.get('source')}"
+    yield text_block(f"<search_result>\n{about}\n\n{told}\n</search_result>")
+
+
+def _reference(block: Fields) -> Iterator[Block]:
+    """A tool that a search for tools found; it is offered all along."""
+    yield text_block(f"The tool {block.get('tool_name')} can be called now.")
+
+
 def _data_url(source: Fields) -> str:
     return f"data:{source.get('media_type')};base64,{source.get('data')}"
 
@@ -169,4 +190,6 @@ _READERS: dict[str, Callable[[Fields], Iterator[Block]]] = {
     "text": _text,
     "image": _image,
     "document": _document,
+    "search_result": _found,
+    "tool_reference": _reference,
 }

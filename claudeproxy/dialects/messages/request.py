@@ -70,7 +70,8 @@ def _check(body: bytes, declared: Object) -> tuple[Fields, tuple[str, ...]]:
 
 def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
     """The conversation, and what of the request is left out of it."""
-    turns = read_messages(fields)
+    history = read_messages(fields)
+    turns = history.finish()
     tool_set = _tools(fields).with_tools_called_in(turns)
     config = fields.child("output_config")
     schema = _schema(config.child("format")) or _schema(fields.child("output_format"))
@@ -89,7 +90,8 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
         top_p=fields.get("top_p"),
         streamed=bool(fields.get("stream")),
     )
-    profile = Profile(read_system(fields), tool_set.tools, schema)
+    system = "\n\n".join(filter(None, (read_system(fields), history.system_prompt)))
+    profile = Profile(system, tool_set.tools, schema)
     return Conversation(profile, turns, bounds), dropped
 
 

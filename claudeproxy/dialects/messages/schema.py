@@ -15,7 +15,7 @@ from ..tools import MOST_TOOLS
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 LEAST_BUDGET = 1024
-DISPLAYS = ("summarized", "omitted")
+DISPLAYS = ("summarized", "omitted", "updates")
 TOOL_NAME = "[a-zA-Z0-9_-]{1,128}"
 
 # The CLI sets marks for the prompt cache itself.
@@ -50,10 +50,22 @@ def _content(blocks: dict[str, Kind], *, least: int = 0, empty: bool = True) -> 
     return Either((Text(empty=empty), listed), "a string or an array of blocks")
 
 
+# What tools found and where, and which tools were found: told to the model as text.
+_FOUND = Object(
+    (
+        _needed("source", Text()),
+        _needed("title", Text()),
+        _needed("content", List(Variant("type", {"text": _TEXT}, what="Blocks"))),
+        _CACHE,
+        Field("citations", Anything(), Use.IGNORED),
+    )
+)
+_REFERENCE = Object((_needed("tool_name", Text()), _CACHE))
+_AS_TEXT: dict[str, Kind] = {"search_result": _FOUND, "tool_reference": _REFERENCE}
 _RESULT = Object(
     (
         _needed("tool_use_id", _FILLED),
-        Field("content", _content(_SHOWN)),
+        Field("content", _content({**_SHOWN, **_AS_TEXT})),
         Field("is_error", Flag()),
         _CACHE,
     )
@@ -71,10 +83,25 @@ _CALL = Object(
 _THOUGHT = Object(
     tuple(Field(name, Text(), Use.ACCEPTED) for name in ("thinking", "signature", "data"))
 )
+# What Anthropic's own tools did in an earlier answer goes back to the API as it came.
+SERVER_BLOCKS = (
+    *("server_tool_use", "web_search_tool_result", "web_fetch_tool_result"),
+    *("code_execution_tool_result", "bash_code_execution_tool_result"),
+    *("text_editor_code_execution_tool_result", "tool_search_tool_result"),
+)
+_SYSTEM = Object(
+    (
+        _needed("content", _content({"text": _TEXT})),
+        # The effort of a turn: the one of the request counts.
+        Field("output_config", Anything(), Use.IGNORED),
+    )
+)
 MESSAGE = Variant(
     "role",
     {
-        "user": Object((_needed("content", _content({**_SHOWN, "tool_result": _RESULT})),)),
+        "user": Object(
+            (_needed("content", _content({**_SHOWN, **_AS_TEXT, "tool_result": _RESULT})),)
+        ),
         "assistant": Object(
             (
                 _needed(
@@ -85,11 +112,13 @@ MESSAGE = Variant(
                             "thinking": _THOUGHT,
                             "redacted_thinking": _THOUGHT,
                             "tool_use": _CALL,
+                            **dict.fromkeys(SERVER_BLOCKS, Map()),
                         }
                     ),
                 ),
             )
         ),
+        "system": _SYSTEM,
     },
 )
 
@@ -99,6 +128,8 @@ _TOOL = Object(
         Field("description", Text()),
         _needed("input_schema", Map()),
         _CACHE,
+        # All tools are offered from the beginning.
+        Field("defer_loading", Flag(), Use.IGNORED, harmless=(False,)),
     )
 )
 _ANY_TOOL = Variant("type", {"custom": _TOOL}, default="custom", what="Tools")
@@ -131,7 +162,9 @@ _THINKING = Variant(
     },
 )
 _FORM = Variant("type", {"json_schema": Object((_needed("schema", Map()),))})
-_ASKS_FOR_NOTHING: tuple[Any, ...] = ([], {}, {"edits": []})
+# What the model thought is kept as long as the process that has the conversation.
+_KEEP_THOUGHTS = {"type": "clear_thinking_20251015", "keep": "all"}
+_ASKS_FOR_NOTHING: tuple[Any, ...] = ([], {}, {"edits": []}, {"edits": [_KEEP_THOUGHTS]})
 
 COUNTED = Object(
     (

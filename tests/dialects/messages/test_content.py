@@ -93,7 +93,6 @@ def test_an_answer_that_was_all_thought_is_not_replayed() -> None:
         ({"messages": [PREFILL, HELLO]}, "messages[0].role"),
         ({"messages": [HELLO, PREFILL]}, "messages[1].role"),
         ({"messages": [{"role": "system", "content": "S"}]}, "messages[0].role"),
-        ({"messages": [told({"type": "text", "text": " "})]}, "messages[0].content"),
         ({"messages": [told({"type": "audio"})]}, "messages[0].content[0].type"),
         ({"messages": [told(result())]}, "messages[0].content[0].tool_use_id"),
         ({"messages": [HELLO, told(CALL, role="assistant"), HELLO]}, "messages[1]"),
@@ -145,3 +144,126 @@ def test_a_picture_or_document_that_cannot_be_is_named(block: dict[str, Any], wh
     _, named, _ = refused(lambda: ask(told(block)))
     assert named is not None
     assert named.startswith(f"messages[0].content[0].{where}"), named
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+MARKED = text_block("<system_message>\nBe brief.\n</system_message>")
+
+
+def test_leading_system_messages_are_the_system_prompt() -> None:
+    more = {"role": "system", "content": [{"type": "text", "text": "Be kind."}]}
+    conversation = ask(SYSTEM, more, HELLO, system="First.").conversation
+    assert conversation.profile.system == "First.\n\nBe brief.\n\nBe kind."
+    assert conversation.turns == (user("Hello"),)
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        # Claude Code 2.1.332 puts one behind the first message, and keeps it there.
+        ([HELLO, SYSTEM], [Turn("user", (text_block("Hello"), MARKED))]),
+        (
+            [HELLO, SYSTEM, told(text_block("A"), role="assistant"), HELLO],
+            [Turn("user", (text_block("Hello"), MARKED)), assistant("A"), user("Hello")],
+        ),
+        (
+            [HELLO, told(text_block("A"), role="assistant"), SYSTEM],
+            [user("Hello"), assistant("A"), Turn("user", (MARKED,))],
+        ),
+        (
+            [HELLO, told(CALL, role="assistant"), told(result()), SYSTEM, HELLO],
+            [
+                user("Hello"),
+                Turn("assistant", (CALL,)),
+                Turn("user", (tool_result("toolu_1"), MARKED, text_block("Hello"))),
+            ],
+        ),
+        (
+            [HELLO, told(CALL, role="assistant"), SYSTEM, told(result())],
+            [
+                user("Hello"),
+                Turn("assistant", (CALL,)),
+                Turn("user", (tool_result("toolu_1"), MARKED)),
+            ],
+        ),
+    ],
+)
+def test_a_system_message_in_the_middle_stands_where_it_is(
+    messages: list[Any], expected: list[Turn]
+) -> None:
+    conversation = ask(*messages, system="S").conversation
+    assert conversation.profile.system == "S"
+    assert conversation.turns == tuple(expected)
+
+
+def test_a_message_with_an_effort_of_its_own_is_told() -> None:
+    asked = ask(HELLO, {**SYSTEM, "output_config": {"effort": "low"}})
+    assert asked.ignored == ("messages[].output_config",)
+
+
+def test_results_of_parallel_calls_may_come_in_two_messages() -> None:
+    other = tool_use("toolu_2", "g")
+    said = turns(
+        HELLO, told(CALL, other, role="assistant"), told(result()), told(result("toolu_2"))
+    )
+    assert said[2] == Turn("user", (tool_result("toolu_1"), tool_result("toolu_2")))
+
+
+def test_results_come_first_also_if_something_was_said_between_them() -> None:
+    other = tool_use("toolu_2", "g")
+    said = turns(
+        HELLO,
+        told(CALL, other, role="assistant"),
+        told(result(), text_block("one")),
+        told(result("toolu_2"), text_block("two")),
+    )
+    results = (tool_result("toolu_1"), tool_result("toolu_2"))
+    assert said[2] == Turn("user", (*results, text_block("one"), text_block("two")))
+
+
+@pytest.mark.parametrize("blank", ["", " \n", [], [{"type": "text", "text": ""}]])
+def test_a_blank_message_of_the_users_is_left_out(blank: Any) -> None:
+    said = {"role": "user", "content": blank}
+    assert turns(HELLO, said) == (user("Hello"),)
+    assert turns(said) == (user("Begin."),)
+    before = told(text_block("A"), role="assistant")
+    assert turns(HELLO, before, said) == (user("Hello"), assistant("A"), user("Continue."))
+
+
+def test_what_a_search_found_is_told_as_text() -> None:
+    found = {
+        "type": "search_result",
+        "source": "https://example.org",
+        "title": "T",
+        "content": [text_block("a"), text_block("b")],
+        "citations": {"enabled": True},
+    }
+    text = "<search_result>\nTitle: T\nSource: https://example.org\n\na\n\nb\n</search_result>"
+    assert turns(told(found)) == (user(text),)
+    asked = ask(HELLO, told(CALL, role="assistant"), told(result(content=[found])))
+    assert asked.conversation.turns[2].blocks == (tool_result("toolu_1", text_block(text)),)
+    assert asked.ignored == ("messages[].content[].content[].citations",)
+
+
+def test_a_reference_to_a_tool_is_told_as_text() -> None:
+    reference = {"type": "tool_reference", "tool_name": "mcp__weather__get"}
+    said = turns(HELLO, told(CALL, role="assistant"), told(result(content=[reference])))
+    text = text_block("The tool mcp__weather__get can be called now.")
+    assert said[2].blocks == (tool_result("toolu_1", text),)
+
+
+def test_what_anthropics_own_tools_did_goes_back_as_it_came() -> None:
+    search = {
+        "type": "server_tool_use",
+        "id": "srvtoolu_1",
+        "name": "web_search",
+        "input": {"query": "q"},
+    }
+    found = {
+        "type": "web_search_tool_result",
+        "tool_use_id": "srvtoolu_1",
+        "content": [{"type": "web_search_result", "url": "u", "encrypted_content": "x"}],
+    }
+    asked = ask(HELLO, told(search, found, text_block("A"), role="assistant"), HELLO)
+    assert asked.conversation.turns[1] == Turn("assistant", (search, found, text_block("A")))
+    assert asked.ignored == ()

@@ -102,7 +102,13 @@ def test_what_is_unknown_of_a_tool_is_told_once() -> None:
 
 @pytest.mark.parametrize(
     "nothing",
-    [{"mcp_servers": []}, {"context_management": {"edits": []}}, {"container": {}}],
+    [
+        {"mcp_servers": []},
+        {"container": {}},
+        {"context_management": {"edits": []}},
+        # As Claude Code and Kimi Code ask with every request.
+        {"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}},
+    ],
     ids=lambda value: next(iter(value)),
 )
 def test_what_asks_for_nothing_is_no_matter(nothing: dict[str, Any]) -> None:
@@ -538,3 +544,22 @@ def test_a_document_can_be_counted() -> None:
 def test_an_error_response_is_anthropics() -> None:
     error = APIError(404, "No.", param="model", code="model_not_found")
     assert error_body(error) == encode_error(error)
+
+
+def test_what_cannot_be_had_is_refused_in_anthropics_words() -> None:
+    edits = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    message, *_ = refused(lambda: ask(context_management=edits))
+    assert message.startswith("context_management: Extra inputs are not permitted")
+    message, *_ = refused(lambda: ask(HELLO, {"role": "tool", "content": "x"}))
+    assert message == "messages.1.role: Input should be 'user', 'assistant' or 'system'"
+
+
+def test_thinking_that_is_told_as_updates_is_taken() -> None:
+    asked = ask(thinking={"type": "adaptive", "display": "updates"})
+    assert (asked.conversation.limits.thinking, asked.ignored) == (True, ("thinking.display",))
+
+
+def test_a_tool_whose_loading_is_deferred_is_offered() -> None:
+    asked = ask(tools=[{**F, "defer_loading": True}])
+    assert [tool.name for tool in asked.conversation.profile.tools] == ["f"]
+    assert asked.ignored == ("tools[].defer_loading",)
