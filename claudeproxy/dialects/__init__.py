@@ -83,3 +83,10 @@ class Dialect(Protocol):
 
     def error_body(self, error: APIError) -> bytes:
         """The JSON body of an error response."""
+
+
+class Counting(Dialect, Protocol):
+    """A wire format with a route that counts the tokens of a request."""
+
+    def count_tokens(self, body: bytes) -> tuple[str, bytes]:
+        """Read a request's body: the model's name, and the body of the response."""

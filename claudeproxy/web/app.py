@@ -17,7 +17,7 @@ from werkzeug.routing import RequestRedirect
 
 from .. import __version__
 from ..catalogue import Catalogue, Model
-from ..dialects import Dialect, chat, completions, messages
+from ..dialects import Counting, Dialect, chat, completions, messages
 from ..dialects.responses.request import Responses
 from ..errors import APIError, internal_error, unavailable, unsupported
 from ..pool.pool import Pool
@@ -149,13 +149,7 @@ class App:
     @router.route("/messages/count_tokens", methods=["POST"])
     async def count_tokens(self, request: Any) -> None:
         """An estimate of what a request to Anthropic Messages would cost."""
-        try:
-            model, body = messages.count_tokens(self._body_of(request))
-            (await self.catalogue()).resolve(model)
-        except APIError as error:
-            send_error(request, messages, error)
-        else:
-            send_body(request, body)
+        await self._count(request, messages)
 
     @router.route("/v1/responses", methods=["POST"])
     @router.route("/responses", methods=["POST"])
@@ -181,6 +175,24 @@ class App:
         """What a response that was kept answers."""
         self._tell(request, lambda: self.responses.input_items(name, _query(request)))
 
+    @router.route("/v1/responses/input_tokens", methods=["POST"])
+    @router.route("/responses/input_tokens", methods=["POST"])
+    async def input_tokens(self, request: Any) -> None:
+        """An estimate of what a request to OpenAI Responses would cost."""
+        await self._count(request, self.responses)
+
+    @router.route("/v1/responses/compact", methods=["POST"])
+    @router.route("/responses/compact", methods=["POST"])
+    def compact_response(self, request: Any) -> None:
+        """Not supported: a 400 that says what to do instead."""
+        self._tell(request, lambda: self.responses.compact(self._body_of(request)))
+
+    @router.route("/v1/responses/<name>/cancel", methods=["POST"])
+    @router.route("/responses/<name>/cancel", methods=["POST"])
+    def cancel_response(self, request: Any, name: str) -> None:
+        """Not supported: only responses that are made in the background can be cancelled."""
+        self._tell(request, lambda: self.responses.cancel(name))
+
     @router.route("/v1/completions", methods=["POST"])
     @router.route("/completions", methods=["POST"])
     async def completions(self, request: Any) -> None:
@@ -198,10 +210,6 @@ class App:
     def method_not_allowed(self, request: Any, failure: Failure) -> None:
         """A path that is served to other methods."""
         assert isinstance(failure.value, MethodNotAllowed)
-        if request.method == b"POST" and b"/responses/" in request.path:
-            # `compact` and `input_tokens` are no ids of responses, but what is not served.
-            self.not_found(request, failure)
-            return
         allowed = sorted(failure.value.valid_methods or ())
         request.setHeader("allow", ", ".join(allowed))
         message = f"Not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."
@@ -271,6 +279,16 @@ class App:
             self._running -= 1
             if not self._running and self._drained is not None and not self._drained.called:
                 self._drained.callback(None)
+
+    async def _count(self, request: Any, dialect: Counting) -> None:
+        try:
+            model, body = dialect.count_tokens(self._body_of(request))
+            (await self.catalogue()).resolve(model)
+        except APIError as error:
+            send_error(request, dialect, error)
+        else:
+            request.setHeader("x-claudeproxy-count", "estimate")
+            send_body(request, body)
 
     def _tell(self, request: Any, body: Callable[[], bytes]) -> None:
         try:

@@ -28,6 +28,9 @@ ALIASES = {
     "/responses": "/v1/responses",
     "/responses/{name}": "/v1/responses/{name}",
     "/responses/{name}/input_items": "/v1/responses/{name}/input_items",
+    "/responses/{name}/cancel": "/v1/responses/{name}/cancel",
+    "/responses/input_tokens": "/v1/responses/input_tokens",
+    "/responses/compact": "/v1/responses/compact",
 }
 
 ERRORS = {
@@ -170,6 +173,17 @@ def _paths() -> dict[str, Any]:
                 (400, *RESPONSE_ROUTES),
             ),
         },
+        "/v1/responses/{name}/cancel": {
+            "parameters": [_named("The id of a response.")],
+            "post": _refusal("cancel_response", "Not supported: always an error."),
+        },
+        "/v1/responses/input_tokens": _post(
+            *("input_tokens", "An estimate of a prompt's tokens.", "ResponsesRequest"),
+            "ResponseTokenCount",
+        ),
+        "/v1/responses/compact": {
+            "post": _refusal("compact_response", "Not supported: always an error."),
+        },
         "/v1/completions": _post(
             *(
                 "completions",
@@ -216,6 +230,14 @@ def _post(
                 **_errors(*statuses, error=error),
             },
         }
+    }
+
+
+def _refusal(name: str, summary: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": _errors(*ANY_ROUTE, 400, 404, 413, 415),
     }
 
 

@@ -242,6 +242,7 @@ def _answer() -> dict[str, Schema]:
             error=or_null(all_of(code=TEXT, message=TEXT)),
             usage=optional("object"),
         ),
+        "ResponseTokenCount": all_of(object={"const": "response.input_tokens"}, input_tokens=COUNT),
         "ResponseEvent": struct(("type", "sequence_number"), type=NOT_EMPTY, sequence_number=COUNT),
         "ItemList": struct(
             ("object", "data", "has_more"),
