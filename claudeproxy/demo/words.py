@@ -51,10 +51,12 @@ _WORD = re.compile(r"(?<!\S)([A-Z]+)(?::(\S*))?(?!\S)")
 _WIDE = re.compile(r"(?<!\S)(?:(ECHO):|CALL:([A-Za-z0-9_-]+)(?::(?=\{)|(?!\S)))")
 # The same two, and the word between what is said in one round and what in the next.
 _WIDE_OR_THEN = re.compile(rf"{_WIDE.pattern}|(?<!\S)(THEN)(?!\S)")
-# The CLI's own: reminders, and the notes that a command of its own leaves in the conversation.
+# Not the user's: reminders of the CLI's, the notes that a command of its own leaves in the
+# conversation, and what claudeproxy makes of a system message in the middle of one.
 _REMINDER = re.compile(
-    r"\s*<(system-reminder|local-command-\w+|command-name)>.*</(system-reminder|local-command-\w+|"
-    r"command-args|command-message|command-name)>\s*",
+    r"\s*<(system-reminder|system_message|local-command-\w+|command-name)>.*"
+    r"</(system-reminder|system_message|local-command-\w+|command-args|command-message|"
+    r"command-name)>\s*",
     re.DOTALL,
 )
 
@@ -104,8 +106,8 @@ class Words:
 def read(texts: Iterable[str]) -> Words:
     """The words in a message's text blocks.
 
-    A block that is nothing but the CLI's own, as a ``<system-reminder>`` is, is not the user's and
-    is skipped.
+    A block that is nothing but the CLI's own, as a ``<system-reminder>`` is, or a system message,
+    is not the user's and is skipped.
     """
     said: dict[str, str] = {}
     calls: list[Call] = []

@@ -101,8 +101,9 @@ def test_what_is_inside_another_word_is_no_word() -> None:
     assert words.echo == " QUIET\nCALL:g"
 
 
-def test_the_clis_reminders_are_not_the_users_words() -> None:
-    reminder = "<system-reminder>\nHTML ECHO:no\n</system-reminder>\n"
+@pytest.mark.parametrize("tag", ["system-reminder", "system_message"])
+def test_reminders_and_system_messages_are_not_the_users_words(tag: str) -> None:
+    reminder = f"<{tag}>\nHTML ECHO:no\n</{tag}>\n"
     assert read([reminder, "ECHO:yes", reminder]) == Words(echo="yes")
     assert said(body([{"type": "text", "text": t} for t in (reminder, "hi")])) == said(body("hi"))
 

@@ -61,13 +61,16 @@ class Server:
         models = [Model("opus", "claude-opus-5"), Model("sonnet", "claude-sonnet-5")]
         return Catalogue(models, {"best": "claude-opus-4-6"}, self.memory)
 
-    def ask(self, method: str, path: str, *headers: str) -> tuple[int, dict[str, str], Any]:
+    def ask(
+        self, method: str, path: str, *headers: str, content: bytes = b""
+    ) -> tuple[int, dict[str, str], Any]:
         """The answer's status, headers and JSON body, None if there is none."""
         protocol: Any = self.connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         transport = StringTransport()
         protocol.makeConnection(transport)
-        lines = [f"{method} {path} HTTP/1.1", "host: localhost", *headers, "content-length: 0"]
-        protocol.dataReceived("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        length = f"content-length: {len(content)}"
+        lines = [f"{method} {path} HTTP/1.1", "host: localhost", *headers, length]
+        protocol.dataReceived("\r\n".join([*lines, "", ""]).encode("latin-1") + content)
         head, _, content = transport.value().partition(b"\r\n\r\n")
         protocol.connectionLost(Failure(ConnectionDone()))
         status, *rest = head.decode().split("\r\n")
@@ -106,6 +109,45 @@ def test_what_claude_code_asks_first(server: Server, path: str) -> None:
 
 def test_two_slashes_are_not_the_root(server: Server) -> None:
     assert server.ask("GET", "//")[0] == 404
+
+
+# Counting, and what is not supported
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/responses/input_tokens", {"input": "Hello"}),
+        ("/responses/input_tokens", {"input": [{"role": "user", "content": "Hello"}]}),
+        ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": "Hello"}]}),
+    ],
+)
+def test_tokens_are_counted_by_an_estimate_that_is_told_as_one(
+    server: Server, path: str, body: dict[str, Any]
+) -> None:
+    def count(**more: Any) -> tuple[int, dict[str, str], Any]:
+        content = json.dumps({**body, **more}).encode()
+        return server.ask("POST", path, "content-type: application/json", content=content)
+
+    status, headers, told = count(model="opus")
+    assert (status, headers["x-claudeproxy-count"]) == (200, "estimate")
+    assert 1 <= told["input_tokens"] <= 10
+    assert count(model="nope")[0] == 404
+    assert count()[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/v1/responses/compact", 400, "not supported"),
+        ("/v1/responses/resp_x/cancel", 404, "not found"),
+    ],
+)
+def test_what_responses_do_not_support_says_so(
+    server: Server, path: str, status: int, words: str
+) -> None:
+    got, _, told = server.ask("POST", path, "content-type: application/json", content=b"{}")
+    assert (got, words in told["error"]["message"]) == (status, True)
 
 
 # In whose words an error is told
