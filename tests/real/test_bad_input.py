@@ -371,7 +371,8 @@ class BadInput(RealCLI):
                 [
                     (f"{part}: {value!r}", post(encoded(messages=[{**HELLO, part: value}])))
                     for value in wrong
-                    if not (part == "content" and value in ("x", "\0"))
+                    # A blank message is left out.
+                    if not (part == "content" and value in ("x", "\0", "", []))
                 ],
                 400,
             )
@@ -389,7 +390,6 @@ class BadInput(RealCLI):
                 ("no message", post(encoded(messages=[]))),
                 ("a message of nothing", post(encoded(messages=[{}]))),
                 ("no content", post(encoded(messages=[{"role": "user"}]))),
-                ("no parts", post(encoded(messages=[{"role": "user", "content": []}]))),
                 ("no tool", post(encoded(tools=[{}]))),
             ],
             400,

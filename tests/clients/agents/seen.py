@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 
+# What claudeproxy puts before the text of a system message in the middle of a conversation.
+MARK = "<system_message>\n"
+
+
 class Seen:
     """A request that reached the API."""
 
@@ -36,7 +40,13 @@ class Seen:
     def instructions(self) -> str:
         """All that the model was told by the agent itself: the system prompt, and such messages."""
         system = [block["text"] for block in _blocks(self._system)]
-        return "\n".join([*system, *self.texts("system")])
+        marked = [text for text in self.texts("user") if text.startswith(MARK)]
+        return "\n".join([*system, *self.texts("system"), *marked])
+
+    @property
+    def prompts(self) -> list[str]:
+        """What the user said, without system messages that stand in a user's turn."""
+        return [text for text in self.texts("user") if not text.startswith(MARK)]
 
     @property
     def calls(self) -> list[tuple[str, Any]]:

@@ -40,7 +40,7 @@ def test_a_prompt(claude: Claude) -> None:
 
 def test_its_prompt_environment_and_tools_reach_the_api(claude: Claude, place: Place) -> None:
     seen = Seen(claude("SEEN"))
-    assert seen.texts("user")[-1] == "SEEN"
+    assert seen.prompts[-1] == "SEEN"
     assert "working with the user toward their goals" in seen.instructions
     assert f"Primary working directory: {place.work}" in seen.instructions
     assert {"Agent", "Bash", "Edit", "Read", "ToolSearch", "Write"} <= seen.tools
@@ -136,7 +136,9 @@ def test_context(claude: Claude) -> None:
     claude(SAY)
     printed = claude("/context", "-c")
     assert "## Context Usage" in printed
-    assert "| Messages | " in printed
+    # By the estimate of count_tokens.
+    assert "| System prompt | " in printed
+    assert "| System tools | " in printed
 
 
 def test_streamed_events(claude: Claude) -> None:
