@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = os.environ.get("CLAUDEPROXY_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
-GROUPS = ("newest", "instructor", "litellm", "js")
+GROUPS = ("newest", "suites", "instructor", "litellm", "js")
 # Far longer than anything takes, so that it is only reached when something hangs.
 DEADLINE = 60.0
 
