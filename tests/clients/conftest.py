@@ -31,9 +31,9 @@ collect_ignore = [group for group in GROUPS if Path(sys.prefix) != ROOT / ".clie
 # Some read these when they are imported. None may ask the network for anything but an answer,
 # nor take the user's own account, proxy or configuration for it.
 for name in list(os.environ):
-    if name.upper().startswith(("OPENAI_", "LANG", "LLM_", "LITELLM_", "LOGFIRE_", "OTEL_")) or (
-        name.upper().endswith("_PROXY")
-    ):
+    if name.upper().startswith(
+        ("ANTHROPIC_", "OPENAI_", "LANG", "LLM_", "LITELLM_", "LOGFIRE_", "OTEL_")
+    ) or name.upper().endswith("_PROXY"):
         del os.environ[name]
 os.environ.update(
     LC_ALL="C.UTF-8",

@@ -86,6 +86,16 @@ CHOICE: Schema = {
         having(type=one_of("allowed_tools"), tools=list_of(OBJECT), mode=MODE),
     ]
 }
+FORMAT = by_type(
+    {
+        "text": OBJECT,
+        "json_object": OBJECT,
+        # The document has `schema` as null; what is meant is the schema.
+        "json_schema": having(
+            name=STRING, description=or_null(STRING), schema=or_null(OBJECT), strict=BOOLEAN
+        ),
+    }
+)
 EFFORT = one_of("none", "low", "medium", "high", "xhigh")
 SUMMARY = one_of("concise", "detailed", "auto")
 USAGE = having(
@@ -111,7 +121,7 @@ RESPONSE = having(
     tool_choice=CHOICE,
     truncation=one_of("auto", "disabled"),
     parallel_tool_calls=BOOLEAN,
-    text=having(format=having(type=one_of("text", "json_object", "json_schema"))),
+    text=having(format=FORMAT),
     top_p=NUMBER,
     presence_penalty=NUMBER,
     frequency_penalty=NUMBER,

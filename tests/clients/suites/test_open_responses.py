@@ -205,6 +205,14 @@ def test_reasoning(server: Server) -> None:
     assert text_of(response) == demo.TEXT
 
 
+def test_an_answer_in_a_form(server: Server) -> None:
+    form = {"type": "json_schema", "name": "person", "schema": demo.PERSON_SCHEMA, "strict": True}
+    response = server.ask("Someone called 'Ada', 36 years old", text={"format": form})
+    assert json.loads(text_of(response)) == demo.PERSON
+    told = response["text"]["format"]
+    assert {name: told[name] for name in form} == form
+
+
 def test_an_answer_that_is_cut_off_is_incomplete(server: Server) -> None:
     response = server.ask("LONG:40", "incomplete", max_output_tokens=16)
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
