@@ -29,6 +29,7 @@ from .catalogue import Catalogue, ModelMemory, models_from_initialize
 from .cli import launch, scratch
 from .cli.lookup import Lookup
 from .cli.notices import Ready
+from .demo.guess import MODEL as DEMO_MODEL
 from .demo.service import DemoService
 from .dialects.responses.request import Responses
 from .dialects.responses.store import ResponseStore
@@ -227,6 +228,8 @@ class ProxyService(Service):
             "CLAUDE_CODE_OAUTH_TOKEN": self.demo.key,
             "ANTHROPIC_BASE_URL": self.demo.url,
             "ANTHROPIC_API_KEY": "",
+            # The CLI lists one more model, which no other API has.
+            "ANTHROPIC_CUSTOM_MODEL_OPTION": DEMO_MODEL,
             "CLAUDE_CONFIG_DIR": str(home),
             "HOME": str(home),
         }

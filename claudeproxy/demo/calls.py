@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from .answer import compact
-from .instance import instance
+from . import guess
+from .guess import STRUCTURED
 from .words import Call
 
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .words import Words
-
-STRUCTURED = "StructuredOutput"
-"""The tool by which the CLI asks for output that fits a schema."""
 
 
 @frozen
@@ -55,15 +52,29 @@ def chosen_calls(body: Mapping[str, Any], words: Words) -> Chosen:
         else:
             calls.append(Call(name, call.text, call.arguments))
     if not calls and tools:
-        if choice["type"] in ("any", "tool"):
-            calls.append(_made_up(tools.get(STRUCTURED) or next(iter(tools.values()))))
+        forced = choice["type"] in ("any", "tool")
+        calls.extend(_untold(body, words, tools, forced=forced))
+        if forced:
             # It cannot answer in text alone here, so there is nothing to say about the others.
             complaints.clear()
-        elif not words.calls and "PROSE" not in words and STRUCTURED in tools:
-            calls.extend([] if _structured_done(body) else [_made_up(tools[STRUCTURED])])
     if choice.get("disable_parallel_tool_use"):
         calls = calls[:1]
     return Chosen(tuple(calls), tuple(complaints))
+
+
+def _untold(
+    body: Mapping[str, Any], words: Words, tools: Mapping[str, Any], *, forced: bool
+) -> list[Call]:
+    """The calls that no word asked for, out of these tools."""
+    prompt = guess.prompt_of(body)
+    values = guess.values_of(prompt)
+    names = [] if words.calls else guess.spoken_of(prompt, tools)
+    if not names and forced:
+        names = [STRUCTURED if STRUCTURED in tools else next(iter(tools))]
+    wanted = STRUCTURED in tools and not words.calls and "PROSE" not in words
+    if not names and wanted and not _structured_done(body):
+        names = [STRUCTURED]
+    return [guess.call(tools[name], values) for name in names]
 
 
 def results_of(content: Any) -> list[dict[str, Any]]:
@@ -89,11 +100,6 @@ def _offered(name: str, offered: list[str]) -> str | None:
     if name in offered:
         return name
     return next((full for full in offered if full.endswith(f"__{name}")), None)
-
-
-def _made_up(tool: Mapping[str, Any]) -> Call:
-    arguments = instance(tool.get("input_schema") or {"type": "object"})
-    return Call(tool["name"], compact(arguments), arguments)
 
 
 def _structured_done(body: Mapping[str, Any]) -> bool:

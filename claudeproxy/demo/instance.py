@@ -10,31 +10,70 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _DEPTH = 40
 
 
-def instance(schema: Mapping[str, Any]) -> Any:
-    """A value for a schema; None where the schema refers to itself without an end."""
-    return _make(schema, schema, _DEPTH)
+def instance(
+    schema: Mapping[str, Any], known: Callable[[Mapping[str, Any]], Any] = lambda schema: None
+) -> Any:
+    """A value for a schema; None where the schema refers to itself without an end.
+
+    ``known`` is asked first for each value that is no object, no list and no ``const``; it gives
+    None where it has none for that schema.
+    """
+    return _Maker(schema, known).make(schema, _DEPTH)
 
 
-def _make(schema: Any, root: Mapping[str, Any], depth: int) -> Any:
-    if not isinstance(schema, dict) or depth == 0:
-        return None
-    schema = _flat(schema, root, depth)
-    if "const" in schema:
-        return schema["const"]
+@frozen
+class _Maker:
+    """Makes the values of one schema, ``root``."""
+
+    root: Mapping[str, Any]
+    known: Callable[[Mapping[str, Any]], Any]
+
+    def make(self, schema: Any, depth: int) -> Any:
+        if not isinstance(schema, dict) or depth == 0:
+            return None
+        schema = _flat(schema, self.root, depth)
+        if "const" in schema:
+            return schema["const"]
+        kind = None if schema.get("enum") else _kind(schema)
+        if kind == "object":
+            return self._object(schema, depth - 1)
+        if kind == "array":
+            return self._array(schema, depth - 1)
+        value = self.known(schema)
+        return _smallest(schema, kind) if value is None else value
+
+    def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        others = schema.get("additionalProperties")
+        return {
+            name: self.make(properties.get(name, others), depth)
+            for name in dict.fromkeys(schema.get("required", ()))
+        }
+
+    def _array(self, schema: dict[str, Any], depth: int) -> list[Any]:
+        first = schema.get("prefixItems", [])
+        made = []
+        for index in range(int(schema.get("minItems", 0))):
+            item = self.make(first[index] if index < len(first) else schema.get("items"), depth)
+            # The one thing that uniqueItems asks for, as far as counting up gets.
+            if schema.get("uniqueItems") and item in made:
+                item = f"{item}{index}" if isinstance(item, str) else index
+            made.append(item)
+        return made
+
+
+def _smallest(schema: dict[str, Any], kind: object) -> Any:
     if schema.get("enum"):
         return schema["enum"][0]
-    kind = _kind(schema)
-    if kind == "object":
-        return _object(schema, root, depth - 1)
-    if kind == "array":
-        return _array(schema, root, depth - 1)
     if kind == "string":
         shortest = int(schema.get("minLength", 0))
         return "demo"[: int(schema.get("maxLength", 4))].ljust(shortest, "x")
@@ -86,27 +125,6 @@ def _kind(schema: dict[str, Any]) -> object:
     if kind is None and "items" in schema:
         return "array"
     return kind
-
-
-def _object(schema: dict[str, Any], root: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    properties = schema.get("properties", {})
-    others = schema.get("additionalProperties")
-    return {
-        name: _make(properties.get(name, others), root, depth)
-        for name in dict.fromkeys(schema.get("required", ()))
-    }
-
-
-def _array(schema: dict[str, Any], root: Mapping[str, Any], depth: int) -> list[Any]:
-    first = schema.get("prefixItems", [])
-    made = []
-    for index in range(int(schema.get("minItems", 0))):
-        item = _make(first[index] if index < len(first) else schema.get("items"), root, depth)
-        # The one thing that uniqueItems asks for, as far as counting up gets.
-        if schema.get("uniqueItems") and item in made:
-            item = f"{item}{index}" if isinstance(item, str) else index
-        made.append(item)
-    return made
 
 
 def _number(schema: dict[str, Any], *, whole: bool) -> float:

@@ -36,8 +36,9 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 Text comes in pieces of a word, and a piece counts as a token: ``max_tokens`` cuts after so many.
 As with the real API, ``stop_sequences`` cut the text, ``tool_choice`` forces or forbids calls, and
 a tool of the name ``StructuredOutput`` is called without being told.  Arguments nobody gave are
-made up to fit the tool's schema.  A user message of tool results with no word in it is answered by
-``TOOL_RESULT:`` and the JSON list of the results' contents.
+made up to fit the tool's schema; the model ``claude-demo-tools`` takes them from what the user
+says, and chooses tools itself (see ``guess``).  A user message of tool results with no word in it
+is answered by ``TOOL_RESULT:`` and the JSON list of the results' contents.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from attrs import frozen
 
 from .answer import Answer, Block, Fault, FaultKind, Refusal, compact
 from .calls import chosen_calls, results_of
+from .guess import MODEL as CHOOSING
 from .limits import rejected_headers
 from .tools import thinking_on
 from .words import Words, own_texts, read, rounds
@@ -228,7 +230,8 @@ def _text(body: Mapping[str, Any], words: Words, *, calls: bool) -> str:
             }
         )
     if words.calls or calls:
-        return "Let me call." if calls and "QUIET" not in words else ""
+        quiet = "QUIET" in words or body["model"] == CHOOSING
+        return "Let me call." if calls and not quiet else ""
     results = results_of(content)
     if results and not words:
         return "TOOL_RESULT:" + compact([result.get("content") for result in results])

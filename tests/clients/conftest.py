@@ -23,7 +23,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = os.environ.get("CLAUDEPROXY_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
-GROUPS = ("newest", "instructor", "litellm", "js", "agents")
+GROUPS = ("newest", "suites", "instructor", "litellm", "js", "agents")
 # Far longer than anything takes, so that it is only reached when something hangs.
 DEADLINE = 60.0
 
@@ -32,9 +32,9 @@ collect_ignore = [group for group in GROUPS if Path(sys.prefix) != ROOT / ".clie
 # Some read these when they are imported. None may ask the network for anything but an answer,
 # nor take the user's own account, proxy or configuration for it.
 for name in list(os.environ):
-    if name.upper().startswith(("OPENAI_", "LANG", "LLM_", "LITELLM_", "LOGFIRE_", "OTEL_")) or (
-        name.upper().endswith("_PROXY")
-    ):
+    if name.upper().startswith(
+        ("ANTHROPIC_", "OPENAI_", "LANG", "LLM_", "LITELLM_", "LOGFIRE_", "OTEL_")
+    ) or name.upper().endswith("_PROXY"):
         del os.environ[name]
 os.environ.update(
     LC_ALL="C.UTF-8",

@@ -9,6 +9,8 @@ import pytest
 
 
 MODEL = "sonnet"
+# It calls tools that a prompt speaks of, without a word.
+CHOOSING = "claude-demo-tools"
 
 TEXT = "one two three"
 SAY = f"ECHO:{TEXT}"
