@@ -177,7 +177,7 @@ class ProxyService(Service):
     async def _stop(self) -> None:
         super().stopService()
         self._probing.cancel()
-        # New requests get a 503 with Retry-After, which a closed port could not tell them.
+        # New requests get a 503 with Retry-After, which a closed port could not send.
         drained = self._app.drain()
         if not drained.called:
             self.log.info(

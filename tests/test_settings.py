@@ -49,7 +49,7 @@ def refused(given: dict[str, Any], environ: dict[str, str], file: Path | None = 
     return str(caught.value)
 
 
-def test_nothing_given_is_the_defaults() -> None:
+def test_without_any_settings_the_defaults_apply() -> None:
     assert load({}, {}) == Settings()
     assert (Settings().port, Settings().interface) == (3456, "127.0.0.1")
 
@@ -89,11 +89,11 @@ def test_the_usual_file_is_read_where_there_is_one(usual_place: Path) -> None:
     assert load({}, {}).port == 99
 
 
-def test_variables_of_others_are_none_of_ours() -> None:
+def test_other_environment_variables_are_ignored() -> None:
     assert load({}, {"PORT": "1", "CLAUDE_PORT": "2", "PROXY_PORT": "3"}) == Settings()
 
 
-def test_every_default_is_a_value_that_could_be_given() -> None:
+def test_every_default_is_a_valid_value() -> None:
     for name, field in FIELDS.items():
         assert field.metadata["read"](field.default) == field.default, name
 
@@ -102,17 +102,17 @@ def test_every_setting_has_help() -> None:
     assert all(len(field.metadata["help"]) > 10 for field in FIELDS.values())
 
 
-def test_a_setting_that_does_not_exist_is_told_with_its_file(config: Path) -> None:
+def test_the_error_for_an_unknown_setting_names_the_file(config: Path) -> None:
     config.write_text("prot = 80\n", "utf-8")
     assert refused({}, {}, config) == f"{config}: unknown setting 'prot'"
 
 
-def test_a_named_file_that_is_not_there_is_told(config: Path) -> None:
+def test_a_missing_settings_file_is_an_error(config: Path) -> None:
     assert refused({}, {}, config).startswith(f"{config}: ")
 
 
 @pytest.mark.parametrize("content", [b"port =", b"\xff\xfe", b"port = 1\nport = 2\n"])
-def test_a_file_that_is_not_toml_is_told(config: Path, content: bytes) -> None:
+def test_a_file_that_is_not_toml_is_an_error(config: Path, content: bytes) -> None:
     config.write_bytes(content)
     assert refused({}, {}, config).startswith(f"{config}: ")
 
@@ -136,7 +136,7 @@ BAD_TEXTS = [
 
 
 @pytest.mark.parametrize(("name", "text", "why"), BAD_TEXTS)
-def test_a_bad_option_is_told_by_its_name(name: str, text: str, why: str | None) -> None:
+def test_the_error_for_an_invalid_option_names_it(name: str, text: str, why: str | None) -> None:
     told = refused({name: text}, {})
     where = f"--{name.replace('_', '-')}: "
     assert told.startswith(where)
@@ -144,7 +144,7 @@ def test_a_bad_option_is_told_by_its_name(name: str, text: str, why: str | None)
 
 
 @pytest.mark.parametrize(("name", "text", "why"), BAD_TEXTS)
-def test_a_bad_variable_is_told_by_its_name(name: str, text: str, why: str | None) -> None:
+def test_the_error_for_an_invalid_variable_names_it(name: str, text: str, why: str | None) -> None:
     told = refused({}, {f"CLAUDEPROXY_{name.upper()}": text})
     where = f"CLAUDEPROXY_{name.upper()}: "
     assert told.startswith(where)
@@ -171,7 +171,7 @@ def test_a_bad_variable_is_told_by_its_name(name: str, text: str, why: str | Non
         pytest.param("drain", "1" + "0" * 400, id="drain-too-large-for-a-float"),
     ],
 )
-def test_a_bad_value_in_the_file_is_told_by_file_and_name(
+def test_the_error_for_an_invalid_value_in_a_file_names_both(
     config: Path, name: str, toml: str
 ) -> None:
     config.write_text(f"{name} = {toml}\n", "utf-8")
@@ -182,7 +182,7 @@ def test_a_bad_value_in_the_file_is_told_by_file_and_name(
     ("word", "value"),
     [("1", True), ("true", True), ("YES", True), ("0", False), ("False", False), ("no", False)],
 )
-def test_the_words_for_yes_and_no(word: str, value: bool) -> None:
+def test_the_spellings_of_true_and_false(word: str, value: bool) -> None:
     assert load({}, {"CLAUDEPROXY_DEMO": word}).demo is value
 
 
@@ -212,7 +212,7 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "# none\n", "sk-secret", "a=sk-secret\na=2", "=sk-secret", "a="]
 )
-def test_a_bad_file_of_keys_is_told_without_what_is_in_it(tmp_path: Path, text: str) -> None:
+def test_the_error_for_an_invalid_keys_file_does_not_quote_it(tmp_path: Path, text: str) -> None:
     file = tmp_path / "keys"
     file.write_text(text)
     with pytest.raises(SettingsError) as caught:
@@ -221,7 +221,7 @@ def test_a_bad_file_of_keys_is_told_without_what_is_in_it(tmp_path: Path, text: 
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_of_keys_must_be_there(tmp_path: Path) -> None:
+def test_the_keys_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
         load({"keys_file": str(tmp_path / "keys")}, {})
 
@@ -233,14 +233,14 @@ def test_a_file_of_keys_must_be_there(tmp_path: Path) -> None:
         *('{a = ""}', '{"" = "secret"}', "{a = 5}", '{a = "secret", " a" = "secret2"}'),
     ],
 )
-def test_bad_keys_are_told_without_what_they_are(config: Path, toml: str) -> None:
+def test_the_error_for_invalid_keys_does_not_quote_them(config: Path, toml: str) -> None:
     config.write_text(f"keys = {toml}\n", "utf-8")
     told = refused({}, {}, config)
     assert told.startswith(f"{config}: keys: must ")
     assert "secret" not in told
 
 
-def test_a_file_of_keys_may_be_in_ones_home(
+def test_the_path_of_the_keys_file_may_begin_with_a_tilde(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -248,13 +248,13 @@ def test_a_file_of_keys_may_be_in_ones_home(
     assert load({"keys_file": "~/keys"}, {}).keys == {"a": "b"}
 
 
-def test_origins_are_as_browsers_send_them_and_named_each() -> None:
+def test_origins_lose_a_trailing_slash_and_cannot_be_a_wildcard() -> None:
     given = {"allowed_origins": "https://chat.example/, app://obsidian.md"}
     assert load(given, {}).allowed_origins == ("https://chat.example", "app://obsidian.md")
     assert "every web page" in refused({"allowed_origins": "https://a.example,*"}, {})
 
 
-def test_keys_are_no_option_of_the_command_line() -> None:
+def test_keys_is_not_a_command_line_option() -> None:
     options = [parameter[0] for parameter in Options.optParameters]
     assert "keys-file" in options
     assert "keys" not in options

@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from claudeproxy.timers import Timers
 
 
-def test_a_name_has_one_call_and_it_can_be_put_off_or_cancelled() -> None:
+def test_a_name_has_one_call_which_can_be_postponed_or_cancelled() -> None:
     clock, came = Clock(), list[str]()
     timers = Timers(clock)
     timers.start("a", 1, came.append, "first")
@@ -25,7 +25,7 @@ def test_a_name_has_one_call_and_it_can_be_put_off_or_cancelled() -> None:
     assert came == ["b", "second"]
 
 
-def test_nothing_comes_after_the_end() -> None:
+def test_after_close_no_call_runs() -> None:
     clock, came = Clock(), list[str]()
     timers = Timers(clock)
     timers.start("a", 1, came.append, "a")

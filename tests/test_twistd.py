@@ -215,7 +215,7 @@ def test_it_answers_in_a_clean_environment_and_a_signal_ends_it(
     assert "Traceback" not in place.said()
 
 
-def test_what_a_shell_started_in_the_background_ignores_ctrl_c(place: Place) -> None:
+def test_a_background_process_of_a_shell_still_ignores_sigint(place: Place) -> None:
     command = [*PYTHON_M, "serve", *place.options(*NO_CLI)]
     server = place.start("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *command)
     place.healthy(server)
@@ -236,7 +236,9 @@ def test_it_can_be_ended_while_it_starts_its_cli(place: Place, bundled: str) -> 
     assert "Traceback" not in place.said()
 
 
-def test_it_tells_how_to_try_it(place: Place, demo: subprocess.Popen[bytes]) -> None:
+def test_the_welcome_message_shows_how_to_try_it(
+    place: Place, demo: subprocess.Popen[bytes]
+) -> None:
     base = f"http://127.0.0.1:{place.port}/v1"
     wait_for("the welcome", lambda: f"curl {base}/chat/completions" in place.said())
     demo.terminate()
@@ -285,7 +287,7 @@ def test_a_daemon_has_its_pid_file_and_log_until_it_is_killed(place: Place) -> N
     ],
     ids=["twistd -n", "twistd", "serve", "demo"],
 )
-def test_a_taken_port_is_told_in_one_line(place: Place, command: Sequence[str | Path]) -> None:
+def test_a_port_in_use_is_reported_in_one_line(place: Place, command: Sequence[str | Path]) -> None:
     with closing(socket.create_server(("127.0.0.1", place.port))):
         done = place.run(*command, *place.options(*NO_CLI))
     assert done.returncode == 1
@@ -331,14 +333,14 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(place: Place) -> 
         assert "secret" not in done.stdout + done.stderr
 
 
-def test_a_bad_setting_that_is_not_on_the_command_line_is_told_in_one_line(place: Place) -> None:
+def test_an_invalid_variable_or_file_is_reported_in_one_line(place: Place) -> None:
     done = place.run("/usr/bin/env", "CLAUDEPROXY_PORT=x", *PYTHON_M, "serve")
     assert done.stdout == ""
     [line] = done.stderr.splitlines()
     assert line.startswith("claudeproxy: CLAUDEPROXY_PORT: must be ")
 
 
-def test_without_a_command_it_tells_the_usage(place: Place) -> None:
+def test_without_a_command_it_prints_the_usage(place: Place) -> None:
     for arguments in ([], ["sevre"], ["--port", "1"]):
         done = place.run(*PYTHON_M, *arguments)
         assert done.returncode == 2
@@ -384,7 +386,9 @@ def test_the_demo_streams_a_real_answer(place: Place, demo: subprocess.Popen[byt
     assert place.left_over() == []
 
 
-def test_what_runs_is_finished_before_it_stops(place: Place, demo: subprocess.Popen[bytes]) -> None:
+def test_running_requests_finish_before_it_stops(
+    place: Place, demo: subprocess.Popen[bytes]
+) -> None:
     with place.connect() as connection:
         events = data_of(iter(ask(connection, "LONG:10 SLOW:0.05")))
         first = next(data for data in events if text_of(data))
@@ -416,7 +420,7 @@ def test_ctrl_c_in_a_running_stream_leaves_nothing_behind(
 # Signals and exposure
 
 
-def test_a_second_signal_waits_for_no_one(place: Place, bundled: str) -> None:
+def test_a_second_signal_ends_running_requests_at_once(place: Place, bundled: str) -> None:
     options = place.options("--demo", "--drain", "600", "--cli", bundled)
     server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
     place.healthy(server)
@@ -433,7 +437,7 @@ def test_a_second_signal_waits_for_no_one(place: Place, bundled: str) -> None:
     assert "Traceback" not in place.said()
 
 
-def test_while_it_drains_new_requests_are_told_to_come_back(place: Place, bundled: str) -> None:
+def test_while_it_drains_new_requests_get_a_503(place: Place, bundled: str) -> None:
     options = place.options("--demo", "--drain", "20", "--cli", bundled)
     server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
     place.healthy(server)
@@ -453,7 +457,7 @@ def test_while_it_drains_new_requests_are_told_to_come_back(place: Place, bundle
     assert server.wait(BOUND) == -signal.SIGTERM
 
 
-def test_sighup_reads_keys_anew(place: Place) -> None:
+def test_sighup_reloads_keys(place: Place) -> None:
     keys = place.root / "keys"
     keys.write_text("mine=sk-one\n")
     options = place.options("--keys-file", str(keys), *NO_CLI)
@@ -482,7 +486,7 @@ def test_sighup_reads_keys_anew(place: Place) -> None:
     assert server.wait(BOUND) == -signal.SIGTERM
 
 
-def test_other_machines_are_not_listened_to_without_keys(place: Place) -> None:
+def test_it_does_not_listen_beyond_loopback_without_keys(place: Place) -> None:
     options = place.options("--interface", "0.0.0.0", *NO_CLI)
     done = place.run(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
     assert done.returncode != 0

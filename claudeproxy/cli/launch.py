@@ -160,15 +160,15 @@ class Launch:
     def clean_up_after(self, pid: int) -> None:
         """Remove the files that a killed process leaves in the CLI's configuration folder.
 
-        They are `sessions/PID.json` and, on 2.1.330, a key file beside it. Later processes of that
-        version do not remove them.
+        They are `sessions/PID.json` and, from 2.1.330 on, a key file beside it. Later processes of
+        that version do not remove them.
         """
         home = self.env.get("CLAUDE_CONFIG_DIR") or str(Path(self.env.get("HOME", "")) / ".claude")
         for left in Path(home, "sessions").glob(f"{pid}.*"):
             left.unlink(missing_ok=True)
 
     def env_for(self, model: str, tmp: str) -> dict[str, str]:
-        """The environment of one process; model: the one it starts with, "" for the default."""
+        """The environment of one process. model: its first model, "" for the CLI's default."""
         return {**self.env, "TMPDIR": tmp, **({"ANTHROPIC_MODEL": model} if model else {})}
 
 

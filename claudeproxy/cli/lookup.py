@@ -39,7 +39,7 @@ class Lookup:
     async def find(self, setting: str, environ: Mapping[str, str]) -> CLI:
         """Find the CLI to use: the one in the settings, or the first candidate that works.
 
-        Raises a 503 APIError that tells how to install it.
+        Raises a 503 APIError that explains how to install it.
         """
         for path, where in candidates(setting, environ):
             if version := await self._version(path, allowed(environ)):

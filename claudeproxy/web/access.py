@@ -58,8 +58,9 @@ class Access:
         """Whether a request without an Origin header is allowed.
 
         site, destination: its Sec-Fetch-Site and Sec-Fetch-Dest headers (Fetch Metadata). Browsers
-        send them, pages cannot set them, and other clients do not send them. They tell an image or
-        a script of a foreign page from a link that the user follows; neither has an Origin.
+        send them, pages cannot set them, and other clients do not send them. They distinguish
+        an image or a script of a foreign page from a link that the user follows; neither has an
+        Origin.
         """
         return site != "cross-site" or destination == "document"
 

@@ -98,33 +98,33 @@ class Scripted(SynchronousTestCase):
         assert self.asked() == [".local/bin/claude"]
         assert self.reactor.getDelayedCalls() == []
 
-    def test_one_that_says_something_else_is_passed_over(self) -> None:
+    def test_a_binary_that_prints_something_else_is_skipped(self) -> None:
         found = self.find()
         self.reactor.processes[0].end(stdout=b"v20.1.0")
         self.reactor.processes[1].end()
         assert self.successResultOf(found).path.endswith(".bun/bin/claude")
 
-    def test_one_that_fails_is_passed_over_whatever_it_says(self) -> None:
+    def test_a_binary_that_fails_is_skipped_whatever_it_prints(self) -> None:
         found = self.find()
         self.reactor.processes[0].end(1)
         self.reactor.processes[1].end()
         assert self.successResultOf(found).path.endswith(".bun/bin/claude")
 
-    def test_one_that_says_nothing_in_time_is_passed_over(self) -> None:
+    def test_a_binary_that_prints_nothing_in_time_is_skipped(self) -> None:
         found = self.find()
         self.reactor.advance(lookup.VERSION_TIMEOUT)
         self.reactor.processes[1].end()
         assert self.successResultOf(found).path.endswith(".bun/bin/claude")
         self.reactor.processes[0].end()
 
-    def test_one_whose_child_holds_its_pipes_is_cut_off(self) -> None:
+    def test_a_binary_whose_child_holds_its_pipes_is_cut_off(self) -> None:
         self.find()
         [process] = self.reactor.processes
         process.protocol.processExited(Failure(ProcessDone(None)))
         self.reactor.advance(lookup.PIPE_LINGER)
         assert process.closed == ["stdin", "all"]
 
-    def test_only_the_one_that_the_settings_name_is_asked(self) -> None:
+    def test_only_the_binary_in_the_settings_is_tried(self) -> None:
         found = self.find("/opt/claude")
         self.reactor.processes[0].end(127)
         assert "/opt/claude is not a working Claude Code CLI" in self.error(found).message
@@ -178,14 +178,14 @@ class Hanging(TestCase):
         for pid in self.pids():
             assert not _runs(pid)
 
-    async def test_is_ended_with_its_child_when_its_time_is_up(self) -> None:
+    async def test_on_timeout_the_process_and_its_child_are_killed(self) -> None:
         self.patch(lookup, "VERSION_TIMEOUT", 1.0)
         with self.assertRaises(APIError):
             await (await self.start())
         await self.lookup.stop()
         self.assert_ended()
 
-    async def test_is_ended_when_nobody_waits_for_it_any_more(self) -> None:
+    async def test_cancelling_the_lookup_ends_the_process(self) -> None:
         found = await self.start()
         found.cancel()
         with self.assertRaises(CancelledError):

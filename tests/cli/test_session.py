@@ -138,7 +138,7 @@ def test_initialize_fixes_the_system_prompt_even_an_empty_one(system: str) -> No
     assert session.state is State.INITIALIZING
 
 
-def test_who_does_not_tell_what_the_model_thinks_does_not_ask_for_it() -> None:
+def test_without_reasoning_the_cli_is_not_asked_for_thinking() -> None:
     session = new_session(reasoning=False)
     session.initialize(Profile())
     assert [in_short(message) for message in written(session)] == ["initialize"]
@@ -154,7 +154,7 @@ def test_who_does_not_tell_what_the_model_thinks_does_not_ask_for_it() -> None:
     ]
 
 
-def test_what_was_taken_to_be_sent_is_not_sent_again() -> None:
+def test_data_to_send_is_returned_once() -> None:
     session = blank()
     session.initialize(Profile())
     assert session.data_to_send() != b""
@@ -225,7 +225,7 @@ def test_history_is_never_sent_ahead_of_its_confirmation() -> None:
     assert session.state is State.ANSWERING
 
 
-def test_history_says_what_was_said() -> None:
+def test_history_is_replayed_with_its_blocks() -> None:
     session = idle()
     session.ask([user("/one"), assistant("two"), user("Hello")], OPUS)
     (history,) = written(session)
@@ -263,7 +263,7 @@ def test_a_refused_history_breaks_the_session_and_fails_the_answer() -> None:
     ("started_with", "asked_for", "models"),
     [("opus", "opus", []), ("", "opus", ["opus"]), ("opus", "haiku", ["haiku"])],
 )
-def test_the_model_is_set_where_it_is_another(
+def test_the_model_is_set_if_it_differs(
     started_with: str, asked_for: str, models: list[str]
 ) -> None:
     session = new_session(started_with)
@@ -330,7 +330,7 @@ def test_limits_are_set_right_before_the_question_not_before_history() -> None:
     ]
 
 
-def test_limits_of_a_question_that_was_never_put_are_not_taken_for_set() -> None:
+def test_limits_of_a_question_that_was_never_sent_do_not_count_as_set() -> None:
     session = idle()
     session.ask([user("1"), assistant("2"), user("Hello")], Limits("opus", max_tokens=5))
     session.interrupt()
@@ -477,7 +477,7 @@ def test_a_session_is_clean_after_an_answer_that_was_complete(reason: str, clean
     assert say(session, RESULT) == [TurnEnded(clean)]
 
 
-def test_a_session_whose_answer_reached_its_limit_is_spent() -> None:
+def test_a_session_whose_answer_reached_max_tokens_is_truncated() -> None:
     session = in_the_middle()
     assert say(session, stop("max_tokens")) == [
         Finished("length", Usage(input_tokens=1), "max_tokens")
@@ -584,7 +584,7 @@ def test_a_retry_longer_than_the_longest_fails_at_once() -> None:
 
 
 @pytest.mark.parametrize("make", [idle, ending], ids=lambda make: make.__name__)
-def test_a_retry_that_nobody_waits_for_is_no_matter(make: Callable[[], Session]) -> None:
+def test_a_retry_without_a_waiting_client_is_ignored(make: Callable[[], Session]) -> None:
     session = make()
     assert say(session, retry(60000)) == []
     assert session.data_to_send() == b""
@@ -609,7 +609,7 @@ def test_a_plans_limit_holds_until_the_cli_says_something_else() -> None:
     assert (last.resets_at, last.retry_after) == (None, None)
 
 
-def test_a_request_of_the_clis_is_refused() -> None:
+def test_a_control_request_of_the_cli_is_refused() -> None:
     session = answering()
     request = {"type": "control_request", "request_id": "r7", "request": {"subtype": "can_use"}}
     assert say(session, request) == []
@@ -657,7 +657,7 @@ def test_a_turn_that_starts_after_its_interrupt_is_interrupted_again() -> None:
     assert say(session, RESULT) == [TurnEnded(clean=False)]
 
 
-def test_history_is_not_gone_on_with_after_an_interrupt() -> None:
+def test_after_an_interrupt_no_more_history_is_replayed() -> None:
     session = replaying()
     session.interrupt()
     session.data_to_send()
@@ -671,7 +671,7 @@ def test_history_is_not_gone_on_with_after_an_interrupt() -> None:
 
 
 @in_every_state
-def test_who_waits_for_an_answer_is_told_that_the_cli_is_gone(make: Callable[[], Session]) -> None:
+def test_a_waiting_client_gets_an_error_when_the_process_ends(make: Callable[[], Session]) -> None:
     session = make()
     error = upstream_failed("Gone.")
     told = session.connection_lost(error)
@@ -680,7 +680,7 @@ def test_who_waits_for_an_answer_is_told_that_the_cli_is_gone(make: Callable[[],
 
 
 @in_every_state
-def test_nothing_is_told_after_the_cli_is_gone(make: Callable[[], Session]) -> None:
+def test_there_are_no_events_after_the_process_ended(make: Callable[[], Session]) -> None:
     session = make()
     session.connection_lost(upstream_failed("Gone."))
     assert session.connection_lost(upstream_failed("Gone again.")) == []

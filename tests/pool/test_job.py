@@ -125,7 +125,7 @@ def test_calls_may_be_all_there_is(events: list[Event]) -> None:
         *("half-a-call", "no-arguments", "a-bad-call"),
     ),
 )
-def test_what_cannot_be_gone_on_from_is_no_answer(events: list[Event]) -> None:
+def test_an_answer_that_cannot_be_continued_is_none(events: list[Event]) -> None:
     assert answer(*events) is None
 
 
@@ -137,7 +137,7 @@ def test_only_calls_wait_for_results(reason: FinishReason) -> None:
     assert job.waits_for_results is (reason == "tool_calls")
 
 
-def test_the_pool_learns_of_beginning_and_end_the_listener_of_everything() -> None:
+def test_the_pool_gets_beginning_and_end_and_the_listener_all_events() -> None:
     job, pool, heard = new_job()
     reads: list[list[Event]] = [[Started("m"), TextDelta("a")], [TextDelta("b")], call(0, "{}")]
     for read in reads:
@@ -191,7 +191,7 @@ def test_a_slow_client_holds_up_the_answer_but_not_what_comes_after_it() -> None
     assert worker.did == ["pause", "resume"]
 
 
-def test_who_has_gone_hears_nothing_more() -> None:
+def test_a_cancelled_listener_gets_no_more_events() -> None:
     job, pool, heard = new_job()
     job.stopProducing()
     job.received([Started("m")])

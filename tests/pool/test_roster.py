@@ -50,7 +50,7 @@ def test_the_next_turn_goes_to_the_process_that_holds_the_others_alone() -> None
     assert second.turns == (user("c"),)
 
 
-def test_who_has_lost_a_process_gets_a_new_one() -> None:
+def test_a_retried_conversation_gets_a_new_process() -> None:
     roster = Roster(most=2)
     first = place(roster, conversation("a"))
     answered(roster, first.slot, conversation("a"), "b")
@@ -82,7 +82,7 @@ def test_conversations_that_go_on_do_not_take_each_others_process() -> None:
     assert place(roster, conversation("a", "b", "c", "d", "e")).reuse == "continued"
 
 
-def test_without_a_spare_a_conversation_that_goes_on_makes_way() -> None:
+def test_without_a_spare_a_continued_conversation_is_recycled() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a", "b", "c"))
     answered(roster, first.slot, conversation("a", "b", "c"), "d")
@@ -153,7 +153,7 @@ def test_the_least_recently_used_makes_room_and_the_busy_are_left_alone() -> Non
     assert placement.slot not in slots
 
 
-def test_one_shots_are_emptied_before_anybody_waits_for_it() -> None:
+def test_one_shots_are_cleared_in_advance() -> None:
     roster = Roster(most=4)
     slot = place(roster, conversation("a")).slot
     answered(roster, slot, conversation("a"), "b")

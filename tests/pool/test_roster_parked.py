@@ -87,7 +87,7 @@ def respelled(turn: Turn) -> Turn:
     )
 
 
-def test_ids_that_a_client_spells_in_its_own_way_are_those_of_the_cli_again() -> None:
+def test_tool_call_ids_that_a_client_changed_are_mapped_back() -> None:
     roster, slot = parked()
     said = after(respelled(calls(1, 2)), respelled(results(2, 1)))
     placement = place(roster, said, 5)
@@ -161,14 +161,14 @@ def test_limits_that_a_running_turn_can_take_do_not_matter() -> None:
     assert place(roster, said).slot is slot
 
 
-def test_results_are_taken_once() -> None:
+def test_tool_results_are_accepted_once() -> None:
     roster, slot = parked()
     said = after(calls(1, 2), results(1, 2))
     assert place(roster, said).slot is slot
     assert place(roster, said).reuse == "spawned"
 
 
-def test_a_turn_that_was_given_up_is_not_gone_on_with() -> None:
+def test_an_interrupted_turn_is_not_resumed() -> None:
     roster, slot = parked()
     roster.finishing(slot, None)
     # It will be idle in a moment, and then it can forget.
@@ -184,7 +184,7 @@ def test_a_parked_turn_makes_no_room_by_itself() -> None:
     assert slot.activity is Activity.PARKED
 
 
-def test_who_has_waited_longest_makes_room_when_all_is_full() -> None:
+def test_the_longest_parked_turn_makes_room_when_all_slots_are_taken() -> None:
     roster, first = parked(most=2, now=3)
     assert roster.longest_parked() is None
     other = Conversation(Profile("T"), (user("x"),), LIMITS)
@@ -194,7 +194,7 @@ def test_who_has_waited_longest_makes_room_when_all_is_full() -> None:
     assert roster.longest_parked() is second
 
 
-def test_nobody_is_given_up_while_a_process_is_about_to_be_idle() -> None:
+def test_no_parked_turn_is_interrupted_while_a_process_is_about_to_be_idle() -> None:
     roster, first = parked(most=2)
     other = Conversation(Profile("T"), (user("x"),), LIMITS)
     second = place(roster, other, 1).slot
@@ -205,13 +205,13 @@ def test_nobody_is_given_up_while_a_process_is_about_to_be_idle() -> None:
     assert roster.longest_parked() is first
 
 
-def test_nobody_is_given_up_while_an_idle_process_could_make_room() -> None:
+def test_no_parked_turn_is_interrupted_while_an_idle_process_can_be_evicted() -> None:
     roster, _ = parked(most=2)
     roster.prepared(roster.add_blank(0), Profile("T"), 0)
     assert roster.longest_parked() is None
 
 
-def test_a_turn_that_its_own_conversation_cannot_go_on_with_is_superseded() -> None:
+def test_a_parked_turn_that_its_conversation_cannot_resume_is_found() -> None:
     roster, slot = parked()
     assert roster.unresumable(after(calls(1, 2), BESIDE)) is slot
     assert roster.unresumable(after(calls(1, 2), results(1, 2))) is None

@@ -29,7 +29,7 @@ class Asked(SynchronousTestCase):
         for one in (first, second):
             self.failureResultOf(one, ValueError)
 
-    def test_who_asks_afterwards_has_it_called_again(self) -> None:
+    def test_a_later_caller_starts_a_new_call(self) -> None:
         self.failureResultOf(self.asked(ValueError("not there")), ValueError)
         later = self.shared.result()
         self.calls[1].callback("found")
@@ -40,20 +40,20 @@ class Asked(SynchronousTestCase):
         self.calls[-1].errback(error)
         return asked
 
-    def test_who_loses_interest_ends_it_for_nobody_else(self) -> None:
+    def test_cancelling_one_result_does_not_end_the_call(self) -> None:
         first, second = self.shared.result(), self.shared.result()
         first.cancel()
         self.failureResultOf(first, CancelledError)
         self.calls[0].callback("found")
         assert self.successResultOf(second) == "found"
 
-    def test_a_failure_that_nobody_waits_for_is_nobodys(self) -> None:
+    def test_a_failure_that_nobody_waits_for_is_not_logged(self) -> None:
         self.shared.result().addErrback(lambda failure: failure.trap(CancelledError))
         self.shared._waiting[0].cancel()
         self.calls[0].errback(ValueError("not there"))
         assert not self.flushLoggedErrors()
 
-    def test_its_owner_ends_it(self) -> None:
+    def test_cancel_ends_the_call(self) -> None:
         asked = self.shared.result()
         self.shared.cancel()
         self.failureResultOf(asked, CancelledError)

@@ -138,13 +138,13 @@ class Failing(Starts):
             self.failureResultOf(one, APIError)
         assert len(self.reactor.processes) == 1
 
-    def test_one_that_never_becomes_ready_is_a_failure_too(self) -> None:
+    def test_a_start_timeout_is_a_failure_too(self) -> None:
         self.begin(never_ready, spares=0, start_timeout=1.0)
         error = self.probed()
         assert (error.status, "did not become ready within 1 s" in error.message) == (503, True)
         assert self.pool._workers.backoff.failures == 1
 
-    def test_one_that_is_ended_with_the_server_is_no_failure(self) -> None:
+    def test_a_process_stopped_with_the_server_is_not_a_failure(self) -> None:
         self.begin(works)
         self.reactor.script = lambda reactor, process: None
         asked = self.probe()
@@ -204,7 +204,7 @@ class Requests(Starts):
             self.asked(f"system {number}")
         assert len(self.reactor.running) == 1
 
-    def test_what_may_hold_a_system_prompt_is_told_to_nobody(self) -> None:
+    def test_stderr_that_may_quote_a_system_prompt_is_not_reported(self) -> None:
         self.break_after_start()
         heard = self.asked("a secret")
         self.reactor.pass_time(3)

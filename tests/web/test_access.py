@@ -15,7 +15,7 @@ from claudeproxy.web.access import Access, is_loopback
     "origin", [None, "http://localhost:8080", "https://127.0.0.1", "http://[::1]:1"]
 )
 @pytest.mark.parametrize("interface", ["127.0.0.1", "::1", "localhost"])
-def test_who_is_on_this_machine_may_ask(
+def test_local_hosts_and_origins_are_allowed(
     host: str | None, origin: str | None, interface: str
 ) -> None:
     assert Access(interface).refusal_reason(host, origin) is None
@@ -25,7 +25,7 @@ def test_who_is_on_this_machine_may_ask(
     "host",
     ["evil.example", "localhost.evil.example:3456", "127.0.0.1.evil.example", "[", "", "a@b"],
 )
-def test_a_name_that_somebody_made_point_here_is_refused(host: str) -> None:
+def test_a_foreign_host_is_refused(host: str) -> None:
     for interface in ("127.0.0.1", "0.0.0.0"):
         assert f"host {host} is not allowed" in str(Access(interface).refusal_reason(host, None))
     assert Access("127.0.0.1").refusal_reason("192.168.1.5:3456", None) is not None
@@ -44,26 +44,26 @@ def test_a_web_page_is_refused_wherever_the_server_listens(origin: str, interfac
     assert Access(interface).refusal_reason("localhost", origin) is not None
 
 
-def test_elsewhere_a_server_is_called_by_its_address_or_an_allowed_name() -> None:
+def test_on_another_interface_addresses_and_allowed_hosts_are_allowed() -> None:
     access = Access("0.0.0.0", hosts=frozenset({"my-laptop.lan"}))
     for host in ("192.168.1.5:3456", "[fe80::1]:1", "my-laptop.lan:3456", "localhost"):
         assert access.refusal_reason(host, None) is None
     assert access.refusal_reason("your-laptop.lan", None) is not None
 
 
-def test_case_does_not_matter_in_a_name() -> None:
+def test_host_names_are_case_insensitive() -> None:
     access = Access(hosts=frozenset({"my-laptop.lan", "other.lan:80"}))
     for host in ("My-Laptop.LAN", "MY-LAPTOP.lan:3456", "Other.lan:80"):
         assert access.refusal_reason(host, None) is None
     assert access.refusal_reason("other.lan:81", None) is not None
 
 
-def test_the_loopbacks_other_addresses_are_names_of_who_listens_there() -> None:
+def test_another_loopback_address_is_allowed_if_the_server_listens_there() -> None:
     assert Access("127.0.0.2").refusal_reason("127.0.0.2:3456", None) is None
     assert Access("127.0.0.1").refusal_reason("127.0.0.2:3456", None) is not None
 
 
-def test_allowed_origins_may_ask() -> None:
+def test_allowed_origins_are_allowed() -> None:
     access = Access(origins=frozenset({"app://obsidian.md", "https://chat.example"}))
     assert access.refusal_reason("localhost", "app://obsidian.md") is None
     assert access.refusal_reason("localhost", "https://chat.example") is None
@@ -78,7 +78,7 @@ def test_allowed_origins_may_ask() -> None:
         *((name, False) for name in ("0.0.0.0", "::", "192.168.1.1", "laptop", "")),
     ],
 )
-def test_what_only_this_machine_reaches(interface: str, is_one: bool) -> None:
+def test_which_interfaces_are_loopback(interface: str, is_one: bool) -> None:
     assert is_loopback(interface) is is_one
 
 
@@ -97,7 +97,9 @@ KEYS = Access(keys={"mine": "k-1", "hers": "k-é"})
         ("Bearer ", "k-1", "mine"),
     ],
 )
-def test_a_key_says_whose_it_is(authorization: str, api_key: str, name: str) -> None:
+def test_authenticate_returns_the_name_of_the_key(
+    authorization: str, api_key: str, name: str
+) -> None:
     assert KEYS.authenticate(authorization, api_key) == name
 
 
@@ -112,7 +114,7 @@ def test_a_key_says_whose_it_is(authorization: str, api_key: str, name: str) -> 
         ("Bearer wrong", "k-1", "Incorrect"),
     ],
 )
-def test_without_a_key_nobody_is_let_in(
+def test_a_missing_or_wrong_key_is_a_401(
     authorization: str | None, api_key: str | None, why: str
 ) -> None:
     with pytest.raises(APIError) as caught:
@@ -122,7 +124,7 @@ def test_without_a_key_nobody_is_let_in(
     assert "k-" not in caught.value.message
 
 
-def test_with_no_keys_none_is_asked_for() -> None:
+def test_without_any_keys_no_key_is_required() -> None:
     assert (
         Access().authenticate(None, None) == Access().authenticate("Bearer not-needed", None) == ""
     )

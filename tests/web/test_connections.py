@@ -104,7 +104,7 @@ class Deadlines(SynchronousTestCase):
                 self.drip(70, b"1" if start == POST else b"1\r\nx\r\n")
                 self.assert_too_slow()
 
-    def test_empty_lines_before_a_request_start_the_clock_too(self) -> None:
+    def test_empty_lines_before_a_request_start_the_timeout_too(self) -> None:
         self.send(b"\r\n")
         self.drip(70, b"\r\n")
         assert self.transport.disconnecting
@@ -126,7 +126,7 @@ class Deadlines(SynchronousTestCase):
         assert self.answers() == 1
         self.assert_fine()
 
-    def test_each_request_of_a_connection_has_its_own_time(self) -> None:
+    def test_each_request_of_a_connection_has_its_own_timeout(self) -> None:
         for _ in range(5):
             self.send(AWAITING_ANSWER[:20])
             self.clock.advance(40)
@@ -149,7 +149,7 @@ class Deadlines(SynchronousTestCase):
         self.send(AWAITING_ANSWER)
         assert self.answers() == 4
 
-    def test_a_length_that_cannot_be_read_is_refused_behind_a_running_answer_too(self) -> None:
+    def test_an_invalid_length_is_refused_during_a_running_answer_too(self) -> None:
         self.send(LATER)
         self.send(POST.replace(b"100", b"9" * 5000) + AWAITING_ANSWER)
         self.served.waiting[0].finish()
@@ -157,13 +157,13 @@ class Deadlines(SynchronousTestCase):
         assert self.transport.value().count(b"HTTP/1.1 400 ") == 1
         assert self.transport.disconnecting
 
-    def test_half_a_request_behind_a_whole_one_is_not_waited_for_for_ever(self) -> None:
+    def test_half_a_request_after_a_whole_one_times_out(self) -> None:
         self.send(AWAITING_ANSWER + POST)
         self.drip(80)
         assert self.answers() == 1
         self.assert_too_slow()
 
-    def test_half_a_request_sent_during_an_answer_is_not_waited_for_for_ever(self) -> None:
+    def test_half_a_request_sent_during_an_answer_times_out(self) -> None:
         self.send(LATER)
         self.send(POST)
         self.drip(200)
@@ -173,12 +173,12 @@ class Deadlines(SynchronousTestCase):
         self.drip(80, b"x")
         self.assert_too_slow()
 
-    def test_a_connection_on_which_nothing_comes_is_ended(self) -> None:
+    def test_an_idle_connection_is_closed(self) -> None:
         self.clock.advance(61)
         assert self.transport.disconnecting
         self.lose()
 
-    def test_who_does_not_read_is_given_no_further_answer(self) -> None:
+    def test_a_client_that_does_not_read_gets_no_more_answers(self) -> None:
         self.send(AWAITING_ANSWER)
         producer: Any = self.transport.producer
         producer.pauseProducing()
@@ -190,7 +190,7 @@ class Deadlines(SynchronousTestCase):
         self.lose()
         assert self.clock.getDelayedCalls() == []
 
-    def test_who_does_not_read_is_not_waited_for_for_ever(self) -> None:
+    def test_a_client_that_does_not_read_is_disconnected(self) -> None:
         self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
         self.send(AWAITING_ANSWER)
         producer: Any = self.transport.producer
@@ -209,7 +209,7 @@ class Deadlines(SynchronousTestCase):
         self.lose()
         assert self.clock.getDelayedCalls() == []
 
-    def test_a_head_that_cannot_be_read_is_told_so(self) -> None:
+    def test_invalid_headers_are_answered_with_an_error(self) -> None:
         long = b"x" * 17_000
         for sent, status in (
             (b"GET /" + long + b" HTTP/1.1\r\n\r\n", 431),
@@ -246,7 +246,7 @@ class Deadlines(SynchronousTestCase):
                 assert self.clock.getDelayedCalls() == []
                 assert not self.connections.protocols
 
-    def test_all_end_when_the_server_does_and_those_that_linger_are_broken_off(self) -> None:
+    def test_closing_ends_all_connections_and_aborts_the_slow_ones(self) -> None:
         aborted: list[bool] = []
         for lingers in (False, True):
             with self.subTest(lingers=lingers):
@@ -263,7 +263,7 @@ class Deadlines(SynchronousTestCase):
                 assert self.clock.getDelayedCalls() == []
                 self.successResultOf(self.connections.close())
 
-    def test_without_a_limit_there_is_none(self) -> None:
+    def test_without_timeouts_nothing_times_out(self) -> None:
         self.connections.request_timeout = None
         self.send(b"GET / HTTP/1.1\r\nX: ")
         self.drip(600)

@@ -185,7 +185,7 @@ class ExchangeTests(SynchronousTestCase):
             assert b"Retry-After: 90\r\n" in response
             assert b'"message": "Later."' in response
 
-    def test_a_failure_after_its_beginning_is_a_frame_and_the_end(self) -> None:
+    def test_a_failure_after_the_beginning_is_an_error_frame(self) -> None:
         self.post(stream=True)
         self.pool.say(Started("m"), TextDelta("par"))
         self.sent()
@@ -201,7 +201,7 @@ class ExchangeTests(SynchronousTestCase):
         self.pool.say(Failed(unavailable("Gone.")))
         assert self.sent().startswith(b"HTTP/1.1 503 ")
 
-    def test_a_whole_answer_says_its_length(self) -> None:
+    def test_a_whole_answer_has_a_content_length(self) -> None:
         self.post()
         self.pool.say(Started("m"), TextDelta("hi"), Finished("stop", Usage()))
         head, _, body = self.sent().partition(b"\r\n\r\n")
@@ -218,7 +218,7 @@ class ExchangeTests(SynchronousTestCase):
         assert self.timers() == before
         assert [job.did for job in self.pool.jobs] == [[], []]
 
-    def test_the_head_says_how_long_the_beginning_took(self) -> None:
+    def test_the_headers_have_the_processing_time(self) -> None:
         self.post(stream=True)
         self.clock.advance(1.2345)
         self.pool.say(Started("m"))
@@ -249,7 +249,7 @@ class ExchangeTests(SynchronousTestCase):
 
     # Silence
 
-    def test_a_silent_stream_gets_its_head_and_then_comments(self) -> None:
+    def test_a_silent_stream_gets_its_headers_and_then_comments(self) -> None:
         self.post(stream=True)
         self.clock.advance(9.9)
         assert self.sent() == b""
@@ -264,7 +264,7 @@ class ExchangeTests(SynchronousTestCase):
         self.clock.advance(14)
         assert self.sent() == b""
 
-    def test_no_beginning_is_a_504(self) -> None:
+    def test_no_first_event_is_a_504(self) -> None:
         self.post()
         self.clock.advance(60)
         assert self.sent().startswith(b"HTTP/1.1 504 ")
@@ -281,7 +281,7 @@ class ExchangeTests(SynchronousTestCase):
         assert b"No answer came in time" in self.sent()
         assert self.pool.jobs[0].did == ["cancel: no events in time"]
 
-    def test_an_answer_without_end_is_ended(self) -> None:
+    def test_an_answer_without_end_hits_the_total_timeout(self) -> None:
         self.post(stream=True)
         self.pool.say(Started("m"))
         for _ in range(15):
@@ -300,12 +300,12 @@ class ExchangeTests(SynchronousTestCase):
         assert self.pool.jobs[0].did == ["cancel: the client disconnected"]
         assert self.timers() <= before
 
-    def test_a_client_that_goes_away_before_the_answer_does_too(self) -> None:
+    def test_a_client_that_goes_away_before_the_answer_cancels_the_job_too(self) -> None:
         self.post()
         self.gone()
         assert self.pool.jobs[0].did == ["cancel: the client disconnected"]
 
-    def test_a_reader_that_stops_is_left_after_a_while(self) -> None:
+    def test_a_client_that_stops_reading_is_disconnected(self) -> None:
         self.post(stream=True)
         self.pool.say(Started("m"), TextDelta("x"))
         self.clock.advance(0)
@@ -327,7 +327,7 @@ class ExchangeTests(SynchronousTestCase):
         self.clock.advance(29)
         assert self.pool.jobs[0].did == ["pause", "resume"]
 
-    def test_a_fault_of_ours_is_told_and_ends_the_job(self) -> None:
+    def test_an_internal_error_is_reported_and_ends_the_job(self) -> None:
         self.post(stream=True)
         self.pool.say(Started("m"))
         self.pool.say(TextDelta(object()))  # type: ignore[arg-type]
@@ -372,7 +372,7 @@ class ExchangeTests(SynchronousTestCase):
         self.pool.say(TextDelta("b"), Finished("stop", Usage()), job=0)
         assert self.sent() == b""
 
-    def test_choices_there_is_no_room_for_end_those_there_was_room_for(self) -> None:
+    def test_a_rejected_choice_cancels_the_others(self) -> None:
         before = self.timers()
         self.pool.room = 2
         self.post(n=3)
@@ -380,7 +380,7 @@ class ExchangeTests(SynchronousTestCase):
         assert self.pool.did() == [["cancel: another choice was rejected"]] * 2
         assert self.timers() <= before
 
-    def test_a_fault_at_the_beginning_leaves_nothing_that_is_still_told(self) -> None:
+    def test_an_internal_error_at_the_beginning_cancels_all_choices(self) -> None:
         before = self.timers()
         self.pool.room, self.pool.full = 2, RuntimeError("A fault.")
         self.post(n=3)
@@ -408,7 +408,7 @@ class ExchangeTests(SynchronousTestCase):
         producer.resumeProducing()
         assert self.pool.did() == [["pause", "resume"]] * 2
 
-    def test_a_job_that_fails_at_once_is_told(self) -> None:
+    def test_the_error_of_a_job_that_fails_at_once_is_sent(self) -> None:
         self.pool.fails.append(unavailable("Gone."))
         self.post()
         assert self.sent().startswith(b"HTTP/1.1 503 ")

@@ -118,7 +118,7 @@ METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT")
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/health"])
-def test_strangers_are_refused_whatever_they_ask(
+def test_foreign_hosts_and_origins_are_refused_on_every_route(
     server: GuardedServer, method: str, header: str, path: str
 ) -> None:
     status, headers, content = server.ask(method, path, header, JSON, *PREFLIGHT)
@@ -167,7 +167,7 @@ def test_allowed_and_own_names_are_served(server: GuardedServer, host: str) -> N
 @pytest.mark.parametrize(
     "origin", ["https://chat.example", "app://obsidian.md", "http://localhost:5173"]
 )
-def test_a_preflight_of_an_allowed_page_says_what_it_may(
+def test_a_preflight_of_an_allowed_page_gets_cors_headers(
     server: GuardedServer, origin: str
 ) -> None:
     path = "/v1/chat/completions"
@@ -182,13 +182,13 @@ def test_a_preflight_of_an_allowed_page_says_what_it_may(
     assert server.served.bodies == []
 
 
-def test_a_preflight_is_only_told_what_it_asks_for(server: GuardedServer) -> None:
+def test_a_preflight_gets_only_the_headers_that_it_asks_for(server: GuardedServer) -> None:
     _, headers, _ = server.ask("OPTIONS", "/", ALLOWED, PREFLIGHT[0])
     assert "access-control-allow-headers" not in headers
     assert "access-control-allow-private-network" not in headers
 
 
-def test_options_of_no_page_is_no_preflight(server: GuardedServer) -> None:
+def test_options_without_an_origin_is_not_a_preflight(server: GuardedServer) -> None:
     status, headers, _ = server.ask("OPTIONS", "/", *PREFLIGHT)
     assert (status, headers["allow"]) == (204, "DELETE, GET, POST, OPTIONS")
     assert [name for name in headers if name.startswith("access-control")] == []
@@ -240,7 +240,9 @@ def test_an_allowed_page_may_read_answers_and_errors(server: GuardedServer) -> N
         "",
     ],
 )
-def test_what_any_page_can_send_is_not_read(server: GuardedServer, sent: str | None) -> None:
+def test_content_types_that_any_page_can_send_are_refused(
+    server: GuardedServer, sent: str | None
+) -> None:
     headers = [] if sent is None else [f"Content-Type: {sent}"]
     status, _, content = server.ask("POST", "/v1/chat/completions", *headers, body=b"{}")
     assert status == 415
@@ -259,7 +261,7 @@ def test_json_is_read(server: GuardedServer, sent: str) -> None:
 @pytest.mark.parametrize(
     "header", ["Authorization: Bearer k-1", "Authorization: Bearer k-2", "x-api-key: k-2"]
 )
-def test_each_key_opens(keyed: GuardedServer, header: str) -> None:
+def test_each_key_is_accepted(keyed: GuardedServer, header: str) -> None:
     assert keyed.ask("GET", "/v1/models", header)[0] == 200
 
 
@@ -282,22 +284,22 @@ def test_without_a_key_only_what_tells_of_the_server_is_open(
         assert keyed.ask("GET", open_path, *headers)[0] == 200
 
 
-def test_a_key_in_the_path_or_query_is_none(keyed: GuardedServer) -> None:
+def test_a_key_in_the_path_or_query_does_not_count(keyed: GuardedServer) -> None:
     assert keyed.ask("GET", "/v1/models?api_key=k-1&key=k-1")[0] == 401
 
 
-def test_the_key_is_asked_for_before_the_body_is_looked_at(keyed: GuardedServer) -> None:
+def test_the_key_is_checked_before_the_body(keyed: GuardedServer) -> None:
     assert keyed.ask("POST", "/v1/chat/completions", body=b"{}")[0] == 401
 
 
-def test_keys_are_those_of_the_moment(keyed: GuardedServer) -> None:
+def test_changed_keys_apply_to_the_next_request(keyed: GuardedServer) -> None:
     keyed.access = Access(keys={"new": "k-3"})
     assert keyed.ask("GET", "/v1/models", "x-api-key: k-1")[0] == 401
     assert keyed.ask("GET", "/v1/models", "x-api-key: k-3")[0] == 200
 
 
 @pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "x-api-key", "Content-Type"])
-def test_headers_that_are_no_text_are_answered(keyed: GuardedServer, name: str) -> None:
+def test_headers_that_are_not_utf8_get_an_error(keyed: GuardedServer, name: str) -> None:
     keyed.access = Access(keys={"mine": "k-1"}) if name[0] in "Ax" else Access()
     head = f"POST / HTTP/1.1\r\n{name}: ".encode() + b"\xff\xfe\r\nContent-Length: 0\r\n\r\n"
     status = int(keyed.raw(head).split()[1])
@@ -305,7 +307,7 @@ def test_headers_that_are_no_text_are_answered(keyed: GuardedServer, name: str) 
     assert keyed.served.bodies == []
 
 
-def test_a_body_far_over_the_limit_is_broken_off(server: GuardedServer) -> None:
+def test_a_body_far_over_the_limit_aborts_the_connection(server: GuardedServer) -> None:
     head = f"POST / HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: {9 * LIMIT}\r\n\r\n"
     assert server.raw(head.encode() + b"x" * (4 * LIMIT + 1)) == b""
     assert server.transport.disconnected or server.transport.disconnecting
@@ -346,7 +348,7 @@ def test_the_clients_own_id_names_the_answer(
 @pytest.mark.parametrize(
     ("path", "used"), [("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic")]
 )
-def test_of_two_ids_the_one_of_the_routes_own_format_is_taken(
+def test_with_two_client_ids_the_one_of_the_routes_api_is_used(
     server: GuardedServer, path: str, used: str
 ) -> None:
     sent = ("x-request-id: openai", "request-id: anthropic")
@@ -355,9 +357,7 @@ def test_of_two_ids_the_one_of_the_routes_own_format_is_taken(
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 129, b"a b", b"a\tb", b"a%0a", "é".encode(), b"\xff"])
 @pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/messages"])
-def test_an_id_that_no_log_should_hold_is_replaced(
-    server: GuardedServer, path: bytes, sent: bytes
-) -> None:
+def test_an_unsafe_client_id_is_replaced(server: GuardedServer, path: bytes, sent: bytes) -> None:
     head = b"GET %s HTTP/1.1\r\nHost: localhost\r\nx-request-id: %s\r\n\r\n" % (path, sent)
     answer = server.raw(head)
     assert answer.startswith(b"HTTP/1.1 200 ")
