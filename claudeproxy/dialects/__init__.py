@@ -1,6 +1,6 @@
 """The wire formats that clients speak: a request becomes a Conversation, events become bytes.
 
-Each dialect is a module of its own; what they have in common for the rest of the house is here.
+Each dialect is a package of its own. Here is what the rest of claudeproxy knows of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The routes, and nothing else: each hands its request to the room that serves it."""
+"""The routes: each passes its request to the dialect or object that answers it."""
 
 from __future__ import annotations
 
