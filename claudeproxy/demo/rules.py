@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from . import guess
 from .blocks import message_problems, system_problems
 from .tools import choice_problems, thinking_on, tool_problems
 
@@ -61,7 +62,7 @@ def refusal(body: object, *, counting: bool = False) -> str | None:
 def unknown_model(body: Mapping[str, Any]) -> str | None:
     """The message of the 404 for a model that does not exist, or None if it does."""
     model = str(body.get("model"))
-    return None if _MODEL.fullmatch(model) else f"model: {model}"
+    return None if model == guess.MODEL or _MODEL.fullmatch(model) else f"model: {model}"
 
 
 def _no_constant(name: str) -> object:

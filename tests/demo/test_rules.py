@@ -317,6 +317,7 @@ def test_unknown_model() -> None:
     [
         *("claude-opus-5-5", "claude-fable-5-2", "claude-haiku-4-5-20251001", "claude-sonnet-5"),
         *("claude-3-5-sonnet-latest", "claude-3-opus-20240229", "claude-sonnet-4-20250514"),
+        "claude-demo-tools",
     ],
 )
 def test_known_model(model: str) -> None:
