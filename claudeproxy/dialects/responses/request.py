@@ -57,7 +57,8 @@ ECHOED: Mapping[str, Any] = {
 }
 # What changes nothing here, whatever is asked for.
 WITHOUT_EFFECT = {"presence_penalty": 0, "frequency_penalty": 0, "top_logprobs": 0}
-# What it says of a function that the request left open.
+# What it says of a schema and of a function that the request left open.
+OF_A_SCHEMA: Mapping[str, Any] = {"description": None, "strict": False}
 OF_A_FUNCTION: Mapping[str, Any] = {"description": None, "parameters": None, "strict": False}
 
 
@@ -253,6 +254,9 @@ def _echo(fields: Fields) -> Mapping[str, Any]:
         {**OF_A_FUNCTION, **tool} if tool.get("type") == "function" else tool
         for tool in echo["tools"]
     ]
+    form = echo["text"]["format"]
+    if form.get("type") == "json_schema":
+        echo["text"] = {**echo["text"], "format": {**OF_A_SCHEMA, **form}}
     return {"model": fields.value["model"], **echo, **WITHOUT_EFFECT}
 
 

@@ -365,6 +365,14 @@ def test_a_function_that_is_told_again_is_complete(given: Any, told: Any) -> Non
     assert tools == [{**F, **told}, custom, {"type": "web_search"}]
 
 
+def test_a_schema_that_is_told_again_is_complete() -> None:
+    form = {"type": "json_schema", "name": "j", "schema": SCHEMA}
+    told = answered("abc", text={"format": form})["text"]["format"]
+    assert told == {**form, "description": None, "strict": False}
+    given = {**form, "description": "J", "strict": True}
+    assert answered("abc", text={"format": given})["text"]["format"] == given
+
+
 # Errors
 
 
