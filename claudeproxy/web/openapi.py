@@ -182,7 +182,10 @@ def _paths() -> dict[str, Any]:
             "ResponseTokenCount",
         ),
         "/v1/responses/compact": {
-            "post": _refusal("compact_response", "Not supported: always an error."),
+            "post": {
+                **_refusal("compact_response", "Not supported: always an error."),
+                "requestBody": {"required": True, "content": _json("ResponsesRequest")},
+            },
         },
         "/v1/completions": _post(
             *(

@@ -319,7 +319,7 @@ GIVEN: Mapping[str, Any] = {
     "reasoning": {"effort": "low", "summary": "auto"},
     "safety_identifier": "s",
     "temperature": 0.5,
-    "text": {"format": FORM, "verbosity": "low"},
+    "text": {"format": {**FORM, "description": "J", "strict": True}, "verbosity": "low"},
     "tool_choice": F,
     "tools": [{**F, "description": "F", "parameters": SCHEMA, "strict": True}],
     "top_p": 0.5,
