@@ -84,7 +84,13 @@ class CLI:
 
 def candidates(setting: str, environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """Paths to try, best first, and how each was found."""
-    return [(setting, "settings")] if setting else _usual(environ)
+    if not setting:
+        return _usual(environ)
+    if os.sep not in setting:
+        return [(shutil.which(setting, path=environ.get("PATH")) or setting, "settings")]
+    # Processes run in a directory of their own, where a relative path would lead elsewhere.
+    path = setting.replace("~", environ.get("HOME", "~"), 1) if setting[0] == "~" else setting
+    return [(os.path.abspath(path), "settings")]
 
 
 def _usual(environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:

@@ -85,8 +85,20 @@ class Dialect(Protocol):
         """The JSON body of an error response."""
 
 
+@attrs.frozen
+class TokenCount:
+    """What a request that only counts tokens is answered with.
+
+    model: the client's name for it. ignored: parameters that change nothing.
+    """
+
+    model: str
+    ignored: tuple[str, ...]
+    body: bytes
+
+
 class Counting(Dialect, Protocol):
     """A wire format with a route that counts the tokens of a request."""
 
-    def count_tokens(self, body: bytes) -> tuple[str, bytes]:
-        """Read a request's body: the model's name, and the body of the response."""
+    def count_tokens(self, body: bytes) -> TokenCount:
+        """Read a request's body, and count; raises APIError that names the parameter at fault."""

@@ -12,11 +12,10 @@ of what is here would be needed to word its errors.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -24,9 +23,11 @@ from .kinds import Ignored, Invalid, Kind, Problem
 from .openapi import NOT_EMPTY, Schema, nullable
 
 
-# Names that fit into a header, and how many of them are told.
-HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# How many names a header has, and how long each may be.
 MOST_IGNORED = 32
+LONGEST_NAME = 64
+# What follows them if there are more.
+MORE = "..."
 
 
 class Use(Enum):
@@ -108,12 +109,9 @@ class Object:
             if inner is None:
                 continue
             field = self._known.get(name)
-            if field is not None:
-                names = field.check(inner)
-            else:
-                names = ("",) if HEADER_NAME.fullmatch(name) else ()
+            names = field.check(inner) if field is not None else ("",)
             if names:
-                ignored += [f".{name}{rest}" for rest in names]
+                ignored += [f".{in_header(name)}{rest}" for rest in names]
         return ignored
 
     def schema(self) -> Schema:
@@ -156,7 +154,7 @@ class Variant:
         if found is None and self.other is not None and tag:
             self.other.check(value)
             # Nothing is known of it, so it is told by what it is.
-            return (f".{tag}",) if HEADER_NAME.fullmatch(tag) else ()
+            return (f".{in_header(tag)}",)
         if found is None:
             problem = Problem.UNSUPPORTED_KIND if self.what else Problem.CHOICE
             raise Invalid(problem, tuple(self.objects), tag, self.what).at(self.tag)
@@ -192,5 +190,14 @@ class Variant:
 
 
 def told(ignored: Iterable[str]) -> tuple[str, ...]:
-    """The names of what is ignored, for a header: each once, as full paths, and not too many."""
-    return tuple(islice(dict.fromkeys(name.removeprefix(".") for name in ignored), MOST_IGNORED))
+    """The names of what is ignored, for a header: each once, as full paths.
+
+    After `MOST_IGNORED` of them "..." says that there are more.
+    """
+    names = tuple(dict.fromkeys(name.removeprefix(".") for name in ignored))
+    return names if len(names) <= MOST_IGNORED else (*names[:MOST_IGNORED], MORE)
+
+
+def in_header(name: str) -> str:
+    """A name that anyone may have chosen, as a header can hold it: percent-encoded, and cut."""
+    return quote(name, safe="$@", errors="surrogatepass")[:LONGEST_NAME] or '""'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -260,10 +260,7 @@ class App:
             wanted = asked.conversation.limits
             catalogue = await self.catalogue()
             limits = catalogue.resolve(wanted.model).adapt(wanted)
-            if ignored := asked.ignored_for(limits):
-                if self.strict_parameters:
-                    raise unsupported(ignored)
-                request.setHeader("x-claudeproxy-ignored", ", ".join(ignored))
+            self._tell_ignored(request, asked.ignored_for(limits))
             answer = asked.answer(request.unique, int(self.clock.seconds()))
             exchange = Exchange(request, dialect, answer, self.clock, self.timeouts)
             await exchange.run(
@@ -282,13 +279,20 @@ class App:
 
     async def _count(self, request: Any, dialect: Counting) -> None:
         try:
-            model, body = dialect.count_tokens(self._body_of(request))
-            (await self.catalogue()).resolve(model)
+            counted = dialect.count_tokens(self._body_of(request))
+            (await self.catalogue()).resolve(counted.model)
+            self._tell_ignored(request, counted.ignored)
         except APIError as error:
             send_error(request, dialect, error)
         else:
             request.setHeader("x-claudeproxy-count", "estimate")
-            send_body(request, body)
+            send_body(request, counted.body)
+
+    def _tell_ignored(self, request: Any, ignored: Sequence[str]) -> None:
+        if ignored and self.strict_parameters:
+            raise unsupported(ignored)
+        if ignored:
+            request.setHeader("x-claudeproxy-ignored", ", ".join(ignored))
 
     def _tell(self, request: Any, body: Callable[[], bytes]) -> None:
         try:

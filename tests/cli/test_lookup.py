@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -129,6 +130,12 @@ class Scripted(SynchronousTestCase):
         self.reactor.processes[0].end(127)
         assert "/opt/claude is not a working Claude Code CLI" in self.error(found).message
         assert self.asked() == ["/opt/claude"]
+
+    def test_a_path_in_the_settings_does_not_depend_on_the_directory_of_a_process(self) -> None:
+        self.find("./bin/../claude")
+        self.find("~/bin/claude")
+        # Those in HOME are told without it.
+        assert self.asked() == [os.path.abspath("claude"), "bin/claude"]
 
     def test_without_any_it_is_said_how_to_install_it(self) -> None:
         found = self.find()

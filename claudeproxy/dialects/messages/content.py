@@ -36,8 +36,8 @@ def read_messages(fields: Fields) -> History:
     if not spoken or spoken[0].get("role") == "assistant":
         first = (spoken or messages)[0]
         raise bad_request(
-            f"{_dotted(first.path)}: the first message that is not a system message must be the "
-            "user's.",
+            f"{_dotted(first.path)}: the first message, apart from system messages, must have the "
+            "role 'user'.",
             first.where("role"),
         )
     if messages[-1].get("role") == "assistant":

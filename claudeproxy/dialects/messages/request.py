@@ -13,7 +13,7 @@ import attrs
 
 from ...conversation import Conversation, Limits, Profile, ToolChoice
 from ...errors import APIError
-from .. import ParsedRequest
+from .. import ParsedRequest, TokenCount
 from ..fields import Fields
 from ..json_body import parse_object
 from ..json_schema import answer_schema
@@ -42,14 +42,12 @@ def read(body: bytes) -> ParsedRequest:
     )
 
 
-def count_tokens(body: bytes) -> tuple[str, bytes]:
-    """Read the body of POST /v1/messages/count_tokens: the model's name, and the response's body.
-
-    The CLI has nothing that counts, so this is an estimate.
-    """
-    conversation, _ = _conversation(_check(body, COUNTED)[0])
-    body = json.dumps({"input_tokens": estimate(conversation)}).encode("ascii")
-    return conversation.limits.model, body
+def count_tokens(body: bytes) -> TokenCount:
+    """Read the body of POST /v1/messages/count_tokens, and estimate."""
+    fields, ignored = _check(body, COUNTED)
+    conversation, dropped = _conversation(fields)
+    told = json.dumps({"input_tokens": estimate(conversation)}).encode("ascii")
+    return TokenCount(conversation.limits.model, (*ignored, *dropped), told)
 
 
 def error_body(error: APIError, request_id: str | None = None) -> bytes:

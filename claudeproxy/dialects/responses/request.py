@@ -14,7 +14,7 @@ import attrs
 
 from ...conversation import Conversation, Profile
 from ...errors import APIError, bad_request
-from .. import ParsedRequest
+from .. import ParsedRequest, TokenCount
 from ..fields import Fields
 from ..json_body import parse_object
 from ..kinds import Invalid, Problem
@@ -107,14 +107,12 @@ class Responses:
             answer=partial(make, context),
         )
 
-    def count_tokens(self, body: bytes) -> tuple[str, bytes]:
-        """Read the body of POST /v1/responses/input_tokens: the model, and the response's body.
-
-        The CLI has nothing that counts, so this is an estimate.
-        """
-        conversation = self._read(body).conversation
-        told = {"object": "response.input_tokens", "input_tokens": estimate(conversation)}
-        return conversation.limits.model, json.dumps(told).encode("ascii")
+    def count_tokens(self, body: bytes) -> TokenCount:
+        """Read the body of POST /v1/responses/input_tokens, and estimate."""
+        asked = self._read(body)
+        count = estimate(asked.conversation)
+        told = json.dumps({"object": "response.input_tokens", "input_tokens": count})
+        return TokenCount(asked.conversation.limits.model, asked.ignored, told.encode("ascii"))
 
     def error_body(self, error: APIError) -> bytes:
         """OpenAI's error object (openai.yaml, ErrorResponse)."""

@@ -458,16 +458,19 @@ def test_what_cannot_be_had_is_refused(name: str, value: Any) -> None:
 
 def counted(*messages: Any, **changes: Any) -> int:
     told = {"model": "sonnet", "messages": list(messages) or [HELLO], **changes}
-    model, answer = count_tokens(json.dumps(told).encode())
-    assert model == "sonnet"
-    (tokens,) = json.loads(answer).values()
+    answer = count_tokens(json.dumps(told).encode())
+    assert answer.model == "sonnet"
+    (tokens,) = json.loads(answer.body).values()
     assert isinstance(tokens, int)
     return tokens
 
 
 def test_counting_answers_with_the_one_number() -> None:
-    _, answer = count_tokens(without("max_tokens", given=BASE))
-    assert json.loads(answer) == {"input_tokens": counted()}
+    answer = count_tokens(without("max_tokens", given=BASE))
+    assert json.loads(answer.body) == {"input_tokens": counted()}
+    assert answer.ignored == ()
+    asked = json.dumps({"model": "m", "messages": [HELLO], "max_tokens": 1, "zap": 1}).encode()
+    assert count_tokens(asked).ignored == ("max_tokens", "zap")
     assert counted() > 0
 
 

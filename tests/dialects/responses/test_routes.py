@@ -16,9 +16,9 @@ from .test_request import F, answered, dialect
 
 def counted(**changes: Any) -> int:
     body = {"model": "sonnet", "input": "Hello", **changes}
-    model, told = dialect().count_tokens(json.dumps(body).encode())
-    assert model == "sonnet"
-    value = json.loads(told)
+    counted = dialect().count_tokens(json.dumps(body).encode())
+    assert counted.model == "sonnet"
+    value = json.loads(counted.body)
     assert list(value) == ["object", "input_tokens"]
     assert value["object"] == "response.input_tokens"
     assert type(value["input_tokens"]) is int
@@ -28,7 +28,7 @@ def counted(**changes: Any) -> int:
 
 def test_tokens_are_estimated_as_for_anthropics_messages() -> None:
     body = {"model": "m", "system": "Be brief.", "messages": [{"role": "user", "content": "Hello"}]}
-    _, told = messages.count_tokens(json.dumps(body).encode())
+    told = messages.count_tokens(json.dumps(body).encode()).body
     expected = json.loads(told)["input_tokens"]
     assert counted(instructions="Be brief.") == expected > 0
 
@@ -46,7 +46,7 @@ def test_what_a_response_before_said_counts() -> None:
     to = dialect()
     answered("a", to=to)
     body = {"model": "sonnet", "input": "Hello", "previous_response_id": "resp_a"}
-    _, told = to.count_tokens(json.dumps(body).encode())
+    told = to.count_tokens(json.dumps(body).encode()).body
     assert json.loads(told)["input_tokens"] > counted()
     assert to.store.get("resp_a") is not None
 
