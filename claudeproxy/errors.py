@@ -60,7 +60,7 @@ def unsupported(names: Sequence[str]) -> APIError:
     """400: parameters that this server, or the model, would ignore."""
     listed = ", ".join(f"'{name}'" for name in names)
     return bad_request(
-        f"Unsupported parameter: {listed}. The model or this server has no use for it, and "
+        f"Unsupported parameter: {listed}. This server or the model would ignore it, and "
         "`strict_parameters` is set.",
         names[0],
         "unsupported_parameter",
@@ -86,8 +86,8 @@ def model_not_found(model: str, known: list[str]) -> APIError:
     return APIError(
         404,
         f"The model `{model}` does not exist or you do not have access to it. "
-        f"Available: {', '.join(known)}. To have this name served, start the server with "
-        f"`--aliases {name}=sonnet`, or with `--aliases '*=sonnet'` to have any name served.",
+        f"Available: {', '.join(known)}. To accept this name, start the server with "
+        f"`--aliases {name}=sonnet`. To accept any name, use `--aliases '*=sonnet'`.",
         param="model",
         code="model_not_found",
     )
@@ -98,7 +98,7 @@ def model_refused(model: str) -> APIError:
     return APIError(
         404,
         f"The model `{model}` does not exist or you do not have access to it: Anthropic's API "
-        "does not know it. `GET /v1/models` lists what Claude Code offers.",
+        "does not know it. `GET /v1/models` lists the models that Claude Code offers.",
         param="model",
         code="model_not_found",
         should_retry=False,
@@ -109,8 +109,9 @@ def model_not_seen(model: str) -> APIError:
     """404: `model` is not listed, and no answer of it has been seen."""
     return APIError(
         404,
-        f"Claude Code does not list the model `{model}`, and it has not answered here yet. A "
-        "request that names it is passed on to Anthropic's API, which knows whether it exists.",
+        f"Claude Code does not list the model `{model}`, and no request to this server has used "
+        "it successfully yet. Requests for it are passed on to Anthropic's API, which decides "
+        "whether it exists.",
         param="model",
         code="model_not_found",
     )

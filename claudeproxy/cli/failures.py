@@ -23,13 +23,17 @@ from ..errors import (
 )
 
 
-BROKE_OFF = upstream_failed("The connection to Anthropic's API broke mid-answer.")
-# An SDK would ask twice again by itself, at the same price each time.
-DOES_NOT_FIT = upstream_failed("The model's answer does not fit the schema.", should_retry=False)
-# It offers no tool for the answer then.
+BROKE_OFF = upstream_failed(
+    "The connection to Anthropic's API was lost in the middle of the response."
+)
+# By default an SDK would retry twice, and each retry would cost the same again.
+DOES_NOT_FIT = upstream_failed(
+    "The model's response does not match the schema.", should_retry=False
+)
+# The CLI does not offer the StructuredOutput tool for such a schema.
 UNUSABLE_SCHEMA = bad_request(
-    "Invalid schema: Claude Code cannot use it, and does not say why. An empty enum and keywords "
-    "that contradict each other are among what it does not take.",
+    "Invalid schema: Claude Code does not accept it and gives no reason. For example, it does not "
+    "accept an empty enum or keywords that contradict each other.",
     "response_format",
     "invalid_schema",
 )
@@ -79,7 +83,7 @@ class StartFailure:
     def logged(self) -> str:
         """What it wrote, as the log may have it."""
         if self.stderr is None:
-            return "not told here, as it may repeat a client's text; with --debug it is logged"
+            return "not shown because it may contain a client's text; use --debug to log it"
         return repr(self.stderr)
 
 
@@ -175,7 +179,8 @@ def from_retry(line: Mapping[str, Any]) -> APIError:
     """The error behind an `api_retry` line: known now, though the CLI would sleep on it."""
     seconds = max(1, ceil(line.get("retry_delay_ms", 0) / 1000))
     status = line.get("error_status")
-    said = f"Anthropic's API answered {status or 'nothing'}; try again in"
+    failure = f"returned status {status}" if status else "did not respond"
+    said = f"Anthropic's API {failure}; try again in"
     if seconds > LONGEST_RETRY_AFTER:
         message = f"{said} {ceil(seconds / 60)} minutes."
         return _from_status(status, message, None, should_retry=False)

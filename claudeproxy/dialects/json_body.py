@@ -30,15 +30,15 @@ def parse_object(body: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise _not_json(str(error)) from None
     except UnicodeDecodeError:
-        raise _not_json("it is not UTF-8") from None
+        raise _not_json("it is not valid UTF-8") from None
     except TooDeep:
-        raise _not_json(f"it is nested too deeply (more than {DEEPEST} times)") from None
+        raise _not_json(f"it is nested too deeply (more than {DEEPEST} levels)") from None
     except DuplicateName:
-        raise _not_json("a name in it is there twice") from None
+        raise _not_json("an object in it has a duplicate name") from None
     except ValueError:
-        raise _not_json("a number in it cannot be read") from None
+        raise _not_json("it contains a number that is too large or is not valid JSON") from None
     if not isinstance(value, dict):
-        raise bad_request(f"The body of the request must be a JSON object, not {kind(value)}.")
+        raise bad_request(f"The request body must be a JSON object, not {kind(value)}.")
     return value
 
 

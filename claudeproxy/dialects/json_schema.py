@@ -96,7 +96,7 @@ def _read(text: str, *, of_object: bool) -> Mapping[str, Any]:
         raise _Unusable(f"{error.message}{place and f', at {place}'}") from None
     schema = _without_root_reference(_with_pointers(schema))
     if "$ref" in schema:
-        raise _Unusable("its root refers to itself")
+        raise _Unusable("the '$ref' at its root refers to itself")
     return _with_object_root(schema) if of_object or _is_of_object(schema) else schema
 
 
@@ -177,7 +177,7 @@ def _with_pointers(schema: Mapping[str, Any]) -> dict[str, Any]:
     except _Unusable:
         raise
     except ValueError as error:
-        raise _Unusable(f"an $id in it is no URL ({error})") from None
+        raise _Unusable(f"it contains an '$id' that is not a valid URL ({error})") from None
 
 
 def _pointer(reference: str, base: Any, places: Mapping[int, str]) -> str:
@@ -196,9 +196,9 @@ def _referred(reference: str, base: Any) -> Any:
         target = base.lookup(reference).contents
     except (Unresolvable, ValueError, TypeError):
         # The library looks into numbers too, and for an item of a list by what is no number.
-        raise _Unusable(f"it refers to {reference!r}, which is not in it") from None
+        raise _Unusable(f"it refers to {reference!r}, which it does not define") from None
     if not isinstance(target, (Mapping, bool)):
-        raise _Unusable(f"it refers to {reference!r}, which is no schema")
+        raise _Unusable(f"it refers to {reference!r}, which is not a schema")
     return target
 
 

@@ -215,7 +215,7 @@ class Nothing:
 
     def schema(self) -> Schema:
         """The harmless values."""
-        about = "Not supported: anything else is a 400."
+        about = "Not supported: any other value is a 400 error."
         return {"enum": [*self.harmless, None], "description": about}
 
 

@@ -34,10 +34,10 @@ def image_block(url: str, where: str) -> Block:
     if url.startswith("https://"):
         return {"type": "image", "source": {"type": "url", "url": url}}
     if not url.startswith("data:"):
-        raise _invalid(where, "expected a base64 data URL or a https URL")
+        raise _invalid(where, "expected a base64 data URL or an https URL")
     data = _read(url, where, LARGEST_IMAGE)
     if not data.type.startswith("image/"):
-        raise _invalid(where, "unsupported image; supported are png, jpeg, gif and webp")
+        raise _invalid(where, "unsupported image; supported formats are png, jpeg, gif and webp")
     return {"type": "image", "source": data.source}
 
 
@@ -52,9 +52,9 @@ def file_block(data_url: str, name: str | None, where: str) -> Block:
         except UnicodeDecodeError:
             text = ""
         if not text or "\0" in text:
-            raise _invalid(where, "unsupported file; supported are PDF and UTF-8 text")
+            raise _invalid(where, "unsupported file; supported formats are PDF and UTF-8 text")
         if not text.strip():
-            raise _invalid(where, "the file is blank")
+            raise _invalid(where, "the file contains only white space")
         source = {"type": "text", "media_type": "text/plain", "data": text}
     return {"type": "document", "source": source, **({"title": name} if name else {})}
 
@@ -80,17 +80,17 @@ def _read(url: str, where: str, largest: int) -> _Data:
         raise _invalid(where, "expected a data URL like 'data:image/png;base64,...'")
     data = _standard(data)
     if not data:
-        raise _invalid(where, "it holds no data")
+        raise _invalid(where, "it contains no data")
     if len(data) > largest:
         raise _invalid(
-            where, f"too large: {len(data):,} bytes of base64, where at most {largest:,} are taken"
+            where, f"too large: {len(data):,} bytes of base64, but the limit is {largest:,}"
         )
     try:
         raw = b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         raw = b""
     if not raw:
-        raise _invalid(where, "its data is not valid base64")
+        raise _invalid(where, "the data is not valid base64")
     return _Data(raw, data, _type_of(raw))
 
 

@@ -11,12 +11,12 @@ from .media import file_block
 from .parameters import Field, Object, Variant
 
 
-NOTHING_STORED = "This server stores no files: send the file itself as 'file_data'."
+NOTHING_STORED = "This server does not store files. Send the content of the file as 'file_data'."
 
 # The fields of a file, wherever they stand.
 FILE = (
     Field("file_id", Nothing(NOTHING_STORED)),
-    Field("file_data", Text(), note="A data URL, or base64 alone."),
+    Field("file_data", Text(), note="A data URL or plain base64."),
     Field("filename", Text()),
 )
 TEXT_PART = Object((Field("text", Text(), required=True),))

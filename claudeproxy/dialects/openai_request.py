@@ -105,5 +105,5 @@ def limits(fields: Fields, **more: Any) -> Limits:
 
 
 def unsupported_parameter(name: str, why: str) -> APIError:
-    """400: a parameter that would change the answer, and cannot be had here."""
+    """400: a parameter that would change the response and is not supported."""
     return bad_request(f"Unsupported parameter: '{name}'. {why}", name, "unsupported_parameter")

@@ -171,7 +171,7 @@ def read_tools(fields: Fields, *, nested: bool = True, more: Iterable[Fields] = 
     legacy = nested and bool(fields.get("functions"))
     given = "functions" if legacy else "tools"
     if legacy and fields.get("tools"):
-        raise bad_request("Give either 'tools' or 'functions', not both.", "functions")
+        raise bad_request("Specify either 'tools' or 'functions', not both.", "functions")
     if legacy:
         offers = [Offer(entry, entry.get("name")) for entry in fields.children(given)]
     else:
@@ -181,7 +181,7 @@ def read_tools(fields: Fields, *, nested: bool = True, more: Iterable[Fields] = 
     parallel = fields.get("parallel_tool_calls") is not False and not legacy
     wanted, other = ("function_call", "tool_choice")[:: 1 if legacy else -1]
     if nested and fields.get(other) not in (None, "none", "auto"):
-        raise bad_request(f"'{other}' does not go with '{given}'.", other, "invalid_value")
+        raise bad_request(f"'{other}' cannot be used with '{given}'.", other, "invalid_value")
     choice, allowed = _choice(fields, wanted, names, nested=nested)
     if allowed is not None:
         tools = tuple(tool for tool in tools if tool.name in allowed)

@@ -59,7 +59,7 @@ class Calls:
         """A call, as a block; raises a 400 that names `where` if its id is open already."""
         if call_id in self._open:
             raise bad_request(
-                f"Invalid '{where}': the tool call id '{call_id}' is there twice.",
+                f"Invalid '{where}': the tool call id '{call_id}' is used more than once.",
                 where,
                 "invalid_value",
             )
@@ -84,10 +84,10 @@ class Calls:
         if call_id in self._open:
             return None
         if call_id in self._called:
-            return f"The tool call '{call_id}' has its response already."
+            return f"The tool call '{call_id}' already has a response."
         if not self._called:
-            return "There is no call before it."
-        return f"There is no tool call '{call_id}' for it in the message before."
+            return "No tool call precedes it."
+        return f"No tool call with the id '{call_id}' precedes it."
 
 
 def read_arguments(text: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def read_all(offers: Sequence[Offer], given: str, schema: str) -> tuple[Tool, ..
     for offer, tool in zip(offers, tools, strict=True):
         if tool.name in names:
             raise bad_request(
-                f"Invalid '{given}': the name '{tool.name}' is there twice.",
+                f"Invalid '{given}': the name '{tool.name}' is used more than once.",
                 offer.described.where("name"),
                 "invalid_value",
             )
@@ -89,8 +89,7 @@ def named_choice(described: Fields, name: str, names: Sequence[str], wanted: str
         raise no_tools(wanted)
     if name not in names:
         raise bad_request(
-            f"Invalid value for '{wanted}': the tool '{name}' is not among the tools of this "
-            "request.",
+            f"Invalid value for '{wanted}': the request does not define a tool named '{name}'.",
             described.where("name"),
             "invalid_value",
         )
@@ -100,7 +99,7 @@ def named_choice(described: Fields, name: str, names: Sequence[str], wanted: str
 def no_tools(wanted: str) -> APIError:
     """The error for a forced call without tools."""
     return bad_request(
-        f"Invalid value for '{wanted}': it can only force a call when 'tools' are given.",
+        f"Invalid value for '{wanted}': it can force a tool call only when 'tools' are given.",
         wanted,
         "invalid_value",
     )

@@ -60,7 +60,9 @@ def openai_error(invalid: Invalid) -> APIError:
             code = "array_above_max_length"
         case Problem.UNSUPPORTED_KIND:
             listed = ", ".join(f"'{choice}'" for choice in expected)
-            message = f"{invalid.noun} of type '{got}' are not supported here; supported: {listed}."
+            message = (
+                f"{invalid.noun} of type '{got}' are not supported. Supported types are: {listed}."
+            )
             code = "unsupported_value"
         case Problem.REFUSED:
             message = f"Unsupported parameter: '{where}'. {expected}"

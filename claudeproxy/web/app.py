@@ -28,9 +28,10 @@ from .respond import dialect_of, send_body, send_error, send_json
 
 
 SERVED_ROUTES = (
-    "This is claudeproxy, which answers with Claude in OpenAI's and Anthropic's formats: "
+    "This is claudeproxy, which serves Claude through OpenAI's and Anthropic's APIs: "
     "POST /v1/chat/completions, /v1/responses, /v1/messages and /v1/completions; GET /v1/models, "
-    "/health and /openapi.json. It has no embeddings, images, audio, files, batches or assistants."
+    "/health and /openapi.json. It does not support embeddings, image generation, audio, files, "
+    "batches or assistants."
 )
 
 
@@ -212,7 +213,9 @@ class App:
         assert isinstance(failure.value, MethodNotAllowed)
         allowed = sorted(failure.value.valid_methods or ())
         request.setHeader("allow", ", ".join(allowed))
-        message = f"Not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."
+        message = (
+            f"Method not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."
+        )
         send_error(request, dialect_of(request), APIError(405, message))
 
     @router.handle_errors(Exception)
@@ -300,7 +303,7 @@ class App:
         request.require_json()
         if request.too_large:
             limit = f"{request.body_limit:,} bytes"
-            raise APIError(413, f"The request's body is larger than {limit}.")
+            raise APIError(413, f"The request body is larger than {limit}.")
         body: bytes = request.content.read()
         return body
 

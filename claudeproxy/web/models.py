@@ -30,7 +30,7 @@ def page_of(names: Sequence[str], query: Mapping[str, Sequence[str]]) -> tuple[l
     limit = _limit(query.get("limit", ()))
     after, before = query.get("after_id", ()), query.get("before_id", ())
     if after and before:
-        raise bad_request("Give only one of `after_id` and `before_id`.", "before_id")
+        raise bad_request("Specify only one of `after_id` and `before_id`.", "before_id")
     stages = [*query.get("lifecycle", ()), *query.get("lifecycle[]", ())]
     for stage in stages:
         if stage not in LIFECYCLES:

@@ -94,7 +94,7 @@ class _Reader:
         why = calls.problem_with_result(call_id)
         if why is not None:
             if role == "function" and calls:
-                why = f"There is no call of '{name}' for it in the message before."
+                why = f"No unanswered call of '{name}' precedes it."
             raise bad_request(
                 f"Invalid parameter: messages with role '{role}' must be a response to a "
                 f"preceding message with 'tool_calls'. {why}",

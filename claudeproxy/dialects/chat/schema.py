@@ -45,7 +45,7 @@ def _part(kind: str, *fields: Field) -> Object:
 
 IMAGE_PART = _part(
     "image_url",
-    Field("url", Text(), required=True, note="A data URL or a https URL."),
+    Field("url", Text(), required=True, note="A data URL or an https URL."),
     Field("detail", Text(), Use.IGNORED),
 )
 _TEXTS = {"text": TEXT_PART}

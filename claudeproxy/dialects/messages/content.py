@@ -36,14 +36,14 @@ def read_messages(fields: Fields) -> History:
     if not spoken or spoken[0].get("role") == "assistant":
         first = (spoken or messages)[0]
         raise bad_request(
-            f"{_dotted(first.path)}: the first message that is not a system message must be the "
-            "user's.",
+            f"{_dotted(first.path)}: the first message that is not a system message must have "
+            "the role 'user'.",
             first.where("role"),
         )
     if messages[-1].get("role") == "assistant":
         raise bad_request(
-            "messages: the last message must be the user's; an answer cannot be begun for the "
-            "model here.",
+            "messages: the last message must have the role 'user'. Prefilling the response of "
+            "the assistant is not supported.",
             messages[-1].where("role"),
             "unsupported_value",
         )
@@ -164,7 +164,7 @@ def _document(block: Fields) -> Iterator[Block]:
         case _:
             text = source.get("data")
             if not text.strip():
-                raise source.invalid("data", "the document is blank")
+                raise source.invalid("data", "the document contains only white space")
             told = {"type": "text", "media_type": "text/plain", "data": text}
     yield {"type": "document", "source": told, **about}
 

@@ -20,7 +20,7 @@ TOOL_NAME = "[a-zA-Z0-9_-]{1,128}"
 
 # The CLI sets marks for the prompt cache itself.
 _CACHE = Field("cache_control", Anything(), Use.IGNORED)
-_CITATIONS = "Citations are not supported here."
+_CITATIONS = "Citations are not supported."
 
 
 def _needed(name: str, kind: Kind) -> Field:
@@ -151,7 +151,7 @@ _BUDGET = Field(
     Number(LEAST_BUDGET, whole=True),
     Use.IGNORED,
     required=True,
-    note="The CLI makes its own budgets.",
+    note="The CLI sets its own budgets.",
 )
 _THINKING = Variant(
     "type",
@@ -180,7 +180,7 @@ COUNTED = Object(
         Field("tool_choice", _CHOICE),
         Field("thinking", _THINKING),
         Field("output_config", Object((Field("effort", Choice(EFFORTS)), Field("format", _FORM)))),
-        Field("output_format", _FORM, note="The name of `output_config.format` in the beta."),
+        Field("output_format", _FORM, note="The beta's name for `output_config.format`."),
         Field("stop_sequences", List(_FILLED)),
         Field("temperature", Number(0, 1)),
         Field("top_p", Number(0, 1)),
@@ -191,10 +191,10 @@ COUNTED = Object(
         *(
             Field(name, Nothing(why, _ASKS_FOR_NOTHING), Use.REFUSED)
             for name, why in (
-                ("mcp_servers", "MCP servers are not supported here."),
-                ("container", "Containers are not supported here."),
-                ("context_management", "Context management is not supported here."),
-                ("thread", "Threads are not kept here; send the whole conversation."),
+                ("mcp_servers", "MCP servers are not supported."),
+                ("container", "Containers are not supported."),
+                ("context_management", "Context management is not supported."),
+                ("thread", "This server does not store threads. Send the whole conversation."),
             )
         ),
     )

@@ -76,8 +76,8 @@ def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
     if found is None:
         raise APIError(
             404,
-            f"Item with id '{item_id}' not found. Items are kept in this server's memory for a "
-            "while, unless `store` is false; send the item itself.",
+            f"Item with id '{item_id}' not found. This server keeps items in memory for a limited "
+            "time, unless `store` is false. Send the item itself instead.",
             param=item.where("id"),
         )
     return found

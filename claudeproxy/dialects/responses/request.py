@@ -122,7 +122,7 @@ class Responses:
     def fetch(self, response_id: str, query: Mapping[str, str]) -> bytes:
         """The body of GET /v1/responses/{id}; raises a 404, or a 400 if `stream` is asked for."""
         if query.get("stream", "false") != "false":
-            raise unsupported_parameter("stream", "A response that is kept is told whole.")
+            raise unsupported_parameter("stream", "A stored response cannot be streamed.")
         return json.dumps(self._kept(response_id).response).encode("ascii")
 
     def delete(self, response_id: str) -> bytes:
@@ -136,17 +136,17 @@ class Responses:
         """POST /v1/responses/{id}/cancel: a 404, or the 400 for what is over already."""
         self._kept(response_id)
         raise bad_request(
-            f"The response '{response_id}' cannot be cancelled: only responses that are made in "
-            "the background can, and there are none here. Close the connection to end one that is "
-            "being made."
+            f"The response '{response_id}' cannot be cancelled: only background responses can be "
+            "cancelled, and this server does not support them. To stop a response that is in "
+            "progress, close its connection."
         )
 
     def compact(self, body: bytes) -> NoReturn:
         """POST /v1/responses/compact: a 400."""
         parse_object(body)
         raise bad_request(
-            "Compaction is not supported here: what it makes can be read by OpenAI's models alone. "
-            "Ask for a summary with POST /v1/responses instead."
+            "Compaction is not supported: only OpenAI's models can read its result. Ask for a "
+            "summary with POST /v1/responses instead."
         )
 
     def input_items(self, response_id: str, query: Mapping[str, str]) -> bytes:
@@ -166,7 +166,7 @@ class Responses:
         if after is not None:
             ids = [item["id"] for item in items]
             if after not in ids:
-                raise bad_request(f"There is no item '{after}'.", "after", "invalid_value")
+                raise bad_request(f"Item with id '{after}' not found.", "after", "invalid_value")
             items = items[ids.index(after) + 1 :]
         page = items[: int(text)]
         told = {
@@ -222,7 +222,7 @@ class Responses:
         if stored is None:
             raise bad_request(
                 f"Previous response with id '{response_id}' not found. This server keeps responses "
-                "in memory for a while, unless `store` is false; a restart forgets them.",
+                "in memory for a limited time, unless `store` is false. A restart deletes them.",
                 "previous_response_id",
                 "previous_response_not_found",
             )

@@ -39,7 +39,7 @@ _OF_AN_ITEM = (
 _IMAGE = Object(
     (
         Field("file_id", Nothing(NOTHING_STORED)),
-        Field("image_url", Text(), note="A data URL or a https URL."),
+        Field("image_url", Text(), note="A data URL or an https URL."),
         Field("detail", Text(), Use.IGNORED, harmless=("auto",)),
     )
 )
@@ -180,7 +180,9 @@ REQUEST = Object(
                 (
                     Field("effort", Choice(EFFORTS)),
                     Field("summary", Choice(SUMMARIES)),
-                    Field("generate_summary", Choice(SUMMARIES), note="Its older name."),
+                    Field(
+                        "generate_summary", Choice(SUMMARIES), note="The older name of `summary`."
+                    ),
                 )
             ),
         ),
@@ -196,18 +198,20 @@ REQUEST = Object(
         *PENALTIES,
         Field(
             "background",
-            Nothing("Responses are not made in the background here.", (False,), Flag()),
+            Nothing("Background responses are not supported.", (False,), Flag()),
             Use.REFUSED,
         ),
         Field("top_logprobs", Number(0, 20, whole=True), Use.IGNORED, harmless=(0,)),
         Field(
             "conversation",
-            Nothing("Conversations are not kept here; use 'previous_response_id'."),
+            Nothing("This server does not store conversations. Use 'previous_response_id'."),
             Use.REFUSED,
         ),
         Field(
             "prompt",
-            Nothing("Prompt templates are not kept here; send 'instructions' and 'input'."),
+            Nothing(
+                "This server does not store prompt templates. Send 'instructions' and 'input'."
+            ),
             Use.REFUSED,
         ),
         Field("context_management", Nothing("Context management is not supported."), Use.REFUSED),
