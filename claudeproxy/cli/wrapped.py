@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 
 PROPERTY = "value"
-# Schemas with one of these keywords at the root need a wrapper. All but `const` are refused there by
-# the Messages API.
+# Schemas with one of these keywords at the root need a wrapper. The Messages API refuses all but
+# `const` there.
 NOT_AT_ROOT = frozenset({"anyOf", "oneOf", "allOf", "not", "enum", "const"})
 DEFINITIONS = ("$defs", "definitions")
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")

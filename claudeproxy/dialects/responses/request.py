@@ -32,10 +32,10 @@ from .store import Item, ResponseStore, Stored
 
 ORDERS = ("asc", "desc")
 OPTIONAL = {"effort": "reasoning.effort", "temperature": "temperature", "top_p": "top_p"}
-# What the core's errors call by the names of Chat Completions.
+# Names of parameters in common errors, which are those of Chat Completions -> the names here.
 NAMES = {"messages": "input", "response_format": "text.format"}
-# What a response says again of its request, and what it says if the request did not. The last two
-# are numbers in OpenAI's schema.
+# The fields of the request that the response repeats, with their defaults. The last two must be
+# numbers in OpenAI's schema.
 ECHOED: Mapping[str, Any] = {
     "instructions": None,
     "max_output_tokens": None,
@@ -55,18 +55,18 @@ ECHOED: Mapping[str, Any] = {
     "temperature": 1.0,
     "top_p": 1.0,
 }
-# What changes nothing here, whatever is asked for.
+# The fields of the response for parameters that have no effect.
 WITHOUT_EFFECT = {"presence_penalty": 0, "frequency_penalty": 0, "top_logprobs": 0}
-# What it says of a function that the request left open.
+# The defaults for the fields of a function in the response.
 OF_A_FUNCTION: Mapping[str, Any] = {"description": None, "parameters": None, "strict": False}
 
 
 @attrs.frozen
 class _Asked:
-    """What a request says.
+    """A parsed request.
 
-    items: its input. before: the items before those. size: bytes of all requests that these came
-    with. origins: of the tools that are something else to the client.
+    items: its input items. before: the items of previous responses. size: the size in bytes of all
+    requests that these items came from. origins: the client's view of tools.
     """
 
     fields: Fields
@@ -80,7 +80,7 @@ class _Asked:
 
 @attrs.frozen
 class Responses:
-    """The dialect, with the responses that it keeps."""
+    """The dialect, with the store of its responses."""
 
     store: ResponseStore
 
@@ -133,7 +133,7 @@ class Responses:
         return json.dumps(told).encode("ascii")
 
     def cancel(self, response_id: str) -> NoReturn:
-        """POST /v1/responses/{id}/cancel: a 404, or the 400 for what is over already."""
+        """POST /v1/responses/{id}/cancel: a 404, or a 400 because it is not supported."""
         self._kept(response_id)
         raise bad_request(
             f"The response '{response_id}' cannot be cancelled: only background responses can be "
@@ -191,7 +191,7 @@ class Responses:
         tool_set = read_tools(fields, nested=False, more=described).with_tools_called_in(turns)
         schema = read_format(fields.child("text"), "format", nested=False)
         if schema is not None and tool_set.choice.forced:
-            # The answer is a call then, and a schema would be another way out.
+            # A forced call is the whole answer. With a schema the model could answer otherwise.
             schema = None
             ignored = (*ignored, "text.format")
         bounds = limits(
@@ -210,7 +210,7 @@ class Responses:
             origins=tool_set.origins,
             items=items,
             before=before,
-            # Its items are needed as long as it is, whether the earlier ones are kept or not.
+            # The items of previous responses stay in memory as long as this response.
             size=len(body) + (0 if previous is None else previous.size),
         )
 
@@ -257,7 +257,7 @@ def _echo(fields: Fields) -> Mapping[str, Any]:
 
 
 def _with_defaults(given: Any, default: Any) -> Any:
-    """What was given, with what it leaves open as it is by default."""
+    """Return the given value, with defaults for what is absent."""
     if given is None:
         return default
     if isinstance(default, Mapping) and isinstance(given, Mapping):
