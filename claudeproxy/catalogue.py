@@ -1,9 +1,9 @@
-"""Model names: what a client may say, and what the CLI calls it.
+"""Model names: which names a client may use, and which model of the CLI each one means.
 
-The models come from the CLI itself (the `models` of its initialize response, no tokens spent),
-so a new model is there on the day the CLI knows it. The CLI also takes full ids of Anthropic's
-that it does not list; whether there is such a model, only the API can say. Any other name is
-refused, never guessed at: a wrong guess would spend the user's plan on the wrong model.
+The list of models comes from the CLI (the `models` of its initialize response, which costs no
+tokens), so a new model is available as soon as the CLI lists it. The CLI also accepts full model
+ids that it does not list. Only the API knows whether such a model exists. All other names are
+refused, because a wrong guess would use up the user's plan with the wrong model.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from .conversation import Limits
 from .errors import model_not_found, model_not_seen, model_refused
 
 
-# The names of claude-max-api-proxy 1.0.0, which people's settings are full of.
+# The names of claude-max-api-proxy 1.0.0, which many clients are configured with.
 ORIGINAL_NAMES = {
     "claude-opus-4": "opus",
     "claude-sonnet-4": "sonnet",
     "claude-haiku-4": "haiku",
 }
-# What clients put in front of a model's name to choose a provider.
+# Prefixes by which clients choose a provider.
 PREFIXES = ("openai/", "anthropic/", "claude-code-cli/", "claude-max/")
 DEFAULT = "default"
 LEAST_BUDGET = 1024
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
-# The CLI's mark of a variant with a context window of a million tokens. 2.1.197 lists some models
-# in this variant only.
+# The CLI's suffix for the variant with a context window of a million tokens. Version 2.1.197 lists
+# some models in this variant only.
 LONG_CONTEXT = "[1m]"
-# A full id of Anthropic's, which the CLI takes whether it lists it or not.
+# A full model id, which the CLI accepts whether it lists the model or not.
 FULL_ID = re.compile(r"claude-[A-Za-z0-9][A-Za-z0-9.-]{0,56}(?:\[1m\])?")
-# In the aliases: what any name stands for that nothing else is known of.
+# The alias for all names that are otherwise unknown.
 ANY = "*"
-# For so many seconds a model is not asked for again after the API has said that there is none.
+# How many seconds a model is refused after the API has said that it does not exist.
 REFUSED_FOR = 600.0
-# Of so many models something is remembered. Clients choose the names.
+# How many models are remembered. There must be a limit, because clients choose the names.
 MOST_REMEMBERED = 1000
 
 T = TypeVar("T")
@@ -46,10 +46,11 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Model:
-    """One model of the CLI's: `value` is the CLI's short name, `resolved` Anthropic's full id.
+    """One model.
 
-    adaptive: it decides itself how much to think, so thinking needs no budget of tokens. unlisted:
-    it is not among those that the CLI lists.
+    value: the CLI's name for it. resolved: its full id at Anthropic. efforts: the effort levels
+    that it supports. adaptive: it decides itself how much to think, so thinking needs no token
+    budget. unlisted: the CLI does not list it.
     """
 
     value: str
@@ -59,12 +60,13 @@ class Model:
     unlisted: bool = False
 
     def adapt(self, limits: Limits) -> Limits:
-        """The limits for an answer of this model's: what it cannot take is left out."""
-        # The API wants a budget of 1024 and more tokens to answer with (seen as a 400 on 2.1.197).
+        """Return the limits without those that this model does not support."""
+        # The API requires a thinking budget of at least 1024 tokens, and max_tokens above the
+        # budget (seen as a 400 on 2.1.197).
         no_room = not self.adaptive and (limits.max_tokens or LEAST_BUDGET + 1) <= LEAST_BUDGET
         thinking = limits.thinking and not no_room
-        # Models that decide themselves how much to think take no sampling parameters, the others
-        # only while they do not think, and one of the two (Messages API, "Extended thinking").
+        # Adaptive models accept no sampling parameters. The others accept one of the two, and only
+        # without thinking (Messages API, "Extended thinking").
         sampled = not self.adaptive and not thinking and (limits.temperature or 0) <= 1
         temperature = limits.temperature if sampled else None
         return attrs.evolve(
@@ -79,7 +81,7 @@ class Model:
         )
 
     def _effort(self, wanted: str | None) -> str | None:
-        """The level itself, or the highest one below it that the model has."""
+        """The wanted level, or else the highest level below it that the model supports."""
         if wanted not in EFFORTS:
             return None
         known = [level for level in EFFORTS if level in self.efforts]
@@ -102,16 +104,16 @@ def models_from_initialize(listed: Iterable[Mapping[str, Any]]) -> tuple[Model, 
 
 
 def unlisted_model(full_id: str) -> Model:
-    """What is assumed of a model that the CLI does not list.
+    """Return a model that the CLI does not list, with assumed properties.
 
-    It is what the CLI itself assumes (seen on 2.1.332 by what reaches the API):
+    They are what the CLI itself assumes (seen on 2.1.332 in its requests to the API):
 
         version            thinking    effort
         4.6 and newer      adaptive    low, medium, high
         4.5, opus          budgeted    low, medium, high
         4.5 and older      budgeted    none
 
-    An id without a version is taken for a new one.
+    An id without a version counts as new.
     """
     words = re.split(r"[-.\[]", full_id.removeprefix("claude-"))
     version = tuple(int(word) for word in words if re.fullmatch(r"\d{1,2}", word))[:2]
@@ -123,42 +125,42 @@ def unlisted_model(full_id: str) -> Model:
 
 @attrs.frozen
 class ModelSize:
-    """How many tokens a model takes in all, and gives at most in one answer."""
+    """A model's context window, and the most tokens that one answer can have."""
 
     context_window: int
     max_tokens: int | None = None
 
 
 class ModelMemory:
-    """What has been learned of models since the start, by the names that the CLI has for them."""
+    """What the server has learned about models since it started, by the CLI's names for them."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        """now: seconds, of any clock that does not go back."""
+        """now: returns the time in seconds, from a monotonic clock."""
         self._now = now
         self._refused: dict[str, float] = {}
         self._accepted: dict[str, None] = {}
         self._sizes: dict[str, ModelSize] = {}
 
     def refuse(self, model: str) -> None:
-        """The API has said that there is no such model."""
+        """Remember that the API has said that the model does not exist."""
         self._accepted.pop(model, None)
         _keep(self._refused, model, self._now() + REFUSED_FOR)
 
     def accept(self, model: str) -> None:
-        """A model that the CLI does not list has answered."""
+        """Remember that a model that the CLI does not list has answered."""
         self._refused.pop(model, None)
         _keep(self._accepted, model, None)
 
     def is_refused(self, model: str) -> bool:
-        """Whether the API has said lately that there is no such model."""
+        """Whether the API has said recently that the model does not exist."""
         return self._now() < self._refused.get(model, 0.0)
 
     def is_accepted(self, model: str) -> bool:
-        """Whether it has answered, and was not refused since."""
+        """Whether the model has answered and has not been refused since."""
         return model in self._accepted
 
     def learn(self, model_usage: Mapping[str, Any]) -> None:
-        """Take over the sizes in the `modelUsage` of a turn's result."""
+        """Remember the sizes in the `modelUsage` of a turn's result."""
         for model, told in model_usage.items():
             window = told.get("contextWindow") if isinstance(told, Mapping) else None
             if isinstance(window, int) and window > 0:
@@ -167,16 +169,17 @@ class ModelMemory:
                 _keep(self._sizes, model, size)
 
     def size(self, model: str) -> ModelSize | None:
-        """The size of a model, by its full id; None as long as none of its turns has ended."""
+        """The size of the model with this full id; None until one of its turns has ended."""
         return self._sizes.get(model)
 
 
 @attrs.frozen
 class Catalogue:
-    """The models there are and all names for them.
+    """The available models and all names for them.
 
-    aliases: the user's own names, each for any other name here but an alias. That of `*` stands
-    for every name that nothing else is known of. memory: what has been learned of models.
+    aliases: names that the user has configured, each with the name that it stands for, which
+    cannot be another alias. The alias `*` stands for every name that is otherwise unknown.
+    memory: what the server has learned about models.
     """
 
     models: Sequence[Model]
@@ -184,9 +187,9 @@ class Catalogue:
     memory: ModelMemory = attrs.field(factory=lambda: ModelMemory(lambda: 0.0), eq=False)
 
     def resolve(self, name: str) -> Model:
-        """The model that `name` stands for; raises the 404 that lists the names there are.
+        """Return the model that `name` stands for; raise a 404 that lists the known ones.
 
-        What the CLI does not list is resolved too, if it may be a model of Anthropic's.
+        A model that the CLI does not list is returned too, if `name` has the form of a full id.
         """
         known = self._by_name()
         named = self.aliases.get(name) or self.aliases.get(_without_prefix(name))
@@ -201,9 +204,9 @@ class Catalogue:
         return model
 
     def describe(self, name: str) -> Model:
-        """The model that `name` stands for, if it is known that there is one; else raises the 404.
+        """Return the model that `name` stands for; raise a 404 unless it is known to exist.
 
-        Of one that the CLI does not list that is known when it has answered.
+        A model that the CLI does not list is known to exist once it has answered.
         """
         model = self.resolve(name)
         if model.unlisted and not self.memory.is_accepted(model.value):
@@ -211,7 +214,7 @@ class Catalogue:
         return model
 
     def size_of(self, model: Model) -> ModelSize | None:
-        """The model's size, None while it is not known."""
+        """The model's size, or None if it is not known yet."""
         return self.memory.size(model.resolved)
 
     def names(self) -> list[str]:
@@ -226,15 +229,15 @@ class Catalogue:
         return [name for name in known if name != DEFAULT] + ours
 
     def _by_name(self) -> dict[str, Model]:
-        # `default` stands for one of the others, whose own entry says more of it.
+        # `default` stands for one of the other models, whose own entry has more details.
         specific = sorted(self.models, key=lambda model: model.value == DEFAULT)
         by_name: dict[str, Model] = {}
         for model in specific:
             by_name.setdefault(model.resolved, model)
         for model in specific:
-            # The CLI takes no order for its `default`, only for the model behind it.
+            # The CLI can be told to use the model that `default` stands for, but not `default`.
             by_name.setdefault(model.value, by_name[model.resolved])
-        # An answer names its model without the mark, so a client may send it back like this.
+        # An answer names its model without the suffix, so a client may send this name back.
         for model in specific:
             by_name.setdefault(model.resolved.removesuffix(LONG_CONTEXT), model)
             by_name.setdefault(model.value.removesuffix(LONG_CONTEXT), model)
@@ -245,20 +248,20 @@ class Catalogue:
 
 
 def _find(name: str, known: Mapping[str, Model]) -> Model | None:
-    """The model of a name, which may be a full id that the CLI does not list."""
+    """Return the model with this name, which may be a full id that the CLI does not list."""
     bare = _without_prefix(name)
     return _listed(name, known) or (unlisted_model(bare) if FULL_ID.fullmatch(bare) else None)
 
 
 def _listed(name: str, known: Mapping[str, Model]) -> Model | None:
-    """The model of a name that the CLI lists, or its variant with a long context."""
+    """Return the model with this name from the CLI's list, or its long-context variant."""
     bare = _without_prefix(name)
     if model := known.get(name) or known.get(bare):
         return model
     base = known.get(bare.removesuffix(LONG_CONTEXT))
     if base is None or not bare.endswith(LONG_CONTEXT):
         return None
-    # Not every model has one. The CLI says so.
+    # Not every model has such a variant. The CLI reports an error if there is none.
     return attrs.evolve(
         base,
         value=base.value.removesuffix(LONG_CONTEXT) + LONG_CONTEXT,
@@ -275,7 +278,7 @@ def _without_prefix(name: str) -> str:
 
 
 def _keep(remembered: dict[str, T], model: str, value: T) -> None:
-    """Remember a value of a model, and forget the oldest if it is one too many."""
+    """Remember a value for a model, and forget the oldest one if there are too many."""
     remembered.pop(model, None)
     remembered[model] = value
     if len(remembered) > MOST_REMEMBERED:

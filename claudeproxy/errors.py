@@ -1,7 +1,7 @@
-"""What can go wrong, as one value that any part raises and a dialect words for its client.
+"""The errors that a client can get.
 
-Nothing here knows the format of a body: a dialect turns an `APIError` into the error body that its
-clients expect. The headers that say when to ask again are the same in all dialects.
+Any part of the server raises an `APIError`. A dialect turns it into the error body that its clients
+expect. The headers that say whether and when to retry are the same in all dialects.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from math import ceil
 import attrs
 
 
-# Clients sleep for as long as Retry-After says, some for hours and without a word.
+# In seconds. Clients sleep for as long as Retry-After says, some for hours without a message.
 LONGEST_RETRY_AFTER = 60
-# The same request gets the same answer again.
+# Sending the same request again gives the same error.
 FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 431})
 USAGE_LIMIT = "usage_limit_reached"
 
 
 @attrs.frozen(auto_exc=True, str=False)
 class APIError(Exception):
-    """A request that ends without an answer.
+    """The reason why a request fails.
 
-    status: the HTTP status it is answered with, if nothing was sent yet.
-    type, code, param: OpenAI's words for it (its API reference, "Error codes").
-    retry_after: seconds after which asking again may help; None if unknown.
-    should_retry: what the official SDKs are told (`x-should-retry`); None leaves it to them, but
-    for the statuses of `FINAL_STATUSES`.
-    resets_at: when the limit of a plan ends, in seconds since the epoch. limit: the API's name of
-    that limit (`five_hour`, ...).
-    api_type: the type that Anthropic's API gave its error, where it is known.
+    status: the HTTP status of the response, if its head has not been sent yet.
+    type, code, param: as in OpenAI's error object (its API reference, "Error codes").
+    retry_after: the number of seconds after which a retry may succeed; None if unknown.
+    should_retry: the value of `x-should-retry`, which the official SDKs obey. With None they
+    decide themselves, except that the statuses in `FINAL_STATUSES` are not retried.
+    resets_at: when the limit of the plan resets, in seconds since the epoch.
+    limit: the API's name for that limit (`five_hour`, ...).
+    api_type: the type of the error that Anthropic's API returned, if it is known.
     """
 
     status: int
@@ -47,20 +47,20 @@ class APIError(Exception):
     api_type: str | None = None
 
     def __str__(self) -> str:
-        """The status and the message, for logs of a traceback."""
+        """The status and the message, for tracebacks in the log."""
         return f"{self.status}: {self.message}"
 
 
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> APIError:
-    """400: the request cannot be served as it stands; `param` names the field."""
+    """400: the request is not valid. `param` is the name of the field at fault."""
     return APIError(400, message, param=param, code=code)
 
 
 def unsupported(names: Sequence[str]) -> APIError:
-    """400: parameters that this server, or the model, would ignore."""
+    """400: the request has parameters that this server or the model would ignore."""
     listed = ", ".join(f"'{name}'" for name in names)
     return bad_request(
-        f"Unsupported parameter: {listed}. The model or this server has no use for it, and "
+        f"Unsupported parameter: {listed}. This server or the model would ignore it, and "
         "`strict_parameters` is set.",
         names[0],
         "unsupported_parameter",
@@ -68,7 +68,7 @@ def unsupported(names: Sequence[str]) -> APIError:
 
 
 def not_logged_in() -> APIError:
-    """401: the CLI has no login, or one that Anthropic no longer takes."""
+    """401: the CLI is not logged in, or Anthropic no longer accepts its login."""
     return APIError(
         401,
         "Claude Code is not logged in, or its login is no longer valid. Run `claude auth login` as "
@@ -81,13 +81,13 @@ def not_logged_in() -> APIError:
 
 def model_not_found(model: str, known: list[str]) -> APIError:
     """404: `model` is none of the `known` names."""
-    # As it can be typed in a shell.
+    # A name that needs no quoting in a shell.
     name = model if re.fullmatch(r"[A-Za-z0-9][\w./:@-]{0,63}", model) else "NAME"
     return APIError(
         404,
         f"The model `{model}` does not exist or you do not have access to it. "
-        f"Available: {', '.join(known)}. To have this name served, start the server with "
-        f"`--aliases {name}=sonnet`, or with `--aliases '*=sonnet'` to have any name served.",
+        f"Available: {', '.join(known)}. To accept this name, start the server with "
+        f"`--aliases {name}=sonnet`. To accept any name, use `--aliases '*=sonnet'`.",
         param="model",
         code="model_not_found",
     )
@@ -98,7 +98,7 @@ def model_refused(model: str) -> APIError:
     return APIError(
         404,
         f"The model `{model}` does not exist or you do not have access to it: Anthropic's API "
-        "does not know it. `GET /v1/models` lists what Claude Code offers.",
+        "does not know it. `GET /v1/models` lists the models that Claude Code offers.",
         param="model",
         code="model_not_found",
         should_retry=False,
@@ -106,18 +106,19 @@ def model_refused(model: str) -> APIError:
 
 
 def model_not_seen(model: str) -> APIError:
-    """404: `model` is not listed, and no answer of it has been seen."""
+    """404: the CLI does not list `model`, and no request has used it successfully yet."""
     return APIError(
         404,
-        f"Claude Code does not list the model `{model}`, and it has not answered here yet. A "
-        "request that names it is passed on to Anthropic's API, which knows whether it exists.",
+        f"Claude Code does not list the model `{model}`, and no request to this server has used "
+        "it successfully yet. Requests for it are passed on to Anthropic's API, which decides "
+        "whether it exists.",
         param="model",
         code="model_not_found",
     )
 
 
 def rate_limited(message: str, retry_after: int | None) -> APIError:
-    """429: Anthropic's limits, or the plan's; `retry_after` in seconds."""
+    """429: a rate limit of Anthropic's API. `retry_after` is in seconds."""
     return APIError(
         429,
         message,
@@ -130,16 +131,18 @@ def rate_limited(message: str, retry_after: int | None) -> APIError:
 def usage_limit_reached(
     message: str, resets_at: float | None, now: float, limit: str | None = None
 ) -> APIError:
-    """429: the limit of the plan is reached; it ends at `resets_at`, in seconds since the epoch.
+    """429: the usage limit of the plan is reached.
 
-    `Usage limit reached` and `quota exceeded` are what clients look for in a message: they end
-    their retries then.
+    resets_at: when it resets, in seconds since the epoch.
+
+    Clients look for `Usage limit reached` and `quota exceeded` in the message, and stop retrying
+    when they find them.
     """
     whole = f"Usage limit reached (quota exceeded): {message.rstrip('.')}."
     error = APIError(429, whole, type=USAGE_LIMIT, code="rate_limit_exceeded", limit=limit)
     if resets_at is None:
         return attrs.evolve(error, should_retry=False)
-    # A minute that is told must not be over before the limit is.
+    # Round up: the limit must have reset by the minute that the message names.
     minute = datetime.fromtimestamp(ceil(resets_at / 60) * 60).astimezone()
     wait = max(1, ceil(resets_at - now))
     return attrs.evolve(
@@ -154,29 +157,29 @@ def usage_limit_reached(
 def upstream_failed(
     message: str, *, retry_after: int | None = None, should_retry: bool | None = None
 ) -> APIError:
-    """502: Anthropic or the CLI failed, through no fault of the request."""
+    """502: Anthropic's API or the CLI failed, and the request is not the cause."""
     return APIError(
         502, message, type="server_error", retry_after=retry_after, should_retry=should_retry
     )
 
 
 def unavailable(message: str, retry_after: int | None = None) -> APIError:
-    """503: this server cannot take the request now: no CLI, or it is stopping."""
+    """503: the server cannot serve the request now: it is stopping, or no CLI can be started."""
     return APIError(503, message, type="server_error", retry_after=retry_after)
 
 
 def internal_error() -> APIError:
-    """500: a fault of the proxy's own; what it was is in the log."""
+    """500: a bug in the proxy. The log has the details."""
     return APIError(500, "The proxy failed to serve this request; see its log.", "server_error")
 
 
 def timed_out(message: str) -> APIError:
-    """504: the CLI or Anthropic did not answer within a deadline."""
+    """504: the CLI or Anthropic's API did not respond before a deadline."""
     return APIError(504, message, type="server_error")
 
 
 def retry_headers(error: APIError) -> dict[str, str]:
-    """The headers that tell a client whether, and when, to ask again."""
+    """Return the headers that tell a client whether and when to retry."""
     headers = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)

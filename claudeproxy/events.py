@@ -1,9 +1,11 @@
-"""The neutral answer: what a worker reports of one request, in the order in which it happens.
+"""The events of an answer, the same for all dialects.
+
+A worker reports them for one request, in this order:
 
     Started, (TextDelta | ReasoningDelta | ReasoningSigned | ToolCallStarted | ToolArgumentsDelta
     | Withdrawn)*, Finished | Failed
 
-Text is text as the client shall see it: whole code points, in pieces as they came.
+Text comes in the pieces in which the CLI sent it. A piece never ends in the middle of a code point.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 
 @attrs.frozen
 class Usage:
-    """Tokens of one API message, as the Messages API counts them.
+    """The tokens of one message, as the Messages API counts them.
 
-    input_tokens excludes what was read from or written to the prompt cache; output_tokens
-    includes reasoning_tokens.
+    input_tokens does not include the tokens that were read from or written to the prompt cache.
+    output_tokens includes reasoning_tokens.
     """
 
     input_tokens: int = 0
@@ -34,7 +36,7 @@ class Usage:
     reasoning_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        """What both have cost."""
+        """The sum of both."""
         return Usage(*map(sum, zip(attrs.astuple(self), attrs.astuple(other), strict=True)))
 
     @property
@@ -45,9 +47,10 @@ class Usage:
 
 @attrs.frozen
 class Started:
-    """The model began to answer; `model` is the one that really does.
+    """The model has begun to answer.
 
-    usage: what is known by then, which is what the prompt costs.
+    model: the model that answers, which may differ from the requested one. usage: the tokens of
+    the prompt.
     """
 
     model: str
@@ -63,21 +66,21 @@ class TextDelta:
 
 @attrs.frozen
 class ReasoningDelta:
-    """More of what the model thinks before it answers."""
+    """More of the model's thinking."""
 
     text: str
 
 
 @attrs.frozen
 class ReasoningSigned:
-    """What was thought is complete, and this is the API's signature of it."""
+    """The thinking block is complete, and this is the API's signature for it."""
 
     signature: str
 
 
 @attrs.frozen
 class ToolCallStarted:
-    """The model begins a call of the client's tool `name`; `index` counts calls from 0."""
+    """The model has begun to call the client's tool `name`. `index` counts the calls from 0."""
 
     index: int
     id: str
@@ -94,17 +97,18 @@ class ToolArgumentsDelta:
 
 @attrs.frozen
 class Withdrawn:
-    """Nothing of the answer so far counts: the model gives another one.
+    """Discard the answer so far, because the model starts a new one.
 
-    Only where the limits say that the answer is not streamed.
+    This is sent only for answers that are not streamed.
     """
 
 
 @attrs.frozen
 class Finished:
-    """The answer is complete; nothing follows.
+    """The answer is complete. No event follows.
 
-    stop_reason: the API's own word. stop_sequence: the one that the answer ended before.
+    stop_reason: the stop reason as the Messages API gives it. stop_sequence: the stop sequence that
+    ended the answer, if one did.
     """
 
     reason: FinishReason
@@ -115,9 +119,9 @@ class Finished:
 
 @attrs.frozen
 class Failed:
-    """The answer will not be completed; nothing follows.
+    """The answer cannot be completed. No event follows.
 
-    worker_lost: it was no fault of the request or of the API, and another worker may do better.
+    worker_lost: the worker failed, not the request or the API, so another worker may succeed.
     """
 
     error: APIError
@@ -139,36 +143,36 @@ Event: TypeAlias = (
 
 @attrs.define(eq=False)
 class Part:
-    """A stretch of an answer that is all text, all thought, or one tool call.
+    """A part of an answer: text, thinking or one tool call.
 
-    call: the call, None for the others. signature: of a thought.
+    call: the tool call, None for the other kinds. signature: the API's signature for thinking.
     """
 
     kind: Literal["text", "reasoning", "call"]
     call: ToolCallStarted | None = None
     signature: str = ""
-    # A list of its pieces would take ten times the room.
+    # A list of the pieces would take ten times the memory.
     _text: StringIO = attrs.field(init=False, factory=StringIO)
 
     def add(self, piece: str) -> None:
-        """Make it longer."""
+        """Append a piece."""
         self._text.write(piece)
 
     @property
     def text(self) -> str:
-        """What was said or thought, or the JSON text of the call's arguments."""
+        """The text, the thinking, or the JSON text of the call's arguments."""
         return self._text.getvalue()
 
 
 @attrs.define
 class AnswerAccumulator:
-    """What the events of one answer add up to so far: its parts in their order."""
+    """Collects the events of one answer into its parts, in order."""
 
     parts: list[Part] = attrs.field(init=False, factory=list)
     finished: Finished | None = attrs.field(init=False, default=None)
 
     def feed(self, event: Event) -> None:
-        """Take one event more."""
+        """Add one event."""
         match event:
             case TextDelta(text):
                 self._last("text").add(text)
@@ -197,11 +201,11 @@ class AnswerAccumulator:
 
     @property
     def reasoning(self) -> str:
-        """What the model thought."""
+        """The model's thinking."""
         return "".join(part.text for part in self.parts if part.kind == "reasoning")
 
     def _last(self, kind: Literal["text", "reasoning"]) -> Part:
-        # What was thought after its signature is another thought.
+        # Thinking that follows a signature belongs to a new block.
         if not self.parts or self.parts[-1].kind != kind or self.parts[-1].signature:
             self.parts.append(Part(kind))
         return self.parts[-1]

@@ -367,7 +367,7 @@ def test_a_model_is_known_when_it_has_answered() -> None:
     mine, memory, _ = remembering(best="claude-opus-9", fast="haiku")
     assert mine.describe("fast").value == "haiku"
     for name in ("claude-opus-9", "best"):
-        with pytest.raises(APIError, match="has not answered here yet") as caught:
+        with pytest.raises(APIError, match="no request to this server has used it") as caught:
             mine.describe(name)
         assert caught.value.status == 404
     memory.accept("claude-opus-9")

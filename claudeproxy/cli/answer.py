@@ -1,4 +1,4 @@
-"""One message of the API, as its stream events tell it, in neutral events.
+"""Translates the stream events of one message into the events of an answer.
 
 The CLI passes on the events of Anthropic's Messages API (its documentation, "Streaming
 messages") one by one, in `stream_event` lines.
@@ -31,7 +31,7 @@ from .outgoing import STRUCTURED_OUTPUT
 from .wrapped import Unwrapper
 
 
-# The API's stop_reason -> what a client is told.
+# The API's stop_reason -> the reason in the Finished event.
 FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -43,20 +43,20 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 
 class MessageReader:
-    """Reads the stream events of one message; ends with Finished at its stop reason.
+    """Reads the stream events of one message, up to Finished at its stop reason.
 
-    Later events are for the next message and a new reader: what the CLI does after a message is
-    over is not part of the answer. Only where the answer must fit a schema, and the message did
-    not give one that does, the CLI's next message is it.
+    Later events belong to another message and need a new reader. The exception is an answer that
+    must match a schema: if a message does not contain one, the reader goes on with the CLI's next
+    message.
     """
 
     def __init__(
         self, names: Names | None = None, *, structured: bool = False, unwrap: bool = False
     ) -> None:
-        """names: of the tools that may be called.
+        """names: the names of the tools that may be called.
 
-        structured: the answer is what StructuredOutput is called with, as text. unwrap: it is the
-        value of the one property of that.
+        structured: the text of the answer is the arguments of the StructuredOutput call. unwrap:
+        it is only the value of their one property.
         """
         self.has_content = False
         self.has_output = False
@@ -75,12 +75,12 @@ class MessageReader:
         self._spent = Usage()
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[Event]:
-        """The neutral events of one stream event."""
+        """Return the events of the answer for one stream event."""
         match event["type"]:
             case "message_start":
                 if self.has_output:
                     yield from self._corrected()
-                # A second start: the CLI tries again what broke before it had said anything.
+                # A second start: the CLI retries a request that failed before it had any content.
                 self._usage = {}
                 message = event["message"]
                 self._count(message.get("usage"))
@@ -101,11 +101,11 @@ class MessageReader:
 
     @property
     def has_calls(self) -> bool:
-        """Whether it calls tools of the client's."""
+        """Whether the message calls the client's tools."""
         return self._calls > 0
 
     def usage(self) -> Usage:
-        """What the answer has cost so far."""
+        """The tokens that the answer has used so far."""
         details = self._usage.get("output_tokens_details") or {}
         return self._spent + Usage(
             input_tokens=self._usage.get("input_tokens", 0),
@@ -120,18 +120,18 @@ class MessageReader:
         self._is_call = kind == "tool_use"
         self._argument_names = None
         self._thought = False
-        # A block of a kind that is not known here is not told.
+        # Blocks of unknown types are left out.
         self._to_event = _nothing
         if kind == "thinking":
             self._to_event = ReasoningDelta
         elif kind == "text" and not self._structured:
-            # Beside an object that is to fit a schema a text would spoil it.
+            # Text beside the JSON that must match a schema would make the answer invalid.
             self._to_event = TextDelta
         if not self._is_call:
             return
         self.has_content = True
         if self._structured and block["name"] == STRUCTURED_OUTPUT:
-            # After a first one nothing can be added to the answer.
+            # Only the first call counts: nothing may follow the JSON of the answer.
             self._to_event = _nothing if self.has_output else self._output()
             self.has_output = True
         else:
@@ -163,7 +163,7 @@ class MessageReader:
                 yield from self._told(whole)
 
     def _block_over(self) -> Iterator[Event]:
-        # A call without arguments may have no text for them at all.
+        # A call without arguments may have no JSON text at all.
         rest = self._characters.flush() or ("{}" if self._is_call else "")
         if self._argument_names is not None:
             rest = self._argument_names.feed(rest) + self._argument_names.flush()
@@ -191,7 +191,7 @@ class MessageReader:
     def _message_over(self, reason: str, stop_sequence: str | None) -> Iterator[Event]:
         finish = FINISH_REASONS.get(reason, "stop")
         if self._structured and finish == "stop" and not self.has_output:
-            # The CLI asks again by itself.
+            # The CLI itself asks the model again.
             self._next_message()
             return
         if self.has_output and finish == "tool_calls" and not self._calls:
@@ -206,7 +206,7 @@ class MessageReader:
         )
 
 
-# Where the text of a delta is.
+# The field of each type of delta that has its text.
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
 

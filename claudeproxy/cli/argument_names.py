@@ -1,4 +1,4 @@
-"""The names in the JSON text of a call's arguments, replaced while the text comes in."""
+"""Replaces names in the JSON text of a call's arguments while the text is streamed."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Mapping
 
 
 _OUTSIDE_STRINGS = re.compile(r'["{}\[\],]')
-# An escape can be cut in two.
+# An escape sequence can be split between two pieces.
 _IN_STRINGS = re.compile(r'"|\\.?', re.DOTALL)
 
 
 class ArgumentNames:
-    """Replaces names of members of the outermost object in a JSON text that comes in pieces.
+    """Replaces member names of the outermost object in a JSON text that comes in pieces.
 
-    Only such a name itself is held back, until it is complete. All other text passes through as
-    it is, also where it is not JSON.
+    Only an incomplete member name is held back. All other text passes through unchanged, even if
+    it is not valid JSON.
     """
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        """names: each name that is to be replaced, with what replaces it."""
+        """names: maps each name to its replacement."""
         self._names = names
-        # Each character can be written as six.
+        # An escape sequence (\uXXXX) has six characters.
         self._longest = 6 * max(map(len, names), default=0) + 2
         self._depth = 0
         self._in_object = False
@@ -33,7 +33,7 @@ class ArgumentNames:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """What is known by now of the text with its names replaced."""
+        """Return the next part of the text, with its names replaced."""
         if not self._names or not text:
             return text
         told: list[str] = []
@@ -58,13 +58,13 @@ class ArgumentNames:
             self._held += text[start:]
             start = len(text)
             if len(self._held) > self._longest:
-                # It is none of those that are replaced.
+                # The name is longer than any that must be replaced.
                 self._in_name = False
                 told.append(self.flush())
         return "".join((*told, text[start:]))
 
     def flush(self) -> str:
-        """What is held back, where the text ends in the middle of a name."""
+        """Return what is held back, if the text ends in the middle of a name."""
         held, self._held = self._held, ""
         return held
 
@@ -92,6 +92,6 @@ class ArgumentNames:
 
 
 def quoted(name: str) -> str:
-    """The name as a JSON string, escaped only where it must be: half a surrogate pair is."""
+    """Return the name as a JSON string. It is escaped to ASCII if it has a lone surrogate."""
     half = any("\ud800" <= character <= "\udfff" for character in name)
     return json.dumps(name, ensure_ascii=half)

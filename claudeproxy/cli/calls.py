@@ -1,4 +1,4 @@
-"""The calls of the client's tools that a process waits for, and the results that come for them."""
+"""Matches a process's calls of the client's tools with the results that the client sends."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from . import mcp
 from .outgoing import mcp_reply
 
 
-# Where the CLI says which tool_use block of the stream a call belongs to (both versions).
+# The field with the id of the tool_use block that a call belongs to (both versions).
 USE_ID = "claudecode/toolUseId"
 
 
 class Calls:
-    """Matches the CLI's `tools/call` messages with results, in whichever order they come."""
+    """Matches the CLI's `tools/call` messages with results. Either can come first."""
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
-        """tools: what the process was made with."""
+        """tools: the tools that the process was initialized with."""
         self._tools = tuple(tools)
         self._waiting: dict[str, tuple[str, Mapping[str, Any]]] = {}
         self._results: dict[str, Block] = {}
 
     def receive(self, request_id: str, message: Mapping[str, Any]) -> Iterator[bytes]:
-        """An MCP message of the CLI's: the line that answers it, if it can be answered yet."""
+        """Take an MCP message, and yield the line that answers it, if there is one yet."""
         reply = mcp.reply(message, self._tools)
         if reply is not None:
             yield mcp_reply(request_id, reply)
@@ -34,13 +34,13 @@ class Calls:
         yield from self._reply_if_ready(use_id)
 
     def answer(self, results: Turn) -> Iterator[bytes]:
-        """Results of all calls: the lines for those that have been called for already."""
+        """Take the results of all calls, and yield lines for the calls that already wait."""
         self._results = {block["tool_use_id"]: block for block in results.blocks}
         for use_id in list(self._waiting):
             yield from self._reply_if_ready(use_id)
 
     def forget(self) -> None:
-        """No one waits any more."""
+        """Discard all calls and results."""
         self._waiting.clear()
         self._results.clear()
 

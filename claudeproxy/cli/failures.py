@@ -1,4 +1,7 @@
-"""What the CLI says when it fails, as an APIError. Seen on 2.1.197, 2.1.330 and 2.1.331."""
+"""Turns the CLI's error messages into APIErrors.
+
+The messages were seen on 2.1.197, 2.1.330 and 2.1.331.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +26,24 @@ from ..errors import (
 )
 
 
-BROKE_OFF = upstream_failed("The connection to Anthropic's API broke mid-answer.")
-# An SDK would ask twice again by itself, at the same price each time.
-DOES_NOT_FIT = upstream_failed("The model's answer does not fit the schema.", should_retry=False)
-# It offers no tool for the answer then.
+BROKE_OFF = upstream_failed(
+    "The connection to Anthropic's API was lost in the middle of the response."
+)
+# By default an SDK would retry twice, and each retry would cost the same again.
+DOES_NOT_FIT = upstream_failed(
+    "The model's response does not match the schema.", should_retry=False
+)
+# The CLI does not offer the StructuredOutput tool for such a schema.
 UNUSABLE_SCHEMA = bad_request(
-    "Invalid schema: Claude Code cannot use it, and does not say why. An empty enum and keywords "
-    "that contradict each other are among what it does not take.",
+    "Invalid schema: Claude Code does not accept it and gives no reason. For example, it does not "
+    "accept an empty enum or keywords that contradict each other.",
     "response_format",
     "invalid_schema",
 )
-# Of what a process that did not start wrote to stderr.
+# How many characters of a process's stderr an error message quotes.
 LONGEST_QUOTE = 400
 
-# What the CLI puts before the API's own message. The client adds words of its own.
+# What the CLI puts before the API's own message.
 _PREFIX = re.compile(
     r"^(?:Failed to authenticate\.\s+)?"
     r"API Error(?::\s*|\s+(?=\())"
@@ -44,7 +51,7 @@ _PREFIX = re.compile(
     r"|Request rejected \(429\)(?:\s+·\s+|$)"
     r"|\(?\d{3}\s+(?!due to\b))?"
 )
-# And after it: advice for somebody who sits at the CLI.
+# What it puts after the message: advice for interactive users.
 _ADVICE = re.compile(
     r"\s+(?:This is a server-side issue, usually temporary\b.*"
     r"|Run --model to pick a different model\.)$",
@@ -58,7 +65,8 @@ _RESETS = re.compile(r"\s+·\s+resets\b.*$", re.DOTALL)
 class StartFailure:
     """A process that ended, or was ended, before it was ready.
 
-    how: what it did, as a verb. stderr: what it wrote there; None if that may hold a client's text.
+    how: what it did, as the predicate of a sentence. stderr: its error output; None if that may
+    contain a client's text.
     """
 
     how: str
@@ -66,28 +74,28 @@ class StartFailure:
 
     @property
     def error(self) -> APIError:
-        """What a client that waits for the process is told."""
+        """The error for the client that waits for the process."""
         wrote = f" It wrote: {self.stderr}" if self.stderr else " See the log."
         return unavailable(f"The Claude Code CLI could not be started: it {self.how}.{wrote}")
 
     @property
     def kind(self) -> str:
-        """The same for failures that differ in numbers only, such as times and process ids."""
+        """A text that is the same for failures that differ only in numbers, such as process ids."""
         return re.sub(r"\d+", "", f"{self.how} {self.stderr}")
 
     @property
     def logged(self) -> str:
-        """What it wrote, as the log may have it."""
+        """Its error output, in a form that may be logged."""
         if self.stderr is None:
-            return "not told here, as it may repeat a client's text; with --debug it is logged"
+            return "not shown because it may contain a client's text; use --debug to log it"
         return repr(self.stderr)
 
 
 def one_line(stderr: bytes) -> str:
-    """What a process wrote to stderr, short enough to be quoted."""
+    """Return the end of a process's error output as one line, short enough to quote."""
     text = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", stderr.decode("utf-8", "replace"))
     lines = (line.strip() for line in text.splitlines())
-    # Node ends a message with the calls that led to it, which say less than the message.
+    # Skip the stack trace that Node adds to an error message.
     said = " ".join(line for line in lines if line and not line.startswith("at "))
     printable = "".join(char if char.isprintable() else " " for char in said)
     return printable[-LONGEST_QUOTE:]
@@ -96,10 +104,10 @@ def one_line(stderr: bytes) -> str:
 def from_result(
     result: Mapping[str, Any], limit: Mapping[str, Any] | None, now: float, model: str = ""
 ) -> APIError:
-    """The error that a `result` line with is_error stands for.
+    """Return the error that a `result` line with is_error reports.
 
-    limit: the `rate_limit_info` of this turn, if one came. now: seconds since the epoch. model:
-    the one that was asked.
+    limit: the `rate_limit_info` of this turn, if there was one. now: the time in seconds since the
+    epoch. model: the requested model.
     """
     if result.get("subtype") == "error_max_structured_output_retries":
         return DOES_NOT_FIT
@@ -115,17 +123,17 @@ def from_result(
         return model_refused(model)
     if status == 429 and (reached := _plan_limit(whole, limit, now)):
         return reached
-    # Whatever it was, the CLI has already tried it again as often as its settings say.
+    # The CLI has already retried as often as its settings allow.
     error = _from_status(status, message, None, should_retry=False)
     return attrs.evolve(error, api_type=api_type)
 
 
 def own_words(text: str) -> tuple[str, str | None]:
-    """The API's own message in a text of the CLI's, and the type of the error if it is told."""
+    """Extract the API's own message from the CLI's text, and the error's type if it is there."""
     message = _ADVICE.sub("", _PREFIX.sub("", text)).strip()
     body_text = message.removeprefix("(").lstrip()
     if body_text.startswith("{"):
-        # The CLI has not taken the body apart.
+        # The CLI quotes the whole body of the API's response.
         try:
             body, _ = json.JSONDecoder().raw_decode(body_text)
         except ValueError:
@@ -138,7 +146,7 @@ def own_words(text: str) -> tuple[str, str | None]:
 
 
 def _plan_limit(message: str, limit: Mapping[str, Any] | None, now: float) -> APIError | None:
-    """The error of a plan whose limit is reached; None for another limit of the API's."""
+    """Return the error if a usage limit of the plan is reached; None for other limits."""
     if "not your usage limit" in message:
         return None
     limit = limit or {}
@@ -148,7 +156,7 @@ def _plan_limit(message: str, limit: Mapping[str, Any] | None, now: float) -> AP
         if not _OF_THE_PLAN.match(message):
             return None
     else:
-        # It is told again, with its date.
+        # The message of the APIError gives the time with its date.
         message = _RESETS.sub("", message)
     return usage_limit_reached(
         own_words(message)[0], resets_at, now, limit.get("rateLimitType") if rejected else None
@@ -156,9 +164,10 @@ def _plan_limit(message: str, limit: Mapping[str, Any] | None, now: float) -> AP
 
 
 def from_model_refusal(response: Mapping[str, Any], model: str) -> APIError:
-    """The error that the CLI's refusal of a `set_model` stands for (seen on 2.1.332).
+    """Return the error for a `set_model` that the CLI refused (seen on 2.1.332).
 
-    It tries a model that it does not list with a request of one token, and tells how that ended.
+    The CLI tests a model that it does not list with a request for one token, and reports the
+    result.
     """
     message = str(response.get("error"))
     if message.startswith("Authentication failed"):
@@ -172,10 +181,11 @@ def from_model_refusal(response: Mapping[str, Any], model: str) -> APIError:
 
 
 def from_retry(line: Mapping[str, Any]) -> APIError:
-    """The error behind an `api_retry` line: known now, though the CLI would sleep on it."""
+    """Return the error in an `api_retry` line, so that the client need not wait for the retry."""
     seconds = max(1, ceil(line.get("retry_delay_ms", 0) / 1000))
     status = line.get("error_status")
-    said = f"Anthropic's API answered {status or 'nothing'}; try again in"
+    failure = f"returned status {status}" if status else "did not respond"
+    said = f"Anthropic's API {failure}; try again in"
     if seconds > LONGEST_RETRY_AFTER:
         message = f"{said} {ceil(seconds / 60)} minutes."
         return _from_status(status, message, None, should_retry=False)

@@ -1,4 +1,4 @@
-"""Newline-delimited JSON, both ways."""
+"""Reads and writes newline-delimited JSON."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Iterator
 from typing import Any
 
 
-# An image of 32 MB in base64, echoed once, with room to spare.
+# Enough for a line with an image of 32 MB in base64.
 LONGEST_LINE = 64 * 1024 * 1024
 
 
 class LineTooLong(Exception):
-    """A line grew past the limit; what follows it cannot be trusted."""
+    """A line is longer than the limit. The rest of the stream cannot be used."""
 
 
 class LineSplitter:
-    """Cuts a byte stream into lines, looking at every byte once.
+    """Splits a byte stream into lines in linear time.
 
-    A line can be many megabytes (a tool's result, an image), and arrives in reads of a few
-    kilobytes, so nothing here may scan or copy what it has already seen.
+    A line can have many megabytes (a tool's result, an image) and arrives in pieces of a few
+    kilobytes, so no method may scan or copy earlier pieces again.
     """
 
     def __init__(self, limit: int) -> None:
-        """limit: the longest line, in bytes."""
+        """limit: the maximum length of a line, in bytes."""
         self._limit = limit
         self._pieces: list[bytes] = []
         self._held = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The lines that `data` completes, without their newline; raises LineTooLong."""
+        """Yield the lines that `data` completes, without their newlines; raise LineTooLong."""
         first, *rest = data.split(b"\n")
         self._hold(first)
         for piece in rest:
@@ -46,23 +46,23 @@ class LineSplitter:
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """One message as a line. Pure ASCII: no character in it can be taken for a line's end."""
+    """Return a message as a line, in ASCII, so that no other character can look like a line end."""
     return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 class WholeCharacters:
-    """Text that comes in pieces, given on with no character cut in two.
+    """Joins surrogate pairs that are split between two pieces of a text.
 
-    The CLI can split an emoji's surrogate pair over two lines (seen on 2.1.197 and 2.1.330); half
-    of one cannot be encoded. A half that never meets its other becomes U+FFFD.
+    The CLI can split the surrogate pair of an emoji over two lines (seen on 2.1.197 and 2.1.330),
+    and a lone surrogate cannot be encoded. A surrogate without its other half becomes U+FFFD.
     """
 
     def __init__(self) -> None:
-        """Nothing is held at first."""
+        """Start with no surrogate held back."""
         self._half = ""
 
     def feed(self, text: str) -> str:
-        """All of the text so far that is whole."""
+        """Return the text so far, without a high surrogate at its end."""
         text, self._half = self._half + text, ""
         if text.isascii():
             return text
@@ -71,7 +71,7 @@ class WholeCharacters:
         return _joined(text)
 
     def flush(self) -> str:
-        """What is left at the end."""
+        """Return what was held back, at the end of the input."""
         half, self._half = self._half, ""
         return _joined(half)
 

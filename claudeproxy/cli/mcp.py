@@ -1,7 +1,7 @@
-"""The client's tools as an MCP server that the CLI reaches through the control channel.
+"""Offers the client's tools to the CLI as an MCP server, through control requests.
 
-Source: the Model Context Protocol, revision 2025-06-18 ("Lifecycle", "Tools"); which parts of it
-the CLI uses was seen on 2.1.197 and 2.1.330.
+Source: the Model Context Protocol, revision 2025-06-18 ("Lifecycle", "Tools"). The parts that the
+CLI uses were seen on 2.1.197 and 2.1.330.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ SERVER = "client"
 # How the CLI names a server's tools to the model.
 PREFIX = f"mcp__{SERVER}__"
 
-# The CLI cuts descriptions at 2,048 characters (2.1.197) or 4,096 (2.1.330), schemas never.
+# The CLI truncates descriptions to 2,048 characters (2.1.197) or 4,096 (2.1.330), but not schemas.
 LONGEST_DESCRIPTION = 2000
-# A result above some 50 kB would be put into a file and replaced by its beginning. With this mark
-# 450 kB arrived whole, 1.5 MB did not.
+# Without this field the CLI writes a result above about 50 kB to a file and passes on only its
+# beginning. With it, 450 kB arrived whole and 1.5 MB did not.
 RESULT_MARK = {"anthropic/maxResultSizeChars": 500_000}
 LONGEST_RESULT = 400_000
 
 
 def reply(request: Mapping[str, Any], tools: Iterable[Tool]) -> dict[str, Any] | None:
-    """The answer to a JSON-RPC message of the CLI's; None to a call: that is the client's business.
+    """Return the answer to a JSON-RPC message; None for a call, which the client answers.
 
-    A notification needs no answer, but the control request that brings it does.
+    A notification gets an answer too, because the control request that contains it needs one.
     """
     match request["method"]:
         case "tools/call":
@@ -47,7 +47,7 @@ def reply(request: Mapping[str, Any], tools: Iterable[Tool]) -> dict[str, Any] |
 
 
 def call_result(call: Mapping[str, Any], result: Block) -> dict[str, Any]:
-    """The answer to a `tools/call` message: what a tool_result block holds."""
+    """Return the answer to a `tools/call` message, with the content of a tool_result block."""
     content = result.get("content") or ()
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
@@ -62,7 +62,7 @@ def call_result(call: Mapping[str, Any], result: Block) -> dict[str, Any]:
 
 
 def can_carry(results: Turn) -> bool:
-    """Whether MCP can say all that these tool_result blocks hold, and the CLI will pass it on."""
+    """Whether these tool_result blocks can be sent over MCP without loss."""
     for result in results.blocks:
         content = result.get("content") or ()
         if isinstance(content, str):
@@ -96,8 +96,8 @@ def _listed(tool: Tool) -> dict[str, Any]:
         "name": tool.name,
         "description": description,
         "inputSchema": schema,
-        # Without it several calls of one message come one after the other, each when the one
-        # before has its result; a client gets and answers all of them at once.
+        # Without this hint the CLI makes the calls of a message one after the other. The client
+        # gets all of them at once and sends their results together.
         "annotations": {"readOnlyHint": True},
         "_meta": RESULT_MARK,
     }

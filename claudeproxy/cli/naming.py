@@ -1,10 +1,10 @@
-"""The names that the CLI and the model have for the client's tools and for their parameters.
+"""Replaces names of tools and parameters that the Messages API does not accept.
 
-The Messages API takes tool names of up to 128 characters, and the CLI puts a prefix before them.
-Of a parameter, which is a property at the top of a tool's schema, it takes fewer names than
-OpenAI's APIs do; deeper names may be anything. The CLI does not offer a tool that the API would
-refuse (2.1.331), or has the whole request refused (2.1.197). So such names get a replacement, here
-called the inner name, and a description that tells the model the client's.
+The Messages API accepts tool names of up to 128 characters, and the CLI adds a prefix to them. It
+also restricts the names of parameters (the top-level properties of a tool's schema) more than
+OpenAI's APIs do; names further down are not restricted. With a name that the API would refuse, the
+CLI leaves out the tool (2.1.331) or the whole request fails (2.1.197). So such a name gets a
+replacement, the inner name, and a description that tells the model the client's name.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ LONGEST_PARAMETER = 64
 _PARAMETER = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _NOT_IN_PARAMETERS = re.compile(r"[^a-zA-Z0-9_.-]")
 
-# Keywords whose schemas speak of the same object as the schema that they are in.
+# Keywords whose schemas apply to the same object as the schema that contains them.
 _SAME_OBJECT = frozenset({"if", "then", "else", "not"})
 _LISTS_OF_SAME_OBJECT = frozenset({"allOf", "anyOf", "oneOf"})
 _BY_PARAMETER = frozenset({"properties", "dependentRequired", "dependentSchemas", "dependencies"})
-# Keywords whose values are the object itself, not schemas.
+# Keywords whose values are instances, not schemas.
 _VALUES = frozenset({"const", "default"})
 _LISTS_OF_VALUES = frozenset({"enum", "examples"})
-# Keywords whose members are schemas with names of the client's.
+# Keywords whose values map the client's names to schemas.
 _NAMED_SCHEMAS = frozenset(
     {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
 )
@@ -45,13 +45,13 @@ Renames = Mapping[str, str]
 
 
 class Names:
-    """The inner names of one profile's tools and parameters, both ways.
+    """Translates between the client's names and the inner names for the tools of one profile.
 
-    They depend on nothing but the tools, so that every process has the same ones.
+    The inner names depend only on the tools, so they are the same in every process.
     """
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
-        """tools: with the client's names."""
+        """tools: the tools with the client's names."""
         given = tuple(tools)
         self._inner_tools = _tool_names([tool.name for tool in given])
         self._client_tools = {inner: name for name, inner in self._inner_tools.items()}
@@ -60,7 +60,7 @@ class Names:
         self.tools = tuple(self._tool(tool) for tool in given)
 
     def limits(self, limits: Limits) -> Limits:
-        """The same limits, with the inner name of the tool that must be called."""
+        """Return the limits with the inner name of the tool that must be called."""
         choice = limits.tool_choice
         if choice.name is None:
             return limits
@@ -68,20 +68,20 @@ class Names:
         return attrs.evolve(limits, tool_choice=choice)
 
     def turn(self, turn: Turn) -> Turn:
-        """The same turn, with the inner names in its calls."""
+        """Return the turn with the inner names in its calls."""
         return Turn(turn.role, tuple(map(self._block, turn.blocks)))
 
     def client_tool(self, inner: str) -> str:
-        """The client's name of a tool that the model calls."""
+        """Return the client's name for a tool that the model calls."""
         return self._client_tools.get(inner, inner)
 
     def client_parameters(self, inner: str) -> Renames:
-        """The client's names of those parameters of a tool that have others inside."""
+        """Map the inner names of a tool's parameters to the client's, where they differ."""
         renames = self._inner.get(self.client_tool(inner), {})
         return {renamed: name for name, renamed in renames.items()}
 
     def _inner_tool(self, name: str) -> str:
-        # A history can have calls of tools that the request does not offer.
+        # The history can contain calls of tools that the request does not define.
         return self._inner_tools.get(name) or _fitting(name)
 
     def _tool(self, tool: Tool) -> Tool:
@@ -105,11 +105,11 @@ class Names:
 
 
 def inner_parameters(schema: Mapping[str, Any]) -> Renames:
-    """The inner names of those properties of a schema's root that the API refuses."""
+    """Map the names of root properties that the API refuses to inner names."""
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
         return {}
-    # Schemas that differ in the order of their properties alone are the same tool.
+    # Sorted, so that the inner names do not depend on the order of the properties.
     refused = sorted(name for name in properties if not _PARAMETER.fullmatch(name))
     if not refused:
         return {}
@@ -126,10 +126,10 @@ def inner_parameters(schema: Mapping[str, Any]) -> Renames:
 
 
 def with_inner_parameters(schema: Mapping[str, Any], inner: Renames) -> Mapping[str, Any]:
-    """The schema with the inner names of its root's properties, and what says which they are.
+    """Return the schema with inner names for its root properties, and descriptions of them.
 
-    Patterns of names stay as they are, and so does what a `$ref` brings in: those are hints for
-    the model, which nothing is held against.
+    `patternProperties` and the targets of references are not changed. They only guide the model:
+    the CLI does not validate arguments against them.
     """
     if not inner:
         return schema
@@ -139,7 +139,7 @@ def with_inner_parameters(schema: Mapping[str, Any], inner: Renames) -> Mapping[
         properties[renamed] = _described(properties[renamed], name)
     place = "root"
     if _has_reference_to_root(told):
-        # An object further down that has the schema of the root keeps the client's names.
+        # A nested object that refers to the root's schema keeps the client's names.
         definitions = told.get("$defs", {})
         place = next(name for name in _numbered(place, 64) if name not in definitions)
         copy = {word: part for word, part in schema.items() if word not in ("$defs", "definitions")}
@@ -163,7 +163,7 @@ def _tool_names(names: list[str]) -> dict[str, str]:
 
 
 def _fitting(name: str) -> str:
-    """A tool's name that leaves room for the prefix, whatever other tools there are."""
+    """Return a name short enough for the prefix, independent of the other tools."""
     if len(name) <= LONGEST_TOOL_NAME:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -171,7 +171,7 @@ def _fitting(name: str) -> str:
 
 
 def _numbered(name: str, longest: int) -> Iterable[str]:
-    """The name, then the name with 2, 3, ... at its end."""
+    """Yield the name, then the name with _2, _3, ... at its end."""
     yield name
     for number in count(2):
         end = f"_{number}"
@@ -179,15 +179,15 @@ def _numbered(name: str, longest: int) -> Iterable[str]:
 
 
 def _described(schema: Any, name: str) -> dict[str, Any]:
-    """The schema of a property, with a description that tells the client's name for it."""
-    # A schema can be just true or false.
+    """Return the schema of a property, with the client's name in its description."""
+    # A schema can also be true or false.
     told = dict(schema) if isinstance(schema, Mapping) else {} if schema else {"not": {}}
     described = (f"Stands for the parameter {quoted(name)}.", told.get("description"))
     return {**told, "description": "\n".join(filter(None, described))}
 
 
 def _same_object(schema: Any, inner: Renames) -> Any:
-    """A schema with inner names wherever it names properties of the object it is about."""
+    """Return a schema with inner names for the properties of the object that it describes."""
     if not isinstance(schema, Mapping):
         return schema
     return {word: _keyword(word, value, inner) for word, value in schema.items()}
@@ -196,7 +196,7 @@ def _same_object(schema: Any, inner: Renames) -> Any:
 def _keyword(word: str, value: Any, inner: Renames) -> Any:
     if word in _BY_PARAMETER and isinstance(value, Mapping):
         if word == "properties":
-            # Their schemas are about other objects.
+            # The schemas of the properties describe other objects.
             return {inner.get(name, name): part for name, part in value.items()}
         return {
             inner.get(name, name): _names_or_schema(part, inner) for name, part in value.items()
@@ -223,7 +223,7 @@ def _names_or_schema(value: Any, inner: Renames) -> Any:
 
 
 def _value(value: Any, inner: Renames) -> Any:
-    """An object with inner names, unless it has members of those names besides."""
+    """Return an object with inner names, except where it already has a member of that name."""
     if not isinstance(value, Mapping) or not inner:
         return value
     return {
@@ -239,9 +239,9 @@ def _has_reference_to_root(part: Any) -> bool:
 
 
 def _with_references(part: Any, inner: Renames, root: str, *, named: bool = False) -> Any:
-    """The same with every `$ref` to where its target now is.
+    """Return the schema with every `$ref` changed to the new place of its target.
 
-    root: what "#" becomes. named: `part` maps names of the client's to schemas.
+    root: the replacement for "#". named: `part` maps the client's names to schemas.
     """
     if isinstance(part, list):
         return [_with_references(value, inner, root) for value in part]
@@ -260,7 +260,7 @@ def _with_references(part: Any, inner: Renames, root: str, *, named: bool = Fals
 
 
 def _reference(path: str, inner: Renames) -> str:
-    """A JSON Pointer (RFC 6901) through the inner names."""
+    """Return a JSON Pointer (RFC 6901) with the inner names."""
     steps = path.split("/")
     at = 1
     while at < len(steps):

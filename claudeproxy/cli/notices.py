@@ -1,4 +1,4 @@
-"""What a session tells its owner beside the events of an answer."""
+"""What a session reports to its owner in addition to the events of an answer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import attrs
 
 @attrs.frozen
 class Ready:
-    """The CLI is initialised. `models` and `account` are as its initialize response has them."""
+    """The CLI is initialized. `models` and `account` are from its initialize response."""
 
     models: Sequence[Mapping[str, Any]]
     account: Mapping[str, Any]
 
     @property
     def logged_in(self) -> bool:
-        """Whether there is a login or a key; not whether it is good."""
+        """Whether there is a login or a key, which may no longer be valid."""
         none = (None, "none")
         return (
             self.account.get("tokenSource") not in none
@@ -28,9 +28,10 @@ class Ready:
 
 @attrs.frozen
 class TurnEnded:
-    """The CLI is idle again. `clean`: what it remembers is just what the client was told.
+    """The CLI is idle again.
 
-    model_usage: what the CLI says of the models that this process has used, by their full ids.
+    clean: its conversation is exactly the one that the client knows. model_usage: what the CLI
+    reports about the models that this process has used, by their full ids.
     """
 
     clean: bool
@@ -39,7 +40,7 @@ class TurnEnded:
 
 @attrs.frozen
 class ProtocolViolation:
-    """The CLI said something that makes no sense here; it must not be used any more."""
+    """The CLI sent something unexpected, so the process must not be used any more."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""What is to be written to the CLI, and what it was asked in control requests."""
+"""Collects the lines to write to the CLI, and keeps track of its control requests."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from . import outgoing
 
 
 class Outbox:
-    """The lines that wait to be written, and the control requests that are not answered yet."""
+    """The lines that are to be written, and the control requests that have no response yet."""
 
     def __init__(self) -> None:
-        """It is empty."""
+        """Start empty."""
         self._lines: list[bytes] = []
         self._requests = 0
         self._pending: dict[str, str] = {}
 
     def send(self, line: bytes) -> None:
-        """Write a line."""
+        """Add a line."""
         self._lines.append(line)
 
     def control(self, subtype: str, **request: Any) -> None:
-        """Write a control request with an id of its own."""
+        """Add a control request with a new id."""
         self._requests += 1
         request_id = f"claudeproxy-{self._requests}"
         self._pending[request_id] = subtype
         self.send(outgoing.control_request(request_id, subtype, request))
 
     def answered(self, response: Mapping[str, Any]) -> str | None:
-        """The subtype of the control request that a response is for, None if it is for none."""
+        """Return the subtype of the control request that a response answers; None if unknown."""
         return self._pending.pop(response.get("request_id", ""), None)
 
     def take(self) -> bytes:
-        """All lines that wait; from now on they do not."""
+        """Return all lines and remove them."""
         data = b"".join(self._lines)
         self._lines.clear()
         return data

@@ -1,4 +1,4 @@
-"""The lines that are written to the CLI, each a function of what it says."""
+"""Builds the lines that are written to the CLI."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ STRUCTURED_OUTPUT = "StructuredOutput"
 MOST_CORRECTIONS = 2
 
 
-# A plain user line: with `client_composed` it would be text (2.1.330). The CLI leaves a note that
-# names the command in front of the next user text (0.4 kB, both versions).
+# Not `client_composed`: 2.1.330 would then read the command as text. Both versions put a note that
+# names the command (0.4 kB) before the next user text.
 CLEAR = encode(
     {
         "type": "user",
@@ -30,8 +30,8 @@ CLEAR = encode(
 
 
 def initialize(profile: Profile) -> dict[str, Any]:
-    """What the first control request says: what the process is for, once and for all."""
-    # [""] is no system prompt at all; without the key the CLI would use its own.
+    """Return the fields of the `initialize` request, which cannot be changed later."""
+    # [""] means no system prompt. Without the key the CLI would use its own.
     wanted: dict[str, Any] = {"systemPrompt": [profile.system]}
     if profile.tools:
         wanted["sdkMcpServers"] = [mcp.SERVER]
@@ -41,7 +41,7 @@ def initialize(profile: Profile) -> dict[str, Any]:
 
 
 def control_request(request_id: str, subtype: str, request: Mapping[str, Any]) -> bytes:
-    """Ask the CLI for something beside the conversation."""
+    """Send a control request to the CLI."""
     return encode(
         {
             "type": "control_request",
@@ -52,7 +52,7 @@ def control_request(request_id: str, subtype: str, request: Mapping[str, Any]) -
 
 
 def control_refusal(request_id: str) -> bytes:
-    """Answer a request of the CLI's that has no answer here."""
+    """Answer a control request of the CLI that is not supported."""
     return encode(
         {
             "type": "control_response",
@@ -66,7 +66,7 @@ def control_refusal(request_id: str) -> bytes:
 
 
 def mcp_reply(request_id: str, message: Mapping[str, Any]) -> bytes:
-    """Answer an MCP message that came in a control request."""
+    """Answer an MCP message that the CLI sent in a control request."""
     return encode(
         {
             "type": "control_response",
@@ -80,9 +80,9 @@ def mcp_reply(request_id: str, message: Mapping[str, Any]) -> bytes:
 
 
 def history_line(turn: Turn) -> bytes:
-    """A past user turn: appended, not answered; the CLI confirms it with a `result`.
+    """A past user turn. The CLI appends it without answering, and confirms it with a `result`.
 
-    Without `client_composed`: with it 2.1.330 puts an empty system message into the API request.
+    Not `client_composed`: 2.1.330 would then put an empty system message into the API request.
     """
     return _user_line(turn, shouldQuery=False)
 
@@ -93,9 +93,10 @@ def question_line(turn: Turn) -> bytes:
 
 
 def assistant_line(turn: Turn, number: int) -> bytes:
-    """A past assistant turn: appended at once, unconfirmed.
+    """A past assistant turn. The CLI appends it at once and does not confirm it.
 
-    number: unique within the process; lines that share an id are taken for parts of one message.
+    number: unique within the process, because the CLI joins lines with the same id into one
+    message.
     """
     return encode(
         {
@@ -112,13 +113,16 @@ def assistant_line(turn: Turn, number: int) -> bytes:
 
 
 def flag_settings(limits: Limits, profile: Profile) -> dict[str, Any]:
-    """The CLI's settings for these limits, each with what takes it back where it is not wanted."""
+    """Return the CLI's settings for these limits.
+
+    Every setting is always present, so that it replaces the value from an earlier turn.
+    """
     choice = _tool_choice(limits, profile)
-    # The API refuses to think when it is told what to call.
+    # The API does not allow thinking together with a forced tool call.
     forced = choice is not None and choice["type"] in ("any", "tool")
     thinking = limits.thinking and not forced
     extra = {
-        # A sequence of white space only is refused by the API, and cut by the session.
+        # The API refuses sequences of white space only. The session itself cuts the text at those.
         "stop_sequences": [stop for stop in limits.stop if stop.strip()] or None,
         "tool_choice": choice,
         "temperature": limits.temperature,
@@ -131,18 +135,18 @@ def flag_settings(limits: Limits, profile: Profile) -> dict[str, Any]:
         "CLAUDE_CODE_EXTRA_BODY": json.dumps(extra) if extra else "",
     }
     if profile.output_schema is not None:
-        # It counts all attempts, the first one too (both versions).
+        # Despite its name it includes the first attempt (both versions).
         env["MAX_STRUCTURED_OUTPUT_RETRIES"] = str(1 + corrections(limits))
     return {"effortLevel": limits.effort, "env": env}
 
 
 def corrections(limits: Limits) -> int:
-    """How often the model may correct an answer that does not fit its schema."""
+    """How often the model may correct an answer that does not match its schema."""
     return 0 if limits.streamed else MOST_CORRECTIONS
 
 
 def thinks(settings: Mapping[str, Any]) -> bool:
-    """Whether these flag settings let the model think."""
+    """Whether these flag settings enable thinking."""
     return not settings["env"]["CLAUDE_CODE_DISABLE_THINKING"]
 
 
@@ -153,7 +157,7 @@ def _tool_choice(limits: Limits, profile: Profile) -> dict[str, Any] | None:
             return {"type": "tool", "name": STRUCTURED_OUTPUT, "disable_parallel_tool_use": True}
         if limits.effort is None:
             choice = attrs.evolve(choice, mode="any")
-        # Else thinking was asked for, and the CLI itself sees to it that the tool is called.
+        # Otherwise the request enables thinking, and the CLI itself makes the model call the tool.
     if choice == ToolChoice():
         return None
     told: dict[str, Any] = {"type": choice.mode}
@@ -176,10 +180,9 @@ def _user_line(turn: Turn, **flags: bool) -> bytes:
 
 
 def _plain(block: Block) -> dict[str, Any]:
-    """The block with text that the CLI will not take for a command of its own.
+    """Return the block with text that the CLI does not read as a slash command.
 
-    Text that begins with a slash is one; a newline before it is all it takes (2.1.197 knows no
-    other way).
+    A newline before the slash is enough (2.1.197 has no other way).
     """
     if block["type"] == "text" and block["text"].startswith("/"):
         return {**block, "text": "\n" + block["text"]}
@@ -187,7 +190,7 @@ def _plain(block: Block) -> dict[str, Any]:
 
 
 def _for_the_api(block: Block) -> dict[str, Any]:
-    """The block with the name that the CLI gives to the client's tool."""
+    """Return the block with the CLI's name for the client's tool."""
     if block["type"] == "tool_use":
         return {**block, "name": mcp.PREFIX + block["name"]}
     return dict(block)

@@ -1,8 +1,8 @@
-"""A JSON Schema as the CLI can use it for structured output.
+"""Converts a JSON Schema to one that the CLI accepts for structured output.
 
-The CLI compiles it with Ajv, draft 7, in strict mode; where that fails it offers no tool for the
-answer, without a word (seen on 2.1.197 and 2.1.330). So what Ajv does not know is left out, and
-what can be said in other words is.
+The CLI compiles the schema with Ajv, draft 7, in strict mode. If that fails, it silently does not
+offer the StructuredOutput tool (seen on 2.1.197 and 2.1.330). So keywords that Ajv does not know
+are left out, or replaced where draft 7 has an equivalent.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf"})
 SCHEMAS = frozenset(
     {"items", "contains", "additionalProperties", "propertyNames", "if", "then", "else", "not"}
 )
-# Beside one of these, what `unevaluatedItems` is about does not show.
+# Together with one of these, it is not known which items `unevaluatedItems` applies to.
 EVALUATES_ITEMS = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "contains"})
 
-# Patterns that mean the same to everyone, also with JavaScript's `u` flag.
+# Patterns that mean the same in all dialects of regular expressions, including JavaScript's with
+# the `u` flag.
 _PLAIN_PATTERN = re.compile(
     r"(?:[\w^$.*+?|/,:;@#%&=~<>!\"' -]|\((?!\?)|\(\?:|\)|\[\^?|\]|\\[dDwWsSbB.\\/()\[\]{}+*?^$|]"
     r"|\{\d{1,4}(?:,\d{0,4})?\})*",
@@ -42,13 +43,13 @@ _PLAIN_PATTERN = re.compile(
 
 
 def for_cli(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of what the CLI's tool for the answer is called with."""
+    """Return the schema for the arguments of the StructuredOutput tool."""
     used = usable(schema)
     return wrapped(used) if needs_wrapper(schema) else used
 
 
 def usable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema without what the CLI could not compile; what it says of a value stays true."""
+    """Return a schema that the CLI can compile. Every value that matches the old one matches it."""
     kept = {
         name: _part(name, value) for name, value in schema.items() if name in SUPPORTED_KEYWORDS
     }
@@ -82,12 +83,15 @@ def _schema(value: Any) -> Any:
 
 
 def _tuple(tuple_of: list[Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A tuple in the words of draft 7, which the Messages API takes as well: not its order."""
+    """Return keywords of draft 7 for a tuple that the Messages API accepts too.
+
+    They do not express the order of the items.
+    """
     most = schema.get("maxItems")
     unevaluated = True if EVALUATES_ITEMS & set(schema) else schema.get("unevaluatedItems", True)
     rest = schema.get("items", unevaluated)
     if most is not None and most <= len(tuple_of):
-        # Nothing can come after them, so whatever would be said of it says nothing.
+        # No items can follow, so keywords for further items have no effect.
         tuple_of, rest = tuple_of[: int(most)], False
     kinds: list[Any] = []
     for kind in map(_schema, [*tuple_of, *([rest] if isinstance(rest, Mapping) else [])]):

@@ -1,6 +1,6 @@
-"""The folder for the temporary files of a server's CLI processes.
+"""The directory for the temporary files of a server's CLI processes.
 
-A server that was killed hard leaves its own behind; the next one takes it away.
+A server that is killed cannot remove its directory, so the next server removes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PREFIX = "claudeproxy-"
 
 
 def make() -> str:
-    """A new, private folder, whose name tells the server's process; its owner removes it."""
+    """Create a private directory, named after the server's process. The caller must remove it."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         if _is_left_over(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -27,13 +27,13 @@ def _is_left_over(folder: Path) -> bool:
     pid = folder.name.removeprefix(PREFIX).partition("-")[0]
     try:
         status = folder.lstat()
-        # Anyone may put anything into a folder for all.
+        # Other users can create files in the shared directory.
         if not (pid.isdecimal() and stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()):
             return False
         os.kill(int(pid), 0)
     except (ProcessLookupError, OverflowError):
         return True
     except OSError:
-        # It is gone meanwhile, or the process is somebody else's.
+        # The directory has been removed, or the process belongs to another user.
         return False
     return False

@@ -1,4 +1,4 @@
-"""Where a session can stand."""
+"""The states of a session."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from enum import Enum, auto
 
 
 class State(Enum):
-    """Where a session stands; the docstring of `session` draws the way through them."""
+    """The state of a session. The docstring of `session` shows the transitions."""
 
     BLANK = auto()
     INITIALIZING = auto()
     IDLE = auto()
-    # The CLI asks the API whether it knows a model that the CLI does not list.
+    # The CLI asks the API whether a model that the CLI does not list exists.
     SETTING_MODEL = auto()
     CLEARING = auto()
     REPLAYING = auto()
     ANSWERING = auto()
-    # The client has an answer that calls its tools; the CLI waits for their results.
+    # The answer calls the client's tools, and the CLI waits for their results.
     PARKED = auto()
-    # The client has its answer; the CLI has yet to say that its turn is over.
+    # The answer is complete, but the CLI has not reported the end of the turn yet.
     ENDING = auto()
-    # The answer reached its limit, and only a quick death keeps the CLI from going on with it.
+    # The answer reached its token limit. The process must be ended, or the CLI would continue it.
     TRUNCATED = auto()
     BROKEN = auto()
 
 
-# A client waits for an answer.
+# The states in which a client waits for an answer.
 AWAITING_ANSWER = (State.SETTING_MODEL, State.CLEARING, State.REPLAYING, State.ANSWERING)

@@ -1,4 +1,4 @@
-"""Stop sequences of white space only, which the API refuses: the text is cut here."""
+"""Implements stop sequences of white space only, which the API refuses."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterable
 
 
 class StopCutter:
-    """Cuts a text that comes in pieces at the first of some sequences."""
+    """Cuts a text that comes in pieces at the first stop sequence."""
 
     def __init__(self, stops: Iterable[str] = ()) -> None:
-        """Those with more than white space in them are the API's own business."""
+        """stops: all stop sequences. Those with other characters are left to the API."""
         self._stops = tuple(stop for stop in stops if not stop.strip())
         self._held = ""
         self.found: str | None = None
 
     def feed(self, text: str) -> str:
-        """The text that is sure not to be part of a stop sequence, up to the first one."""
+        """Return the text that is certainly before any stop sequence."""
         if not self._stops:
             return text
         text = self._held + text
-        # The one that is complete first, however the text is cut into pieces.
+        # The sequence that ends first counts, so that the result does not depend on the pieces.
         found = [
             (place + len(stop), place, stop)
             for stop in self._stops
@@ -34,11 +34,11 @@ class StopCutter:
         return text[: len(text) - kept]
 
     def flush(self) -> str:
-        """What was held back and turned out to be text."""
+        """Return the text that was held back, at the end of the input."""
         held, self._held = self._held, ""
         return held
 
     @staticmethod
     def _begun(text: str, stop: str) -> int:
-        """How much of the stop sequence the text ends with."""
+        """The length of the longest beginning of the stop sequence that the text ends with."""
         return next((n for n in range(len(stop) - 1, 0, -1) if text.endswith(stop[:n])), 0)

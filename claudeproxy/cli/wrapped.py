@@ -1,7 +1,7 @@
-"""A value as the one property of an object, and its text taken out of the object's again.
+"""Wraps the schema of a structured answer in an object, and unwraps the answer.
 
-The CLI's tool for an answer that must fit a schema takes an object, and the Messages API only some
-names for its properties. Whatever is further inside may be anything.
+The CLI's StructuredOutput tool takes an object, and the Messages API restricts the names of its
+properties. If a schema does not fit this, the answer becomes the one property of an object.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 
 PROPERTY = "value"
-# What the Messages API refuses at the root of a tool's schema, and what says there that the value
-# is one of some others.
+# Schemas with one of these keywords at the root need a wrapper. The Messages API refuses all but
+# `const` there.
 NOT_AT_ROOT = frozenset({"anyOf", "oneOf", "allOf", "not", "enum", "const"})
 DEFINITIONS = ("$defs", "definitions")
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
@@ -48,7 +48,7 @@ def wrapped(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _moved(part: Any, *, by_name: bool = False) -> Any:
-    """The same with every `$ref` to where its target now is.
+    """Return the schema with every `$ref` changed to the new place of its target.
 
     by_name: `part` maps names to schemas.
     """
@@ -69,7 +69,7 @@ def _moved(part: Any, *, by_name: bool = False) -> Any:
 
 
 def _reference(path: str) -> str:
-    """A JSON Pointer (RFC 6901) into the schema as one into the wrapper's."""
+    """Change a JSON Pointer (RFC 6901) from the schema's root to the wrapper's root."""
     if path != "#" and not path.startswith("#/"):
         return path
     if unquote(path).split("/")[1:2] in [[name] for name in DEFINITIONS]:
@@ -81,13 +81,13 @@ _BEFORE = re.compile(r'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*(?=\S)', re.DOTALL)
 
 
 class Unwrapper:
-    """Takes the text of the value out of a wrapper's, which comes in pieces.
+    """Extracts the text of the value from the wrapper's JSON text, which comes in pieces.
 
-    Nothing is held back but white space that may be the last, and the beginning of the wrapper.
+    Only white space that may be at the end of the value is held back.
     """
 
     def __init__(self) -> None:
-        """It begins before the wrapper."""
+        """Start before the wrapper."""
         self._before = ""
         self._inside = False
         self._depth = 0
@@ -96,7 +96,7 @@ class Unwrapper:
         self._over = False
 
     def feed(self, text: str) -> str:
-        """The part of the value that is known by now and was not before."""
+        """Return the next part of the value's text."""
         if not self._inside:
             self._before += text
             match = _BEFORE.match(self._before)
@@ -109,7 +109,7 @@ class Unwrapper:
         return self._trimmed(text[: self._end(text)])
 
     def _end(self, text: str) -> int:
-        """How much of the text is still the value."""
+        """The index in the text at which the value ends."""
         for at, character in enumerate(text):
             if self._in_string:
                 self._in_string = self._escaped or character != '"'
@@ -127,7 +127,7 @@ class Unwrapper:
 
     def _trimmed(self, text: str) -> str:
         if self._in_string or self._depth > 0:
-            # White space here has something after it.
+            # White space here is followed by more of the value.
             text, self._space = self._space + text, ""
             return text
         text = self._space + text

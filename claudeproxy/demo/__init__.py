@@ -1,5 +1,5 @@
-"""A strict stand-in for Anthropic's Messages API, to try everything with no login and no quota.
+"""A strict stand-in for Anthropic's Messages API, which needs no login and uses no quota.
 
-``server`` answers HTTP, ``service`` listens; ``rules`` and ``blocks`` say what the API refuses,
-``words`` and ``script`` what it answers, ``answer`` the shapes of the answers on the wire.
+``server`` handles HTTP requests and ``service`` listens for them. ``rules`` and ``blocks`` check
+requests. ``words`` and ``script`` decide the answer, and ``answer`` defines its wire format.
 """

@@ -1,6 +1,6 @@
-"""``python -m claudeproxy.demo``: the demo API on its own, to point a CLI at and look on.
+"""``python -m claudeproxy.demo``: run the demo API on its own, for any CLI.
 
-``GET /requests`` lists what reached it, ``DELETE /requests`` empties that list.
+``GET /requests`` lists the requests that it received. ``DELETE /requests`` clears the list.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The shapes of the API's answers on the wire: events, whole messages, errors.
+"""The wire format of the API's answers: events, whole messages and errors.
 
-Pure.  An ``Answer`` says what to send; ``steps`` gives it as the events of a stream, ``message`` as
-one JSON object.  A *piece* is what one event carries of a block, and counts as one token.
+Pure.  ``steps`` returns an ``Answer`` as the events of a stream, ``message`` as one JSON object.
+A *piece* is the part of a block that one event carries, and counts as one token.
 """
 
 from __future__ import annotations

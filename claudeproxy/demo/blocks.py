@@ -1,7 +1,7 @@
-"""What the Messages API refuses in the messages themselves, and in the system prompt.
+"""Checks the messages and the system prompt of a request as the Messages API does.
 
-Pure.  Each function yields its problems in the order the API would find them; only the first is
-meant to be read, and what comes after a yield may rely on that problem not being there.
+Pure.  Each function yields problems in the order in which the API would find them.  Callers must
+use only the first one: the code after a yield relies on the absence of that problem.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which tools the demo API calls in an answer: those it was told to, or has to.
+"""Decides which tools the demo API calls: those that words request or the tool choice forces.
 
 Pure.
 """

@@ -1,6 +1,6 @@
-"""Sends an answer step by step, as fast as the clock and the client allow.
+"""Sends an answer step by step, with its delays and with flow control.
 
-Whoever starts one of these cancels it when the connection goes: that is what ends every wait here.
+The caller must cancel the coroutine when the connection is lost. This ends every wait.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ async def stream(request: Request, steps: Iterable[Step], clock: IReactorTime) -
 
 
 async def silently(request: Request, steps: Iterable[Step], clock: IReactorTime) -> Refusal | None:
-    """Takes as long as the steps take together, for an answer that is sent as one.
+    """Waits for the total time of the steps, before an answer that is sent as a whole.
 
-    A stream's ``error`` event is here a refusal.
+    Returns a refusal where a stream would have an ``error`` event.
     """
     steps = list(steps)
     await sleep(clock, sum(step.delay for step in steps))

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the demo API: reads the request, says no to it, writes JSON."""
+"""Handles one HTTP request to the demo API: reads it, refuses it, or writes JSON."""
 
 from __future__ import annotations
 

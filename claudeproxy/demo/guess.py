@@ -1,7 +1,7 @@
-"""What the demo's own model calls: tools that the last message speaks of, as a real model would.
+"""Decides which tools the demo's own model calls: those that the last message mentions.
 
-Pure.  The other models only call what a ``CALL`` word says.  This one is for clients and test
-suites whose prompts cannot have such words in them.
+Pure.  The other models call only the tools in ``CALL`` words.  This model is for clients and test
+suites whose prompts cannot contain such words.
 """
 
 from __future__ import annotations

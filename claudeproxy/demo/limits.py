@@ -1,4 +1,4 @@
-"""The headers by which the API says how much of a subscription's limits is used.
+"""The headers in which the API reports the use of a subscription's limits.
 
 Pure.  Times are in seconds since the epoch.
 """

@@ -1,4 +1,4 @@
-"""A request that reached the demo API, and what became of it.
+"""A request that the demo API received, and its outcome.
 
 Holds Deferreds, but does no I/O of its own.
 """

@@ -1,7 +1,7 @@
-"""What the Messages API refuses in a request: settings, tools and the size of it all.
+"""Checks the parameters, the tools and the size of a request as the Messages API does.
 
-Pure.  ``refusal`` gives the first thing that is wrong in words like the API's own, or None.
-Every one of them is a 400 ``invalid_request_error``; the messages' contents are in ``blocks``.
+Pure.  ``refusal`` returns the first problem, worded like the API's own errors, or None.  Each one
+is a 400 ``invalid_request_error``.  ``blocks`` checks the contents of the messages.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Finds the words that direct the demo API in the text of a message.
 
-Pure.  A word stands alone between white space, has its argument after a colon, and is only a word
-if the argument has the right form: anything else is plain text.  If a word is there twice, the last
-one counts.  What they all mean is in the table of ``script``.
+Pure.  A word is surrounded by white space, and its argument follows a colon.  If the argument does
+not have the right form, it is plain text.  If a word occurs more than once, the last one counts.
+The table in ``script`` gives the meanings.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The wire formats that clients speak: a request becomes a Conversation, events become bytes.
+"""The APIs that clients use, called dialects.
 
-Each dialect is a package of its own. Here is what the rest of claudeproxy knows of them.
+A dialect reads a request into a Conversation, and writes the events of the answer as the body of a
+response. Each dialect is a package. This module has the interfaces that the rest of claudeproxy
+uses.
 """
 
 from __future__ import annotations
@@ -19,39 +21,39 @@ class Answer(Protocol):
     """Turns the events of one request into the bytes of its HTTP response body."""
 
     content_type: str
-    # What may be sent while nothing happens, so that no one in between closes the connection;
-    # empty where the format has no room for it.
+    # Bytes that may be sent while there are no events, so that no proxy closes the connection.
+    # Empty if the format does not allow it.
     keepalive: bytes
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
-        """The bytes to send for an `event` of one choice: none, some, or the whole body."""
+        """Return the bytes to send for an event of one choice: none, some, or the whole body."""
 
     def fail(self, error: APIError) -> bytes:
-        """The bytes that tell of `error` after the head has been sent."""
+        """Return the bytes that report an error after the head has been sent."""
 
 
 class WholeBody:
-    """What those answers have in common that are one JSON body."""
+    """Base of the answers that are one JSON body."""
 
     __slots__ = ()
     content_type = "application/json"
     keepalive = b""
 
     def fail(self, error: APIError) -> bytes:
-        """Nothing: the head goes out with the body, so an error always has its own response."""
+        """Not used: the head is sent with the body, so an error always gets its own response."""
         raise AssertionError("a whole answer has no body to put an error in") from error
 
 
 @attrs.frozen
 class ParsedRequest:
-    """One request, read and checked.
+    """One request, parsed and checked.
 
-    conversations: one for each answer that is wanted; their limits are the same, and
-        `limits.model` is still the client's name for the model.
-    ignored: parameters that were given and change nothing.
-    optional: the limits that a model may not take, and what they are called here.
-    answer: makes the writer of the response from its id's unique part and its time of creation
-        (seconds since the epoch).
+    conversations: one for each requested choice. All have the same limits, and `limits.model` is
+        still the client's name for the model.
+    ignored: the names of parameters that have no effect.
+    optional: the limits that some models do not support, with the names of their parameters.
+    answer: creates the writer of the response, from the unique part of its id and its time of
+        creation (seconds since the epoch).
     """
 
     conversations: tuple[Conversation, ...]
@@ -61,11 +63,11 @@ class ParsedRequest:
 
     @property
     def conversation(self) -> Conversation:
-        """The first of them, or the only one."""
+        """The first conversation."""
         return self.conversations[0]
 
     def ignored_for(self, limits: Limits) -> tuple[str, ...]:
-        """What is ignored, with the limits that a model left of those that were asked for."""
+        """Return the ignored parameters, including requested limits that `limits` has dropped."""
         wanted = self.conversation.limits
         left_out = (
             name
@@ -79,7 +81,7 @@ class Dialect(Protocol):
     """One wire format."""
 
     def read(self, body: bytes) -> ParsedRequest:
-        """Read a request's body; raises APIError that names the parameter at fault."""
+        """Read a request's body; raise an APIError that names the parameter at fault."""
 
     def error_body(self, error: APIError) -> bytes:
         """The JSON body of an error response."""

@@ -1,7 +1,8 @@
-"""Custom tools of OpenAI's APIs: their input is a text, where Claude's tools take an object.
+"""Custom tools of OpenAI's APIs, whose input is text. Claude's tools take an object.
 
-Source: OpenAI's OpenAPI document 2.3.0 (CustomToolParam, CustomToolCall). To the model such a
-tool is a function with one string.
+The model gets a custom tool as a function with one string parameter.
+
+Source: OpenAI's OpenAPI document 2.3.0 (CustomToolParam, CustomToolCall).
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ SCHEMA: Mapping[str, Any] = {
 }
 _BEGIN = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _CHARACTERS = re.compile(r'(?:[^"\\]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
-# The first half of a character that JSON writes in two escapes.
+# The first half of a surrogate pair in JSON escapes.
 _HALF = re.compile(r"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})\Z")
 
 
 def custom_tool(name: str, described: Fields) -> Tool:
-    """The tool that `described` describes; its grammar is told to the model."""
+    """Return the tool that `described` describes, with its grammar in the description."""
     description = described.get("description", "")
     form = described.child("format")
     grammar = form.child("grammar") if form.has("grammar") else form
@@ -42,22 +43,22 @@ def custom_tool(name: str, described: Fields) -> Tool:
 
 
 def whole_input(arguments: str) -> str:
-    """The input in the JSON text of a call's arguments, or the text if it is of another form."""
+    """Return the input in a call's arguments, or the whole JSON text if it has another form."""
     reader = InputReader()
     return reader.feed(arguments) + reader.end()
 
 
 class InputReader:
-    """Reads the input out of the JSON text of a call's arguments, which comes in pieces."""
+    """Extracts the input from the JSON text of a call's arguments, which comes in pieces."""
 
     def __init__(self) -> None:
-        """Nothing was read yet."""
+        """Start before the text."""
         self._text = ""
         self._begun = False
         self._ended = False
 
     def feed(self, piece: str) -> str:
-        """So much more of the input as the piece makes certain."""
+        """Return the next part of the input."""
         if self._ended:
             return ""
         self._text += piece
@@ -77,5 +78,5 @@ class InputReader:
         return value
 
     def end(self) -> str:
-        """The whole text, if it was of another form."""
+        """Return the whole text if it had another form, else nothing."""
         return "" if self._begun else self._text

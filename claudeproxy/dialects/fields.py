@@ -1,4 +1,4 @@
-"""An object of a request that has been checked, and where it stands in the request."""
+"""Access to an object in a checked request, with its path for error messages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..errors import APIError, bad_request
 
 @attrs.frozen
 class Fields:
-    """A JSON object; `path` is its place in the request, "" for the request itself.
+    """A JSON object. `path` is its place in the request, "" for the request itself.
 
-    The request was held against its declaration before, so values are of their types here. `null`
-    is absent.
+    The request has been checked against its declaration, so all values have the declared types.
+    `null` means that a field is absent.
     """
 
     value: Mapping[str, Any]
@@ -26,20 +26,20 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
     def has(self, name: str) -> bool:
-        """Whether the field is there and not null."""
+        """Whether the field is present and not null."""
         return self.value.get(name) is not None
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a field, `default` if it is not there."""
+        """The value of a field, or `default` if it is absent."""
         value = self.value.get(name)
         return default if value is None else value
 
     def child(self, name: str) -> Fields:
-        """The object in a field; one with nothing in it if it is not there."""
+        """The object in a field, or an empty one if the field is absent."""
         return Fields(self.get(name, {}), self.where(name))
 
     def children(self, name: str) -> Iterator[Fields]:
-        """The objects of an array, each with its place in the path; none if it is not there."""
+        """Yield the objects of an array, each with its path; nothing if the array is absent."""
         items = self.value.get(name)
         if items:
             where = self.where(name)
@@ -47,12 +47,12 @@ class Fields:
                 yield Fields(item, f"{where}[{index}]")
 
     def invalid(self, name: str, why: str, code: str | None = "invalid_value") -> APIError:
-        """The 400 for a value whose type is right: `why` is a clause without a full stop."""
+        """Return the 400 for a value of the right type. `why` is a clause without a full stop."""
         where = self.where(name)
         return bad_request(f"Invalid '{where}': {why}.", where, code)
 
     def missing(self, name: str) -> APIError:
-        """The 400 for a field that must be there for a reason that no declaration can say."""
+        """Return the 400 for a field whose absence the declaration cannot rule out."""
         where = self.where(name)
         return bad_request(
             f"Missing required parameter: '{where}'.", where, "missing_required_parameter"

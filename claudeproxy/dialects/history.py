@@ -1,7 +1,7 @@
-"""The messages of a request, read one after the other, as turns of a conversation.
+"""Collects the messages of a request as the turns of a conversation.
 
-The Messages API wants turns to alternate, the user to speak first and last, and the results of
-calls at the beginning of the turn after them. Other APIs do not mind.
+The Messages API requires that turns alternate, that the first and the last one are the user's, and
+that the results of calls are at the beginning of the next turn. Other APIs do not require this.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from .fields import Fields
 from .tool_calls import Calls
 
 
-# What stands where no user turn is and the API wants one.
+# The text of user turns that are added because the API requires them.
 OPENING = text_block("Begin.")
 CONTINUATION = text_block("Continue.")
 
 
 def instructions(text: str) -> Block:
-    """What a system message in the middle of a conversation says, as text of the user's turn."""
+    """Return a system message from the middle of a conversation as text of a user turn."""
     return text_block(f"<system_message>\n{text}\n</system_message>")
 
 
 def several_assistants(messages: Iterable[Fields]) -> bool:
-    """Whether the messages name several assistants; a single one need not be told its name."""
+    """Whether the messages name several assistants. The name of a single one is left out."""
     names = {
         _name(message)
         for message in messages
@@ -37,7 +37,7 @@ def several_assistants(messages: Iterable[Fields]) -> bool:
 
 
 def named(message: Fields, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-    """What a message says, with the name of who says it in front, if it has one."""
+    """Return the content of a message, preceded by the author's name, if it has one."""
     if not blocks or not message.has("name") or not (name := _name(message)):
         return blocks
     first, *rest = blocks
@@ -52,10 +52,10 @@ def _name(message: Fields) -> str:
 
 @attrs.define
 class History:
-    """What has been read so far.
+    """The messages read so far.
 
-    Leading instructions are the system prompt. Later ones stand where they are, so that a client
-    that adds instructions does not make another system prompt of it each time.
+    Instructions at the beginning become the system prompt. Later ones stay in their place, so that
+    added instructions do not change the system prompt.
     """
 
     system: list[str] = attrs.field(factory=list)
@@ -63,33 +63,33 @@ class History:
     calls: Calls = attrs.field(factory=Calls)
 
     def instruct(self, texts: Iterable[str]) -> None:
-        """A system or developer message."""
+        """Add a system or developer message."""
         if self.turns:
             self.user(tuple(map(instructions, texts)))
         else:
             self.system += texts
 
     def user(self, blocks: tuple[Block, ...]) -> None:
-        """What the user says, or the result of a call.
+        """Add a user message or the result of a call.
 
-        Nothing leaves nothing: the API refuses a blank message, and a client that keeps one in its
-        history could not go on.
+        An empty message is left out. The API would refuse it, and a client with such a message in
+        its history could not continue.
         """
         if blocks:
             self.turns.append(Turn("user", blocks))
 
     def assistant(self, blocks: tuple[Block, ...]) -> None:
-        """What the model said; an answer that was cut off before its first word leaves nothing."""
+        """Add an answer of the model. An empty one, which was cut off at once, is left out."""
         if blocks:
             self.turns.append(Turn("assistant", blocks))
 
     @property
     def system_prompt(self) -> str:
-        """The leading instructions."""
+        """The instructions at the beginning of the conversation."""
         return "\n\n".join(self.system)
 
     def finish(self) -> tuple[Turn, ...]:
-        """The turns as the API wants them."""
+        """Return the turns in the form that the API requires."""
         turns = _with_results_first(alternate(self.turns))
         before = () if turns and turns[0].role == "user" else (Turn("user", (OPENING,)),)
         after = (Turn("user", (CONTINUATION,)),) if turns and turns[-1].role != "user" else ()
@@ -97,7 +97,7 @@ class History:
 
 
 def _with_results_first(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """The turns, each result at the beginning of the turn after its call, wherever it stood."""
+    """Return the turns with each result moved to the beginning of the turn after its call."""
     if not any(_out_of_place(before, turn) for before, turn in pairwise(turns)):
         return turns
     results = {
@@ -119,7 +119,7 @@ def _with_results_first(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
 
 
 def _out_of_place(before: Turn, turn: Turn) -> bool:
-    """Whether results in a user's turn are not the first in it, or of calls not just before."""
+    """Whether a user turn has results after other blocks, or results of earlier calls."""
     if turn.role == "assistant":
         return False
     called = {block["id"] for block in before.blocks if block["type"] == "tool_use"}

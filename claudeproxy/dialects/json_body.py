@@ -1,4 +1,4 @@
-"""The body of a request: one JSON object that every reader takes for the same."""
+"""Parses the body of a request: one JSON object that all parsers read alike."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from ..errors import APIError, bad_request
 from .kinds import kind
 
 
-# As deep as many JSON readers go (serde_json, for one), and far from where Python's own writer and
-# validators end, which depends on who calls them.
+# The limit of many JSON parsers (serde_json, for one). It is far below the depth at which Python's
+# encoder and validators reach the recursion limit.
 DEEPEST = 128
 
 
 class DuplicateName(ValueError):
-    """An object has two members of one name."""
+    """An object has two members with the same name."""
 
 
 class TooDeep(ValueError):
-    """Arrays and objects are within each other more than `DEEPEST` times."""
+    """Arrays and objects are nested in more than `DEEPEST` levels."""
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in a request's body; raises a 400 for anything else."""
+    """Return the JSON object in a request's body; raise a 400 for anything else."""
     try:
         value = parse_json(body)
     except json.JSONDecodeError as error:
         raise _not_json(str(error)) from None
     except UnicodeDecodeError:
-        raise _not_json("it is not UTF-8") from None
+        raise _not_json("it is not valid UTF-8") from None
     except TooDeep:
-        raise _not_json(f"it is nested too deeply (more than {DEEPEST} times)") from None
+        raise _not_json(f"it is nested too deeply (more than {DEEPEST} levels)") from None
     except DuplicateName:
-        raise _not_json("a name in it is there twice") from None
+        raise _not_json("an object in it has a duplicate name") from None
     except ValueError:
-        raise _not_json("a number in it cannot be read") from None
+        raise _not_json("it contains a number that is too large or is not valid JSON") from None
     if not isinstance(value, dict):
-        raise bad_request(f"The body of the request must be a JSON object, not {kind(value)}.")
+        raise bad_request(f"The request body must be a JSON object, not {kind(value)}.")
     return value
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text that everyone else reads the same; raises ValueError.
+    """Return the value of a JSON text; raise ValueError if other parsers may read it differently.
 
-    What JSON does not have (NaN), what a float cannot hold, names that are there twice, of which
-    everyone takes another one, and what is nested too deeply are refused.
+    This refuses NaN and infinities, numbers that are too large for a float, duplicate names in an
+    object, and texts that are nested too deeply.
     """
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")
@@ -55,7 +55,8 @@ def parse_json(text: str | bytes) -> Any:
         value = _DECODER.decode(text)
     except RecursionError:
         raise TooDeep from None
-    # Arguments of calls are many and small; what has few brackets cannot be deep.
+    # A fast check for short texts, such as the arguments of calls: with few brackets there cannot
+    # be many levels.
     shallow = len(text) < 10_000 and text.count("[") + text.count("{") <= DEEPEST
     if not shallow and _depth(value) > DEEPEST:
         raise TooDeep
@@ -63,7 +64,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _depth(value: Any) -> int:
-    """How many arrays and objects are within each other."""
+    """The number of levels of nested arrays and objects."""
     depth, level = 0, [value] if isinstance(value, dict | list) else []
     while level:
         depth += 1
@@ -98,7 +99,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# Made once: `json.loads` would make one for each call.
+# With these arguments `json.loads` would create a decoder for each call.
 _DECODER = json.JSONDecoder(
     parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_each_once
 )

@@ -1,8 +1,9 @@
-"""JSON Schemas in a request: of a tool's arguments, of a structured answer.
+"""Checks the JSON Schemas in a request: of a tool's arguments and of a structured answer.
 
-The Messages API takes an object at a tool's root only; an answer may be anything. What it would
-refuse, or the CLI would drop or rewrite, is told here, at no cost. Schemas are read as JSON Schema
-2020-12, and what older drafts say otherwise is put in its words where that is possible.
+The schema of a tool's arguments must describe an object; a structured answer may be of any type.
+Schemas that the Messages API would refuse, or that the CLI would drop or change, are refused here,
+before they use up tokens. Schemas are read as JSON Schema 2020-12. Keywords of older drafts are
+converted where that is possible.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from ..errors import bad_request
 
 ANYTHING = {"type": "object", "properties": {}}
 OBJECT = ("object", ["object"])
-# What neither OpenAI nor the Messages API takes at the root.
+# Keywords that neither OpenAI nor the Messages API accepts at the root.
 COMBINATIONS = ("anyOf", "oneOf", "allOf", "not", "enum")
-# What stands there are values, not schemas.
+# Keywords that contain values, not schemas.
 VALUES = ("const", "enum", "default", "examples", "example")
-# What stands there are schemas by names, which are no keywords.
+# Keywords that map names, which are not keywords, to schemas.
 SCHEMAS_BY_NAME = (
     *("$defs", "definitions", "properties", "patternProperties"),
     *("dependentSchemas", "dependencies"),
@@ -35,7 +36,7 @@ SCHEMAS_BY_NAME = (
 LIMITS = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
 
 
-# Those of the keywords for one type that say something of a value of another.
+# Keywords that apply to objects only, and those that apply to other types only.
 OF_OBJECTS = frozenset(
     {
         *("properties", "required", "additionalProperties", "patternProperties", "propertyNames"),
@@ -53,17 +54,17 @@ OF_OTHERS = frozenset(
 
 
 def object_schema(schema: Mapping[str, Any], what: str, where: str) -> Mapping[str, Any]:
-    """The schema with an object at its root; raises a 400.
+    """Return the schema with an object at its root; raise a 400 if that is not possible.
 
-    what: whose it is, in words, as in "function 'get_weather'". where: its place in the request.
+    what: what the schema is for, as in "function 'get_weather'". where: its place in the request.
     """
     return _usable(schema, what, where, of_object=True)
 
 
 def answer_schema(schema: Mapping[str, Any], what: str, where: str) -> Mapping[str, Any]:
-    """The schema of a structured answer, which need not be an object; raises a 400.
+    """Return the schema of a structured answer of any type; raise a 400 if it cannot be used.
 
-    One of an object has `"type": "object"` at its root, as `object_schema` gives it.
+    A schema for objects gets `"type": "object"` at its root, as in `object_schema`.
     """
     return _usable(schema, what, where, of_object=False)
 
@@ -81,27 +82,27 @@ def _usable(
 
 
 class _Unusable(ValueError):
-    """A schema that cannot be; the message says why."""
+    """A schema that cannot be used. The message is a clause that says why."""
 
 
-# An agent sends the same dozen schemas with every request, and this takes milliseconds.
+# Agents send the same schemas with every request, and a check takes milliseconds.
 @lru_cache(maxsize=1024)
 def _read(text: str, *, of_object: bool) -> Mapping[str, Any]:
     schema: Mapping[str, Any] = _with_numeric_limits(json.loads(text))
     try:
-        # Without formats: patterns are JavaScript's here, and would be taken for Python's.
+        # Without formats: they would check JavaScript's patterns with Python's syntax.
         Draft202012Validator.check_schema(schema, format_checker=FormatChecker(()))
     except SchemaError as error:
         place = "".join(f"[{step!r}]" for step in error.absolute_path)
         raise _Unusable(f"{error.message}{place and f', at {place}'}") from None
     schema = _without_root_reference(_with_pointers(schema))
     if "$ref" in schema:
-        raise _Unusable("its root refers to itself")
+        raise _Unusable("the '$ref' at its root refers to itself")
     return _with_object_root(schema) if of_object or _is_of_object(schema) else schema
 
 
 def _is_of_object(schema: Mapping[str, Any]) -> bool:
-    """Whether it describes an object and can stand at the root of a tool's schema."""
+    """Whether the schema describes an object and can be the root of a tool's schema."""
     if not {*COMBINATIONS, "const"}.isdisjoint(schema):
         return False
     if "type" in schema:
@@ -122,7 +123,7 @@ def _with_object_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 def _with_parts(
     schema: Mapping[str, Any], change: Callable[[Mapping[str, Any]], Any]
 ) -> dict[str, Any]:
-    """The schema with every schema that stands in it changed."""
+    """Return the schema with `change` applied to every schema directly inside it."""
 
     def changed(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -140,7 +141,7 @@ def _with_parts(
 
 
 def _with_numeric_limits(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with draft 4's `exclusiveMinimum: true` as the number that is excluded."""
+    """Return the schema with draft 4's `exclusiveMinimum: true` converted to a number."""
     read = _with_parts(schema, _with_numeric_limits)
     for limit, exclusive in LIMITS:
         if read.get(exclusive) is False:
@@ -154,10 +155,11 @@ def _with_numeric_limits(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_pointers(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with every `$ref` as a JSON Pointer from its root; all must be within it.
+    """Return the schema with every `$ref` as a JSON Pointer from the root.
 
-    The CLI knows no other references. With them `$anchor` has no use, and a `$id` below the root
-    would change what they refer to.
+    The CLI supports only such references, so all targets must be in the schema. Every `$anchor` is
+    removed, because it is no longer used. So is every `$id` below the root, because it would change
+    the meaning of the pointers.
     """
     places = dict(_places(schema))
 
@@ -177,11 +179,11 @@ def _with_pointers(schema: Mapping[str, Any]) -> dict[str, Any]:
     except _Unusable:
         raise
     except ValueError as error:
-        raise _Unusable(f"an $id in it is no URL ({error})") from None
+        raise _Unusable(f"it contains an '$id' that is not a valid URL ({error})") from None
 
 
 def _pointer(reference: str, base: Any, places: Mapping[int, str]) -> str:
-    """A reference from the root of the document."""
+    """Return a reference as a JSON Pointer from the root of the document."""
     resource, _, fragment = reference.partition("#")
     target = _referred(reference, base)
     if fragment and not fragment.startswith("/"):
@@ -191,19 +193,20 @@ def _pointer(reference: str, base: Any, places: Mapping[int, str]) -> str:
 
 
 def _referred(reference: str, base: Any) -> Any:
-    """The schema that a reference refers to."""
+    """Return the schema that a reference refers to."""
     try:
         target = base.lookup(reference).contents
     except (Unresolvable, ValueError, TypeError):
-        # The library looks into numbers too, and for an item of a list by what is no number.
-        raise _Unusable(f"it refers to {reference!r}, which is not in it") from None
+        # The library raises TypeError and ValueError for pointers into numbers, and for list
+        # indices that are not numbers.
+        raise _Unusable(f"it refers to {reference!r}, which it does not define") from None
     if not isinstance(target, (Mapping, bool)):
-        raise _Unusable(f"it refers to {reference!r}, which is no schema")
+        raise _Unusable(f"it refers to {reference!r}, which is not a schema")
     return target
 
 
 def _without_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema with what a `$ref` at its root refers to in its place (pydantic makes those)."""
+    """Replace a `$ref` at the root, which pydantic generates, with the schema it refers to."""
     root = _registry(schema).resolver()
     target: Any = schema
     seen = set()
@@ -219,19 +222,19 @@ def _without_root_reference(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _registry(schema: Mapping[str, Any]) -> SchemaRegistry:
-    """Of this document only: what is elsewhere is not fetched."""
+    """Return a registry with this schema only. Other documents are not fetched."""
     empty: SchemaRegistry = Registry()
     registry: SchemaRegistry = empty.with_resource("", DRAFT202012.create_resource(schema))
     return registry.crawl()
 
 
 def _places(part: object, place: str = "") -> Iterator[tuple[int, str]]:
-    """Where each object of the document is, as a JSON Pointer (RFC 6901) in a URI's fragment."""
+    """Yield the id() of each object and its place, as a JSON Pointer in a URI (RFC 6901)."""
     if isinstance(part, Mapping):
         yield id(part), place
         for name, value in part.items():
             step = name.replace("~", "~0").replace("/", "~1")
-            # A name may hold half of a surrogate pair.
+            # A name may contain a lone surrogate.
             step = quote(step, safe="~$", errors="surrogatepass")
             yield from _places(value, f"{place}/{step}")
     elif isinstance(part, list):

@@ -1,7 +1,7 @@
-"""The kinds of values that a field of a request takes, and what can be wrong with one.
+"""The kinds of values that a field of a request can have, and the problems with such values.
 
-Each kind checks a value and says its JSON Schema. An error holds facts; `wording` says them as a
-client knows them from its API.
+Each kind checks values and returns its JSON Schema. An `Invalid` only has the facts; `wording`
+makes the error message from them, in the style of the client's API.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class Problem(Enum):
 
 
 class Invalid(ValueError):
-    """A value that a request may not hold.
+    """A value that is not allowed in a request.
 
-    path: the steps to it, names and indices, from the value that was checked. expected, got: what
-    the problem is about; what they are depends on it. noun: what the value is, in words.
+    path: the names and indices that lead to it from the checked value. expected, got: details,
+    which depend on the problem. noun: the word for the value in messages.
     """
 
     def __init__(
         self, problem: Problem, expected: Any = "", got: Any = None, noun: str = ""
     ) -> None:
-        """The path is empty at first; whoever holds the value puts its own step in front."""
+        """The path is empty at first. Each enclosing kind adds its step with `at`."""
         super().__init__(problem.value)
         self.problem = problem
         self.expected = expected
@@ -54,13 +54,13 @@ class Invalid(ValueError):
         self.path: list[str | int] = []
 
     def at(self, step: str | int) -> Invalid:
-        """The same, seen from what holds the value."""
+        """Add the step from the enclosing value, and return self."""
         self.path.insert(0, step)
         return self
 
 
 def kind(value: object) -> str:
-    """What JSON calls this value, with its article."""
+    """Return the name of the value's JSON type, with its article."""
     match value:
         case None:
             return "null"
@@ -84,10 +84,10 @@ class Kind(Protocol):
     # As an error names it: "a string".
     @property
     def noun(self) -> str:
-        """The type in JSON's words, with its article."""
+        """The name of the JSON type, with its article."""
 
     def check(self, value: Any) -> Ignored:
-        """Raise Invalid, or return the names of what is in the value and is ignored."""
+        """Raise Invalid, or return the names of the ignored fields in the value."""
 
     def schema(self) -> Schema:
         """The JSON Schema of the values."""
@@ -95,7 +95,7 @@ class Kind(Protocol):
 
 @attrs.frozen
 class Text:
-    """A string; `pattern` fits the whole of it. empty: whether it may be empty."""
+    """A string. pattern: must match the whole string. empty: whether it may be empty."""
 
     pattern: str = ""
     empty: bool = True
@@ -107,7 +107,7 @@ class Text:
         return re.compile(self.pattern) if self.pattern else None
 
     def check(self, value: Any) -> Ignored:
-        """A string that fits."""
+        """Accept a matching string."""
         if type(value) is not str:
             raise Invalid(Problem.TYPE, self.noun, value)
         if not value and not self.empty:
@@ -197,16 +197,20 @@ class Choice:
 
 @attrs.frozen
 class Nothing:
-    """No value but some that ask for nothing. why: the reason, a sentence for the error."""
+    """A field that is not supported.
+
+    why: a sentence for the error message. harmless: values that are accepted, because they ask for
+    nothing.
+    """
 
     why: str
     harmless: tuple[Any, ...] = ()
-    # What the value must be to ask for nothing or for something: else the type is wrong.
+    # The kind of the field's values, for an error if the type is wrong; None for any type.
     of: Kind | None = None
     noun = "null"
 
     def check(self, value: Any) -> Ignored:
-        """Nothing that is asked for."""
+        """Accept the harmless values."""
         if self.of is not None:
             self.of.check(value)
         if any(value == one and type(value) is type(one) for one in self.harmless):
@@ -215,13 +219,13 @@ class Nothing:
 
     def schema(self) -> Schema:
         """The harmless values."""
-        about = "Not supported: anything else is a 400."
+        about = "Not supported: any other value is a 400 error."
         return {"enum": [*self.harmless, None], "description": about}
 
 
 @attrs.frozen
 class Map:
-    """An object whose names are anyone's. values: what each of them holds, None for anything."""
+    """An object with any names. values: the kind of its values, None for any."""
 
     values: Kind | None = None
     noun = "an object"
@@ -297,7 +301,7 @@ class List:
 
 @attrs.frozen
 class Either:
-    """One of several kinds, told apart by the type of JSON: a string, an array or an object."""
+    """One of several kinds with different JSON types: a string, an array or an object."""
 
     kinds: tuple[Kind, ...]
     noun: str

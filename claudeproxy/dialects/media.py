@@ -1,6 +1,6 @@
-"""Images and files in a request, as blocks of the Messages API.
+"""Converts images and files in a request to blocks of the Messages API.
 
-Nothing is fetched: a URL is handed on, and Anthropic fetches it. Sources: OpenAI's OpenAPI document
+URLs are not fetched here but passed on; Anthropic fetches them. Sources: OpenAI's OpenAPI document
 2.3.0 (ChatCompletionRequestMessageContentPartImage, ...PartFile), Anthropic's pages "Vision" and
 "PDF support".
 """
@@ -16,7 +16,7 @@ from ..conversation import Block
 from ..errors import APIError, bad_request
 
 
-# The API counts the base64 text of an image; its bound for a PDF is that of the whole request.
+# In bytes of base64 text. The API limits images; a PDF is limited by the size of the whole request.
 LARGEST_IMAGE = 10 * 1024 * 1024
 LARGEST_FILE = 32 * 1024 * 1024
 
@@ -30,19 +30,22 @@ SIGNATURES = (
 
 
 def image_block(url: str, where: str) -> Block:
-    """An image from a data URL or a https URL; raises a 400 that names `where`."""
+    """Return an image block for a data URL or an https URL; raise a 400 that names `where`."""
     if url.startswith("https://"):
         return {"type": "image", "source": {"type": "url", "url": url}}
     if not url.startswith("data:"):
-        raise _invalid(where, "expected a base64 data URL or a https URL")
+        raise _invalid(where, "expected a base64 data URL or an https URL")
     data = _read(url, where, LARGEST_IMAGE)
     if not data.type.startswith("image/"):
-        raise _invalid(where, "unsupported image; supported are png, jpeg, gif and webp")
+        raise _invalid(where, "unsupported image; supported formats are png, jpeg, gif and webp")
     return {"type": "image", "source": data.source}
 
 
 def file_block(data_url: str, name: str | None, where: str) -> Block:
-    """A PDF or a text from a data URL (or plain base64); raises a 400 that names `where`."""
+    """Return a document block for a PDF or a text; raise a 400 that names `where`.
+
+    data_url: a data URL or plain base64.
+    """
     data = _read(data_url, where, LARGEST_FILE)
     if data.type == PDF:
         source = data.source
@@ -52,16 +55,16 @@ def file_block(data_url: str, name: str | None, where: str) -> Block:
         except UnicodeDecodeError:
             text = ""
         if not text or "\0" in text:
-            raise _invalid(where, "unsupported file; supported are PDF and UTF-8 text")
+            raise _invalid(where, "unsupported file; supported formats are PDF and UTF-8 text")
         if not text.strip():
-            raise _invalid(where, "the file is blank")
+            raise _invalid(where, "the file contains only white space")
         source = {"type": "text", "media_type": "text/plain", "data": text}
     return {"type": "document", "source": source, **({"title": name} if name else {})}
 
 
 @attrs.frozen
 class _Data:
-    """What a data URL holds. `type` is told by the content, as clients are often wrong."""
+    """The content of a data URL. `type` is detected, because clients often send a wrong one."""
 
     raw: bytes
     base64: str
@@ -80,24 +83,24 @@ def _read(url: str, where: str, largest: int) -> _Data:
         raise _invalid(where, "expected a data URL like 'data:image/png;base64,...'")
     data = _standard(data)
     if not data:
-        raise _invalid(where, "it holds no data")
+        raise _invalid(where, "it contains no data")
     if len(data) > largest:
         raise _invalid(
-            where, f"too large: {len(data):,} bytes of base64, where at most {largest:,} are taken"
+            where, f"too large: {len(data):,} bytes of base64, but the limit is {largest:,}"
         )
     try:
         raw = b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         raw = b""
     if not raw:
-        raise _invalid(where, "its data is not valid base64")
+        raise _invalid(where, "the data is not valid base64")
     return _Data(raw, data, _type_of(raw))
 
 
 def _standard(data: str) -> str:
-    """Base64 as RFC 4648 has it in section 4, from what some clients make of it.
+    """Return standard base64 (RFC 4648, section 4).
 
-    They break lines, use the alphabet for URLs, or leave out the padding.
+    Some clients break lines, use the alphabet for URLs, or leave out the padding.
     """
     letters = "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
     return letters + "=" * (-len(letters) % 4)

@@ -1,4 +1,4 @@
-"""What the answers of OpenAI's dialects have in common.
+"""The common parts of answers in OpenAI's dialects.
 
 Source: OpenAI's OpenAPI document 2.3.0 (ErrorResponse, CompletionUsage).
 """
@@ -13,14 +13,14 @@ from ..events import Usage
 
 
 DONE = b"data: [DONE]\n\n"
-# The Messages API gives no text for it.
+# The text of a refusal, because the Messages API gives none.
 REFUSAL = "Claude declined to answer this request."
 
 
 def encode_error(error: APIError) -> bytes:
-    """OpenAI's error object (openai.yaml, ErrorResponse): all four keys, always.
+    """Return OpenAI's error object (openai.yaml, ErrorResponse), always with all four keys.
 
-    That of a plan's limit has `resets_at` too, as ChatGPT's own has.
+    The error for a plan's usage limit also has `resets_at`, as in ChatGPT's backend.
     """
     body: dict[str, Any] = {
         "message": error.message,

@@ -11,12 +11,12 @@ from .media import file_block
 from .parameters import Field, Object, Variant
 
 
-NOTHING_STORED = "This server stores no files: send the file itself as 'file_data'."
+NOTHING_STORED = "This server does not store files. Send the content of the file as 'file_data'."
 
-# The fields of a file, wherever they stand.
+# The fields of a file in all of OpenAI's dialects.
 FILE = (
     Field("file_id", Nothing(NOTHING_STORED)),
-    Field("file_data", Text(), note="A data URL, or base64 alone."),
+    Field("file_data", Text(), note="A data URL or plain base64."),
     Field("filename", Text()),
 )
 TEXT_PART = Object((Field("text", Text(), required=True),))
@@ -37,9 +37,9 @@ def read_content(
     readers: Mapping[str, Callable[[Fields], Block]],
     other: Callable[[Fields], Block] | None = None,
 ) -> tuple[Block, ...]:
-    """The blocks of a field, without blocks of text that are blank (the API refuses those).
+    """Return the blocks of a field, without blank text, which the API refuses.
 
-    readers: how to read each type of part. other: how to read one of any other type.
+    readers: the reader for each type of part. other: the reader for all other types.
     """
     given = fields.get(name)
     if given is None:
@@ -60,12 +60,12 @@ def read_text(part: Fields) -> Block:
 
 
 def read_refusal(part: Fields) -> Block:
-    """What the model said instead of an answer."""
+    """A part with a `refusal`."""
     return text_block(part.get("refusal"))
 
 
 def read_file(file: Fields) -> Block:
-    """A file that is in the request itself."""
+    """A file whose content is in the request."""
     if not file.has("file_data"):
         raise file.missing("file_data")
     return file_block(file.get("file_data"), file.get("filename"), file.where("file_data"))

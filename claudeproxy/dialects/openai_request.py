@@ -1,4 +1,4 @@
-"""What the requests of OpenAI's dialects have in common: fields, and how they are read.
+"""The common fields of requests in OpenAI's dialects, and functions that read them.
 
 Source: OpenAI's OpenAPI document 2.3.0 (CreateChatCompletionRequest, CreateCompletionRequest,
 CreateResponse).
@@ -41,7 +41,7 @@ USER = Field("user", Text(), Use.IGNORED)
 PENALTIES = tuple(
     Field(name, Number(-2, 2), Use.IGNORED) for name in ("presence_penalty", "frequency_penalty")
 )
-# Claude has no use for them, nothing is stored here, and Anthropic is not told.
+# Fields for OpenAI's accounting, caching and moderation. They are not passed on to Anthropic.
 ACCOUNTING = (
     USER,
     *(
@@ -57,12 +57,12 @@ VERBOSITY = Field("verbosity", Choice(("low", "medium", "high")), Use.IGNORED)
 
 
 def read_request(body: bytes, declared: Object) -> tuple[Fields, tuple[str, ...]]:
-    """A request that fits its declaration, and the names of what is ignored; raises a 400."""
+    """Parse and check a request; return it and the names of ignored fields; raise a 400."""
     return check_request(parse_object(body), declared)
 
 
 def check_request(value: dict[str, Any], declared: Object) -> tuple[Fields, tuple[str, ...]]:
-    """The same for a body that has been parsed."""
+    """Check a parsed request; return it and the names of ignored fields; raise a 400."""
     try:
         ignored = declared.check(value)
     except Invalid as error:
@@ -71,7 +71,7 @@ def check_request(value: dict[str, Any], declared: Object) -> tuple[Fields, tupl
 
 
 def wants_usage(fields: Fields) -> bool:
-    """Whether a stream is to end with what it cost; raises a 400."""
+    """Whether a stream must end with the usage; raise a 400 for options without a stream."""
     if fields.has("stream_options") and not fields.get("stream"):
         raise bad_request(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
@@ -81,20 +81,20 @@ def wants_usage(fields: Fields) -> bool:
 
 
 def read_stops(fields: Fields) -> tuple[str, ...]:
-    """The stop sequences; an empty one is none."""
+    """Return the stop sequences that are not empty."""
     given = fields.get("stop", ())
     return tuple(stop for stop in ([given] if isinstance(given, str) else given) if stop)
 
 
 def effort_of(fields: Fields, name: str) -> dict[str, Any]:
-    """The limits that an effort of reasoning stands for."""
+    """Return the fields of Limits for a reasoning effort."""
     effort = fields.get(name)
     levels = {"minimal": "low", "none": None}
     return {"effort": levels.get(effort, effort), "thinking": effort != "none"}
 
 
 def limits(fields: Fields, **more: Any) -> Limits:
-    """The limits of an answer, with those that all of these dialects call the same."""
+    """Return the limits of an answer, read from the fields that all of these dialects have."""
     return Limits(
         model=fields.get("model"),
         temperature=fields.get("temperature"),
@@ -105,5 +105,5 @@ def limits(fields: Fields, **more: Any) -> Limits:
 
 
 def unsupported_parameter(name: str, why: str) -> APIError:
-    """400: a parameter that would change the answer, and cannot be had here."""
+    """400: a parameter that would change the response and is not supported."""
     return bad_request(f"Unsupported parameter: '{name}'. {why}", name, "unsupported_parameter")

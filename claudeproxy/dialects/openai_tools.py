@@ -1,4 +1,4 @@
-"""OpenAI's dialects: what a request says of tools and of the form of the answer.
+"""OpenAI's dialects: the fields for tools and for the format of the answer.
 
 Source: OpenAI's OpenAPI document 2.3.0 (ChatCompletionTool, CustomToolChatCompletions,
 ChatCompletionToolChoiceOption, ResponseFormatJsonSchema; FunctionTool, CustomToolParam,
@@ -53,7 +53,7 @@ _NAMED = Object((Field("name", Text(), required=True),))
 _NAMED_IN_SPACE = _NAMED.and_also(Field("namespace", Text()))
 _CHOICES = "Choices of tools"
 _PARALLEL = Field("parallel_tool_calls", Flag())
-# What Claude calls is a function; what the client knows it as is told by an Origin.
+# For Claude it is a function. Its Origin says what it is for the client.
 SEARCH = "tool_search"
 _SEARCH = Object(
     (_DESCRIPTION, Field("parameters", Map(), note=A_SCHEMA), Field("execution", Text()))
@@ -85,18 +85,18 @@ _FLAT_TOOLS: Mapping[str, Kind] = {
     ),
 }
 CHAT_TOOLS = List(Variant("type", _NESTED_TOOLS, what="Tools"), most=MOST_TOOLS)
-# Hosted tools are left out, as agents send them beside their own by default.
+# Hosted tools are ignored, because agents send them by default together with their own tools.
 ANY_TOOL = Variant("type", _FLAT_TOOLS, what="Tools", other=Map())
 RESPONSES_TOOLS = List(ANY_TOOL, most=MOST_TOOLS)
 
 
 def _one_of(one: Mapping[str, Kind], *, nested: bool) -> Variant:
-    """A tool that may be called. A hosted one may be as well, but is not there."""
+    """The kind of a tool in a tool choice. In Responses a hosted one is ignored."""
     return Variant("type", one, what="Tools", other=None if nested else Map())
 
 
 def tool_fields(*, nested: bool) -> tuple[Field, ...]:
-    """The fields of a request that speak of tools."""
+    """Return the fields of a request for tools."""
     one: Mapping[str, Kind] = {
         kind: _in_an_object(kind, _NAMED) if nested else _NAMED_IN_SPACE for kind in _NAMED_TOOLS
     }
@@ -124,7 +124,7 @@ LEGACY = (
 
 
 def inner_name(name: str, namespace: str = "") -> str:
-    """The name that the model knows a tool by; one that it cannot have is changed, always alike."""
+    """Return the model's name for a tool. An invalid name is always changed in the same way."""
     inner = f"{namespace}__{name}" if namespace else name
     if re.fullmatch(NAME, inner):
         return inner
@@ -133,7 +133,7 @@ def inner_name(name: str, namespace: str = "") -> str:
 
 
 def refuse_hosted_alone(fields: Fields, more: Iterable[Fields]) -> None:
-    """A tool of the server's own is left out beside others; alone it is what is asked for."""
+    """Raise a 400 if the request has only hosted tools, which would all be ignored."""
     given = [*fields.children("tools"), *more]
     hosted = [tool for tool in given if tool.get("type") not in _FLAT_TOOLS]
     if hosted and len(hosted) == len(given):
@@ -143,7 +143,7 @@ def refuse_hosted_alone(fields: Fields, more: Iterable[Fields]) -> None:
 
 
 def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
-    """The tools that are described, those of namespaces each by itself, without hosted ones."""
+    """Yield the tools, including those inside namespaces but not the hosted ones."""
     for entry in entries:
         kind = entry.get("type")
         described = entry.child(kind) if nested else entry
@@ -164,14 +164,14 @@ def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
 
 
 def read_tools(fields: Fields, *, nested: bool = True, more: Iterable[Fields] = ()) -> ToolSet:
-    """The tools of a request and which of them may or must be called.
+    """Return the tools of a request and the tool choice; raise a 400.
 
-    more: descriptions of tools that stand elsewhere in the request.
+    more: tools that are defined elsewhere in the request.
     """
     legacy = nested and bool(fields.get("functions"))
     given = "functions" if legacy else "tools"
     if legacy and fields.get("tools"):
-        raise bad_request("Give either 'tools' or 'functions', not both.", "functions")
+        raise bad_request("Specify either 'tools' or 'functions', not both.", "functions")
     if legacy:
         offers = [Offer(entry, entry.get("name")) for entry in fields.children(given)]
     else:
@@ -181,7 +181,7 @@ def read_tools(fields: Fields, *, nested: bool = True, more: Iterable[Fields] = 
     parallel = fields.get("parallel_tool_calls") is not False and not legacy
     wanted, other = ("function_call", "tool_choice")[:: 1 if legacy else -1]
     if nested and fields.get(other) not in (None, "none", "auto"):
-        raise bad_request(f"'{other}' does not go with '{given}'.", other, "invalid_value")
+        raise bad_request(f"'{other}' cannot be used with '{given}'.", other, "invalid_value")
     choice, allowed = _choice(fields, wanted, names, nested=nested)
     if allowed is not None:
         tools = tuple(tool for tool in tools if tool.name in allowed)
@@ -194,7 +194,7 @@ def read_tools(fields: Fields, *, nested: bool = True, more: Iterable[Fields] = 
 
 
 def _each_once(offers: list[Offer], more: Iterable[Fields]) -> list[Offer]:
-    """The offers, and those of `more` that are not among them; a client may describe one again."""
+    """Add the tools in `more` whose names are new. A client may define a tool more than once."""
     known = {offer.inner for offer in offers}
     for offer in offers_of(more, nested=False):
         if offer.inner not in known:
@@ -212,7 +212,7 @@ _FORMAT = (
 
 
 def format_field(name: str, *, nested: bool) -> Field:
-    """The field that says what form the answer is to have."""
+    """Return the field for the format of the answer."""
     plain = Object(())
     # Some clients leave out the object that Chat Completions wants around it.
     described = Object((*_FORMAT, *((Field("json_schema", Object(_FORMAT)),) if nested else ())))
@@ -222,9 +222,9 @@ def format_field(name: str, *, nested: bool) -> Field:
 
 
 def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[str, Any] | None:
-    """The schema that the answer must fit, None for plain text.
+    """Return the schema that the answer must match, None for plain text; raise a 400.
 
-    name: the field of `fields` that says it.
+    name: the field with the format.
     """
     wanted = fields.child(name)
     kind = wanted.get("type", "text")
@@ -249,7 +249,7 @@ def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[st
 def _choice(
     fields: Fields, wanted: str, names: list[str], *, nested: bool
 ) -> tuple[ToolChoice, frozenset[str] | None]:
-    """The choice, and the names of the tools that are offered at all, None for each of them."""
+    """Return the tool choice, and the names of the allowed tools, None if all are allowed."""
     value = fields.get(wanted, "auto")
     if isinstance(value, str):
         if value == "required" and not names:

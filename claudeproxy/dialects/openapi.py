@@ -1,4 +1,4 @@
-"""What the schemas of the OpenAPI document are made of.
+"""Helpers that build the schemas of the OpenAPI document.
 
 `null` means absent for every optional field.
 """
@@ -21,12 +21,12 @@ def ref(name: str) -> Schema:
 
 
 def struct(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    """An object; `required` are the names of those properties that must be there."""
+    """An object. `required` has the names of the required properties."""
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
 def all_of(**properties: Schema) -> Schema:
-    """An object with all of its properties."""
+    """An object whose properties are all required."""
     return struct(tuple(properties), **properties)
 
 
@@ -58,7 +58,7 @@ def nullable(schema: Schema) -> Schema:
 
 
 def one_of(*values: str) -> Schema:
-    """One of the texts, or null."""
+    """One of the strings, or null."""
     return {"enum": [*values, None]}
 
 

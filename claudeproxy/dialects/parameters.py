@@ -1,13 +1,13 @@
-"""What a request may hold: each field of a dialect is declared once, as a value.
+"""Declarations of the fields that a request can have.
 
-A request, and each object in it, is an `Object` of `Field`s. Everything else follows from the
-declaration: `check` refuses what does not fit and returns the names of what is ignored (the header
-`x-claudeproxy-ignored`), `schema` is the field's part of /openapi.json, and tests/test_docs.py
-holds the tables of doc/ against it. `null` means absent for every field that is not required.
+A request, and each object in it, is declared as an `Object` of `Field`s. `check` refuses values
+that do not match, and returns the names of ignored fields (for the header
+`x-claudeproxy-ignored`). `schema` returns the field's part of /openapi.json. tests/test_docs.py
+compares the tables in doc/ with the declarations. `null` means that an optional field is absent.
 
-A check of a body of 800 messages must not cost more than reading its JSON; pydantic was measured
-and is faster still, but names its own classes in the path of an error about a union, so that most
-of what is here would be needed to word its errors.
+Checking a body of 800 messages must not take longer than parsing its JSON. pydantic is faster, but
+its errors about unions have the names of its own classes in their paths, so most of this module
+would still be needed to make the error messages.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Use(Enum):
     """What happens to a field that is given."""
 
     HONOURED = "honoured"
-    # It changes nothing, and the client is told.
+    # It has no effect, and the header names it.
     IGNORED = "ignored"
-    # Clients send back what was part of an answer; nobody needs to be told.
+    # It has no effect and the header does not name it, because clients send back whole answers.
     ACCEPTED = "accepted"
-    # It would change the answer and cannot be had: 400.
+    # It would change the answer but is not supported: 400.
     REFUSED = "refused"
 
 
@@ -51,11 +51,11 @@ class Field:
     use: Use = Use.HONOURED
     required: bool = False
     note: str = ""
-    # Values of an ignored field that ask for nothing, so that nobody needs to be told.
+    # Values of an ignored field that ask for nothing, so that the header need not name it.
     harmless: tuple[Any, ...] = ()
 
     def check(self, value: Any) -> Ignored:
-        """A value of this field's: the names of what is ignored, "" for all of it."""
+        """Check a value; return the names of ignored fields in it, "" for the field itself."""
         try:
             names = self.kind.check(value)
         except Invalid as error:
@@ -65,7 +65,7 @@ class Field:
         return names
 
     def schema(self) -> Schema:
-        """The values that the field takes, null among them if it need not be there."""
+        """The JSON Schema of the field's values, including null if the field is optional."""
         schema = self.kind.schema() if self.required else nullable(self.kind.schema())
         notes = (self.note, IGNORED_NOTE if self.use is Use.IGNORED else "")
         if note := " ".join(filter(None, notes)):
@@ -78,7 +78,7 @@ IGNORED_NOTE = "Checked, then ignored; named in the header `x-claudeproxy-ignore
 
 @attrs.frozen
 class Object:
-    """An object with these fields. What else is in it is ignored, and told."""
+    """An object with these fields. Other fields are ignored, and the header names them."""
 
     fields: tuple[Field, ...]
     noun = "an object"
@@ -125,11 +125,11 @@ class Object:
 
 @attrs.frozen
 class Variant:
-    """One of several kinds of objects, told apart by what stands in the field `tag`.
+    """One of several kinds of objects, distinguished by the value of the field `tag`.
 
-    default: the value of a tag that is not there, None if it must be. what: the plural of what the
-    objects are, as an error names them; without it a wrong tag is a wrong choice. other: what an
-    object with any other tag holds; it is told as ignored. None if there may be none.
+    default: the tag of an object without one, None if the tag is required. what: the word for the
+    objects in error messages, in the plural; without it an unknown tag is an invalid choice.
+    other: the kind of objects with unknown tags, which are ignored; None if they are refused.
     """
 
     tag: str
@@ -153,7 +153,7 @@ class Variant:
         found = self.objects.get(tag)
         if found is None and self.other is not None and tag:
             self.other.check(value)
-            # Nothing is known of it, so it is told by what it is.
+            # Its fields are unknown, so the header names its tag.
             return (f".{in_header(tag)}",)
         if found is None:
             problem = Problem.UNSUPPORTED_KIND if self.what else Problem.CHOICE
@@ -190,7 +190,7 @@ class Variant:
 
 
 def told(ignored: Iterable[str]) -> tuple[str, ...]:
-    """The names of what is ignored, for a header: each once, as full paths.
+    """Return the ignored names for the header: as full paths, without duplicates.
 
     After `MOST_IGNORED` of them "..." says that there are more.
     """
@@ -199,5 +199,5 @@ def told(ignored: Iterable[str]) -> tuple[str, ...]:
 
 
 def in_header(name: str) -> str:
-    """A name that anyone may have chosen, as a header can hold it: percent-encoded, and cut."""
+    """Return a name of the client's as a header can hold it: percent-encoded, and cut."""
     return quote(name, safe="$@", errors="surrogatepass")[:LONGEST_NAME] or '""'

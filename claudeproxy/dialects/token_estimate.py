@@ -1,4 +1,4 @@
-"""How many tokens a conversation costs, roughly: the CLI has nothing that counts."""
+"""Estimates the number of tokens of a conversation, because the CLI cannot count them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import attrs
 from ..conversation import Block, Conversation
 
 
-# Roughly what Claude's tokenizer makes of English, and the most that an image costs (Anthropic's
-# page "Vision").
+# Approximate values: of Claude's tokenizer for English text, and the maximum for an image
+# (Anthropic's page "Vision").
 BYTES_PER_TOKEN = 3.5
 TOKENS_OF_AN_IMAGE = 1600
 
 
 def estimate(conversation: Conversation) -> int:
-    """The tokens of everything that the model gets to read."""
+    """Return the estimated number of input tokens."""
     profile = conversation.profile
     texts = [
         profile.system,
@@ -34,7 +34,7 @@ def estimate(conversation: Conversation) -> int:
 
 
 def _said(block: Block) -> str:
-    """What of a block costs tokens, roughly."""
+    """Return the text of a block that counts as tokens."""
     if block["type"] == "text":
         return str(block["text"])
     return json.dumps({name: value for name, value in block.items() if name != "type"})

@@ -1,4 +1,4 @@
-"""The tool calls of a history: each has one result, and an id that the Messages API takes."""
+"""Matches the tool calls of a history with their results, and makes their ids valid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import bad_request
 from .json_body import parse_json
 
 
-# What stands for arguments that are not the JSON of an object.
+# The name of the field with arguments that are not a JSON object.
 NOT_AN_OBJECT = "invalid_json"
 
 _API_ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -22,7 +22,7 @@ _API_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 @attrs.frozen
 class _Call:
-    """A call of the history, and its id as the API gets it."""
+    """A call of the history, and its id for the API."""
 
     name: str
     api_id: str
@@ -30,9 +30,9 @@ class _Call:
 
 @attrs.define
 class Calls:
-    """What has been called so far.
+    """The calls read so far.
 
-    _open: calls that have no result yet, by their ids. _called: how often an id was used.
+    _open: the calls without a result, by their ids. _called: how often each id was used.
     """
 
     _open: dict[str, _Call] = attrs.field(init=False, factory=dict)
@@ -44,33 +44,34 @@ class Calls:
         return list(self._open)
 
     def __contains__(self, call_id: str) -> bool:
-        """Whether there was a call of this id."""
+        """Whether there was a call with this id."""
         return call_id in self._called
 
     def __len__(self) -> int:
-        """How many ids there were."""
+        """The number of different ids."""
         return len(self._called)
 
     def waiting_for(self, name: str) -> str:
-        """The id of the first open call of a tool, "" if there is none."""
+        """The id of the first call of a tool without a result, "" if there is none."""
         return next((key for key, call in self._open.items() if call.name == name), "")
 
     def use(self, call_id: str, name: str, arguments: Mapping[str, Any], where: str) -> Block:
-        """A call, as a block; raises a 400 that names `where` if its id is open already."""
+        """Return the block of a call; raise a 400 that names `where` if its id is in use."""
         if call_id in self._open:
             raise bad_request(
-                f"Invalid '{where}': the tool call id '{call_id}' is there twice.",
+                f"Invalid '{where}': the tool call id '{call_id}' is used more than once.",
                 where,
                 "invalid_value",
             )
         self._called[call_id] = times = self._called.get(call_id, 0) + 1
-        # Some clients count the calls of each message anew; to the API an id is unique.
+        # Some clients number the calls of each message from the start, but the API requires ids
+        # that are unique.
         api_id = _api_id(call_id if times == 1 else f"{call_id} #{times}")
         self._open[call_id] = _Call(name, api_id)
         return {"type": "tool_use", "id": api_id, "name": name, "input": arguments}
 
     def result(self, call_id: str, content: Iterable[Block], *, is_error: bool = False) -> Block:
-        """The result of an open call, as a block."""
+        """Return the block with the result of a call that has none yet."""
         listed = list(content)
         return {
             "type": "tool_result",
@@ -80,18 +81,18 @@ class Calls:
         }
 
     def problem_with_result(self, call_id: str) -> str | None:
-        """Why there can be no result for a call, None if there can."""
+        """Return a sentence that says why a result is not valid, or None if it is valid."""
         if call_id in self._open:
             return None
         if call_id in self._called:
-            return f"The tool call '{call_id}' has its response already."
+            return f"The tool call '{call_id}' already has a response."
         if not self._called:
-            return "There is no call before it."
-        return f"There is no tool call '{call_id}' for it in the message before."
+            return "No tool call precedes it."
+        return f"No tool call with the id '{call_id}' precedes it."
 
 
 def read_arguments(text: str) -> dict[str, Any]:
-    """The arguments of a call that a client sends back as JSON text."""
+    """Parse the arguments of a call that a client sends back as JSON text."""
     try:
         value = parse_json(text) if text.strip() else {}
     except ValueError:
@@ -99,12 +100,12 @@ def read_arguments(text: str) -> dict[str, Any]:
     if value is None:
         # What some clients send for a call without arguments.
         value = {}
-    # A call that max_tokens cut off is sent back like this; the API takes nothing but an object.
+    # The text may be incomplete because max_tokens cut the call off. The API accepts only objects.
     return value if isinstance(value, dict) else {NOT_AN_OBJECT: text}
 
 
 def _api_id(call_id: str) -> str:
-    """The id as the Messages API takes it; other servers make ids with other characters."""
+    """Return an id that the Messages API accepts. Ids of other servers may be invalid there."""
     if _API_ID.fullmatch(call_id):
         return call_id
     return "call_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]

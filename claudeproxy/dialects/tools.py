@@ -1,4 +1,4 @@
-"""The tools of a request, whatever its dialect: which there are, and which may be called."""
+"""The tools of a request and the tool choice, for all dialects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_TOOLS = 128
 
 @attrs.frozen
 class Origin:
-    """What a tool of the model's is to the client, where that is not a function of its name."""
+    """The client's view of a tool that is not simply a function with the same name."""
 
     name: str
     kind: Literal["function", "custom", "tool_search"] = "function"
@@ -28,7 +28,7 @@ class Origin:
 
 @attrs.frozen
 class Offer:
-    """A tool as a request describes it. inner: the name that the model knows it by."""
+    """A tool as a request describes it. inner: the name that the model gets for it."""
 
     described: Fields
     inner: str
@@ -37,10 +37,10 @@ class Offer:
 
 @attrs.frozen
 class ToolSet:
-    """What the model may call.
+    """The tools that the model may call.
 
-    legacy: the client speaks of functions. origins: what the tools are to the client, by the names
-    that the model knows them by.
+    legacy: the client uses the deprecated `functions`. origins: the client's view of the tools, by
+    the names that the model gets for them.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -49,9 +49,10 @@ class ToolSet:
     origins: Mapping[str, Origin] = attrs.field(factory=dict)
 
     def with_tools_called_in(self, turns: Iterable[Turn]) -> ToolSet:
-        """With tools for the calls in a conversation, where the request itself has none.
+        """Add the tools that the conversation calls, if the request defines no tools.
 
-        The API wants tools for a conversation with calls in it; these may not be called again.
+        The API requires tools if the conversation has tool calls. The tool choice `none` keeps the
+        model from calling them.
         """
         if self.tools:
             return self
@@ -66,16 +67,16 @@ class ToolSet:
 
 
 def read_all(offers: Sequence[Offer], given: str, schema: str) -> tuple[Tool, ...]:
-    """The tools that are offered, each with a name of its own.
+    """Return the tools; raise a 400 if two have the same name.
 
-    schema: the field that the schema of the arguments is in.
+    given: the field with the tools. schema: the field of a tool with the schema of its arguments.
     """
     tools = tuple(_tool(offer, schema) for offer in offers)
     names: set[str] = set()
     for offer, tool in zip(offers, tools, strict=True):
         if tool.name in names:
             raise bad_request(
-                f"Invalid '{given}': the name '{tool.name}' is there twice.",
+                f"Invalid '{given}': the name '{tool.name}' is used more than once.",
                 offer.described.where("name"),
                 "invalid_value",
             )
@@ -84,13 +85,12 @@ def read_all(offers: Sequence[Offer], given: str, schema: str) -> tuple[Tool, ..
 
 
 def named_choice(described: Fields, name: str, names: Sequence[str], wanted: str) -> ToolChoice:
-    """The tool that must be called, by its name."""
+    """Return the choice of a tool by its name; raise a 400 if it is not defined."""
     if not names:
         raise no_tools(wanted)
     if name not in names:
         raise bad_request(
-            f"Invalid value for '{wanted}': the tool '{name}' is not among the tools of this "
-            "request.",
+            f"Invalid value for '{wanted}': the request does not define a tool named '{name}'.",
             described.where("name"),
             "invalid_value",
         )
@@ -98,9 +98,9 @@ def named_choice(described: Fields, name: str, names: Sequence[str], wanted: str
 
 
 def no_tools(wanted: str) -> APIError:
-    """The error for a forced call without tools."""
+    """Return the 400 for a forced tool call in a request without tools."""
     return bad_request(
-        f"Invalid value for '{wanted}': it can only force a call when 'tools' are given.",
+        f"Invalid value for '{wanted}': it can force a tool call only when 'tools' are given.",
         wanted,
         "invalid_value",
     )

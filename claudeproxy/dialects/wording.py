@@ -1,8 +1,8 @@
-"""What is wrong with a request, in the words of the API that the client takes this server for.
+"""Error messages for invalid requests, worded as in OpenAI's or Anthropic's API.
 
-Clients fall back by these words: on a field that an older server does not know, for example.
-Sources: what OpenAI's API answers (its OpenAPI document has no list of it), and the messages of
-pydantic, in which Anthropic's API answers.
+Some clients read these messages: for example, they retry without a field that the server does not
+know. Sources: the responses of OpenAI's API (its OpenAPI document does not list the messages), and
+the messages of pydantic, which Anthropic's API uses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def openai_path(steps: Sequence[str | int]) -> str:
 
 
 def openai_error(invalid: Invalid) -> APIError:
-    """A 400 with OpenAI's message, `param` and `code`."""
+    """Return a 400 with OpenAI's message, `param` and `code`."""
     where = openai_path(invalid.path)
     expected, got = invalid.expected, invalid.got
     match invalid.problem:
@@ -60,13 +60,15 @@ def openai_error(invalid: Invalid) -> APIError:
             code = "array_above_max_length"
         case Problem.UNSUPPORTED_KIND:
             listed = ", ".join(f"'{choice}'" for choice in expected)
-            message = f"{invalid.noun} of type '{got}' are not supported here; supported: {listed}."
+            message = (
+                f"{invalid.noun} of type '{got}' are not supported. Supported types are: {listed}."
+            )
             code = "unsupported_value"
         case Problem.REFUSED:
             message = f"Unsupported parameter: '{where}'. {expected}"
             code = "unsupported_parameter"
         case _:
-            # An empty string is as good as none where something must be said.
+            # An empty string counts as missing.
             message = f"Missing required parameter: '{where}'."
             code = "missing_required_parameter"
     return bad_request(message, where, code)
@@ -113,7 +115,7 @@ _ANTHROPIC: dict[Problem, Callable[[Invalid], str]] = {
 
 
 def anthropic_error(invalid: Invalid) -> APIError:
-    """A 400 with Anthropic's message, as in `messages.0.role: Input should be ...`."""
+    """Return a 400 with Anthropic's message, as in `messages.0.role: Input should be ...`."""
     where = ".".join(map(str, invalid.path))
     message = f"{where}: {_ANTHROPIC[invalid.problem](invalid)}"
     return attrs.evolve(openai_error(invalid), message=message)

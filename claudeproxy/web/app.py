@@ -1,4 +1,4 @@
-"""The routes: each passes its request to the dialect or object that answers it."""
+"""The routes of the HTTP server. Each passes its request to a dialect or another object."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ from .respond import dialect_of, send_body, send_error, send_json
 
 
 SERVED_ROUTES = (
-    "This is claudeproxy, which answers with Claude in OpenAI's and Anthropic's formats: "
+    "This is claudeproxy, which serves Claude through OpenAI's and Anthropic's APIs: "
     "POST /v1/chat/completions, /v1/responses, /v1/messages and /v1/completions; GET /v1/models, "
-    "/health and /openapi.json. It has no embeddings, images, audio, files, batches or assistants."
+    "/health and /openapi.json. It does not support embeddings, image generation, audio, files, "
+    "batches or assistants."
 )
 
 
 @attrs.define(eq=False)
 class App:
-    """The HTTP face of the proxy.
+    """The HTTP application.
 
-    catalogue: gives the models there are, or raises APIError. about: what GET /health tells
-    beside the status. metrics: what GET /metrics tells. responses: those that are kept.
-    strict_parameters: whether parameters that would be ignored are refused.
+    catalogue: returns the available models, or raises APIError. about: returns the details for
+    GET /health. metrics: returns the body for GET /metrics. responses: the Responses dialect, with
+    the stored responses. strict_parameters: whether to refuse parameters that would be ignored.
     """
 
     clock: Any
@@ -64,9 +65,9 @@ class App:
 
     @router.route("/", methods=["GET"])
     def root(self, request: Any) -> None:
-        """What this is and what it serves."""
+        """The name and version of the server, and its routes."""
         if request.path != b"/":
-            # To the router `//` is the same.
+            # The router matches `//` too.
             raise NotFound
         routes = sorted(
             f"{method} {rule.rule}"
@@ -77,7 +78,7 @@ class App:
 
     @router.route("/api/hello", methods=["GET"])
     def hello(self, request: Any) -> None:
-        """Claude Code looks here first whether there is a server."""
+        """The route by which Claude Code checks whether the server is reachable."""
         send_json(request, {"message": "hello"})
 
     @router.route("/health", methods=["GET"])
@@ -97,13 +98,13 @@ class App:
 
     @router.route("/metrics", methods=["GET"])
     def metrics_text(self, request: Any) -> bytes:
-        """What the server counts, in Prometheus' text format."""
+        """The metrics, in the text format of Prometheus."""
         request.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
         return self.metrics()
 
     @router.route("/openapi.json", methods=["GET"])
     def openapi(self, request: Any) -> None:
-        """All of this, for tools."""
+        """The OpenAPI document of this server."""
         send_json(request, document())
 
     @router.route("/v1/models", methods=["GET"])
@@ -160,19 +161,19 @@ class App:
     @router.route("/v1/responses/<name>", methods=["GET"])
     @router.route("/responses/<name>", methods=["GET"])
     def response(self, request: Any, name: str) -> None:
-        """A response that was kept."""
+        """A stored response."""
         self._tell(request, lambda: self.responses.fetch(name, _query(request)))
 
     @router.route("/v1/responses/<name>", methods=["DELETE"])
     @router.route("/responses/<name>", methods=["DELETE"])
     def delete_response(self, request: Any, name: str) -> None:
-        """Forget a response."""
+        """Delete a stored response."""
         self._tell(request, lambda: self.responses.delete(name))
 
     @router.route("/v1/responses/<name>/input_items", methods=["GET"])
     @router.route("/responses/<name>/input_items", methods=["GET"])
     def input_items(self, request: Any, name: str) -> None:
-        """What a response that was kept answers."""
+        """The input items of a stored response."""
         self._tell(request, lambda: self.responses.input_items(name, _query(request)))
 
     @router.route("/v1/responses/input_tokens", methods=["POST"])
@@ -190,7 +191,7 @@ class App:
     @router.route("/v1/responses/<name>/cancel", methods=["POST"])
     @router.route("/responses/<name>/cancel", methods=["POST"])
     def cancel_response(self, request: Any, name: str) -> None:
-        """Not supported: only responses that are made in the background can be cancelled."""
+        """Not supported: only background responses can be cancelled."""
         self._tell(request, lambda: self.responses.cancel(name))
 
     @router.route("/v1/completions", methods=["POST"])
@@ -208,22 +209,24 @@ class App:
 
     @router.handle_errors(MethodNotAllowed)
     def method_not_allowed(self, request: Any, failure: Failure) -> None:
-        """A path that is served to other methods."""
+        """A path that is served only with other methods."""
         assert isinstance(failure.value, MethodNotAllowed)
         allowed = sorted(failure.value.valid_methods or ())
         request.setHeader("allow", ", ".join(allowed))
-        message = f"Not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."
+        message = (
+            f"Method not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."
+        )
         send_error(request, dialect_of(request), APIError(405, message))
 
     @router.handle_errors(Exception)
     def unexpected(self, request: Any, failure: Failure) -> None:
-        """A fault of the proxy's own; the client learns no more than that."""
+        """A bug in the proxy. The details are in the log but not in the response."""
         self.log.failure("serving {route}", failure, route=self.route_of(request))
         if not request.startedWriting:
             send_error(request, dialect_of(request), internal_error())
 
     def route_of(self, request: Any) -> str:
-        """The method and route of a request, as a log may name them; what has none is `(none)`."""
+        """The method and route of a request, for the log; `(none)` if no route matches."""
         routes = self.router.url_map.bind("")
         try:
             path = unquote_to_bytes(request.path).decode("utf-8")
@@ -234,7 +237,7 @@ class App:
         return f"{method} {rule.rule}"
 
     def methods_of(self, path: bytes) -> list[str]:
-        """The methods that a path is served to; none if it is not served. `*` is all paths."""
+        """The methods that a path supports; none if it is not served. `*` stands for all paths."""
         if path == b"*":
             every = (rule.methods or set() for rule in self.router.url_map.iter_rules())
             return sorted(set().union(*every))
@@ -245,7 +248,7 @@ class App:
         return sorted(self.router.url_map.bind("").allowed_methods(text))
 
     def drain(self) -> Deferred[None]:
-        """Take no more conversations; fires when the running ones have ended."""
+        """Accept no more conversations. The Deferred fires when the running ones have ended."""
         self._drained = Deferred()
         if not self._running:
             self._drained.callback(None)
@@ -304,7 +307,7 @@ class App:
         request.require_json()
         if request.too_large:
             limit = f"{request.body_limit:,} bytes"
-            raise APIError(413, f"The request's body is larger than {limit}.")
+            raise APIError(413, f"The request body is larger than {limit}.")
         body: bytes = request.content.read()
         return body
 

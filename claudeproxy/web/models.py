@@ -1,4 +1,4 @@
-"""The list of models: OpenAI's objects, Anthropic's, and the sizes that other clients look for.
+"""The list of models, with the fields of OpenAI's and Anthropic's objects and of other servers.
 
 Sources: OpenAI's API reference, "Models"; Anthropic's, "List Models", and `ModelInfo` of its SDK.
 """
@@ -13,24 +13,23 @@ from ..catalogue import EFFORTS, LONG_CONTEXT, Model, ModelSize
 from ..errors import bad_request
 
 
-# Anthropic's lines of models; the CLI calls the newest of each by it.
+# Anthropic's lines of models. The CLI uses these names for the newest model of each line.
 LINES = frozenset({"opus", "sonnet", "haiku", "fable", "mythos"})
 LIFECYCLES = ("active", "deprecated", "retired")
 LARGEST_PAGE = 1000
-# How many tokens a model takes, in the words of Anthropic, OpenRouter, vLLM and Groq.
+# The fields for the context window at Anthropic, OpenRouter, vLLM and Groq.
 WINDOWS = ("max_input_tokens", "context_length", "max_model_len", "context_window")
 
 
 def page_of(names: Sequence[str], query: Mapping[str, Sequence[str]]) -> tuple[list[str], bool]:
-    """The names that a query wants, and whether there are more in its direction.
+    """Return the names on the requested page, and whether there are more; raise a 400.
 
-    Without a limit that is all of them: OpenAI's clients do not ask for a second page. Raises a
-    400 for what cannot be.
+    Without a limit the page has all names, because OpenAI's clients do not request a second page.
     """
     limit = _limit(query.get("limit", ()))
     after, before = query.get("after_id", ()), query.get("before_id", ())
     if after and before:
-        raise bad_request("Give only one of `after_id` and `before_id`.", "before_id")
+        raise bad_request("Specify only one of `after_id` and `before_id`.", "before_id")
     stages = [*query.get("lifecycle", ()), *query.get("lifecycle[]", ())]
     for stage in stages:
         if stage not in LIFECYCLES:
@@ -45,16 +44,16 @@ def page_of(names: Sequence[str], query: Mapping[str, Sequence[str]]) -> tuple[l
 
 
 def list_object(models: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[str, Any]:
-    """A page of models, as OpenAI and as Anthropic have it."""
+    """Return a page of models, with the fields of both OpenAI and Anthropic."""
     first, last = (models[0]["id"], models[-1]["id"]) if models else (None, None)
     page = {"has_more": has_more, "first_id": first, "last_id": last}
     return {"object": "list", "data": list(models), **page}
 
 
 def model_object(name: str, model: Model, size: ModelSize | None, created: int) -> dict[str, Any]:
-    """What a model is, by one of its names; `created` in seconds since the epoch.
+    """Return the object of a model, under one of its names. `created`: seconds since the epoch.
 
-    Sizes are there only as far as the CLI has told them.
+    It has the sizes only if the CLI has reported them.
     """
     date = datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z")
     line = model.value.removesuffix(LONG_CONTEXT)
@@ -82,7 +81,7 @@ def model_object(name: str, model: Model, size: ModelSize | None, created: int) 
 
 
 def _capabilities(model: Model) -> dict[str, Any]:
-    """What a request to this server can have of the model."""
+    """Return the capabilities of the model that this server supports."""
     efforts = {level: _support(level in model.efforts) for level in EFFORTS}
     tools = {"code_execution": _support(False), "web_search": _support(False)}
     thinking = {

@@ -10,22 +10,22 @@ from ..dialects import Dialect, chat, messages
 from ..errors import APIError, retry_headers
 
 
-# What only one kind of client asks for.
+# The first segments of paths that belong to one API.
 ANTHROPIC_PATHS = ("messages",)
 OPENAI_PATHS = ("chat", "completions", "responses")
 
 
 def dialect_of(request: Any) -> Dialect:
-    """In whose words to speak of a request that its route has not taken.
+    """Return the dialect for an error about a request that no dialect has read.
 
-    Where the path does not tell, the headers do: Anthropic's clients name a version of the API, or
-    give their key in a header that OpenAI's clients do not have.
+    The path decides, or else the headers: Anthropic's clients send a version of the API, or their
+    key in a header that OpenAI's clients do not use.
     """
     first = request.path.removeprefix(b"/v1").split(b"/")[1:2]
     name = first[0].decode("latin-1") if first else ""
     if name in ANTHROPIC_PATHS or name in OPENAI_PATHS:
         return messages if name in ANTHROPIC_PATHS else chat
-    # As bytes: a header that is no text must not keep its own error from being told.
+    # Compare bytes, because the error may be about a header that cannot be decoded.
     sent = request.requestHeaders
     key = any(sent.getRawHeaders(b"x-api-key", ()))
     anthropic = sent.hasHeader(b"anthropic-version") or (
@@ -35,7 +35,7 @@ def dialect_of(request: Any) -> Dialect:
 
 
 def send_stream_head(request: Any, content_type: str) -> None:
-    """Set the head of a stream; whoever stands in between is asked to neither store nor hold it."""
+    """Set the head of a stream. Proxies are asked not to cache or buffer it."""
     request.setHeader("content-type", content_type)
     request.setHeader("cache-control", "no-cache")
     request.setHeader("x-accel-buffering", "no")
@@ -48,7 +48,7 @@ def send_whole_head(request: Any, content_type: str, length: int) -> None:
 
 
 def send_json(request: Any, value: object, status: int = 200) -> None:
-    """Write a whole JSON response; the request is not finished by this."""
+    """Write a whole JSON response. The caller must finish the request."""
     _send(request, status, json.dumps(value).encode("ascii"))
 
 
@@ -58,7 +58,7 @@ def send_body(request: Any, body: bytes) -> None:
 
 
 def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
-    """Write an error as its dialect words it, with what tells clients when to try again."""
+    """Write an error in the format of its dialect, with the headers for retries."""
     for name, value in retry_headers(error).items():
         request.setHeader(name, value)
     if dialect is messages:
@@ -69,7 +69,7 @@ def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
 
 
 def _send(request: Any, status: int, body: bytes) -> None:
-    # Twisted has no words for the newer ones, 429 among them.
+    # Twisted has no reason phrases for newer statuses such as 429.
     request.setResponseCode(status, responses.get(status, "Error").encode("ascii"))
     send_whole_head(request, "application/json", len(body))
     request.write(b"" if request.method == b"HEAD" else body)

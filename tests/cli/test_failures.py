@@ -243,14 +243,14 @@ def test_without_a_limit_that_was_hit_nobody_knows_when(limit: Any) -> None:
 def test_a_retry_tells_how_long_the_cli_would_wait(delay_ms: float, seconds: int) -> None:
     error = from_retry({"error_status": 429, "retry_delay_ms": delay_ms})
     assert (error.status, error.retry_after) == (429, seconds)
-    assert error.message == f"Anthropic's API answered 429; try again in {seconds} s."
+    assert error.message == f"Anthropic's API returned status 429; try again in {seconds} s."
 
 
 @pytest.mark.parametrize(("delay_ms", "minutes"), [(60_001, 2), (120_000, 2), (3_600_000, 60)])
 def test_nobody_is_asked_to_wait_for_longer_than_a_minute(delay_ms: int, minutes: int) -> None:
     error = from_retry({"error_status": 429, "retry_delay_ms": delay_ms})
     assert (error.status, error.retry_after, error.should_retry) == (429, None, False)
-    assert error.message == f"Anthropic's API answered 429; try again in {minutes} minutes."
+    assert error.message == f"Anthropic's API returned status 429; try again in {minutes} minutes."
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_retry_of_an_overload_tells_when_to_try_again() -> None:
 
 def test_a_retry_of_no_answer_at_all_says_so() -> None:
     error = from_retry({"error_status": None, "retry_delay_ms": 2000})
-    assert error.message == "Anthropic's API answered nothing; try again in 2 s."
+    assert error.message == "Anthropic's API did not respond; try again in 2 s."
 
 
 @pytest.mark.parametrize(

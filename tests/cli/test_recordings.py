@@ -208,7 +208,7 @@ def test_a_long_retry_fails_the_answer_at_once(version: str) -> None:
     seconds = {"2.1.197": 30, "2.1.330": 35}[version]
     error = failed(
         status=429,
-        message=f"Anthropic's API answered 429; try again in {seconds} s.",
+        message=f"Anthropic's API returned status 429; try again in {seconds} s.",
         type="rate_limit_error",
         code="rate_limit_exceeded",
         retry_after=seconds,

@@ -544,7 +544,7 @@ def test_a_second_start_after_content_fails_the_answer() -> None:
     session = in_the_middle()
     error = failed(
         status=502,
-        message="The connection to Anthropic's API broke mid-answer.",
+        message="The connection to Anthropic's API was lost in the middle of the response.",
         type="server_error",
     )
     assert say(session, START, text("a"), text("b"), stop()) == [error]

@@ -123,7 +123,7 @@ def test_the_model_may_say_something_before_it_corrects() -> None:
 
 DOES_NOT_FIT = failed(
     status=502,
-    message="The model's answer does not fit the schema.",
+    message="The model's response does not match the schema.",
     type="server_error",
     should_retry=False,
 )

@@ -63,7 +63,7 @@ SITUATIONS = {
     "a fault of this server": internal_error(),
     "the API failed, after the CLI's own retries": of_result(500),
     "the connection to the API, or the CLI, broke off": failures.BROKE_OFF,
-    "the model's answer does not fit the schema": failures.DOES_NOT_FIT,
+    "the model's response does not match the schema": failures.DOES_NOT_FIT,
     "the API is overloaded, after the CLI's own retries": of_result(529),
     "this server is stopping": unavailable("x", 5),
     "no answer in time": timed_out("x"),

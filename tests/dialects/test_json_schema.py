@@ -285,18 +285,18 @@ def test_a_reference_by_an_anchor_or_an_id_becomes_a_pointer(schema: Any, as_rea
 @pytest.mark.parametrize(
     ("reference", "why"),
     [
-        ("#gone", "it refers to '#gone', which is not in it"),
-        ("#/$defs/gone", "it refers to '#/$defs/gone', which is not in it"),
-        ("#/required/first", "it refers to '#/required/first', which is not in it"),
-        ("#/minProperties/a", "it refers to '#/minProperties/a', which is not in it"),
-        ("#/title", "it refers to '#/title', which is no schema"),
-        ("gone", "it refers to 'gone', which is not in it"),
-        ("other#gone", "it refers to 'other#gone', which is not in it"),
-        ("https://example.com/", "it refers to 'https://example.com/', which is not in it"),
-        ("file:///etc/hostname", "it refers to 'file:///etc/hostname', which is not in it"),
+        ("#gone", "it refers to '#gone', which it does not define"),
+        ("#/$defs/gone", "it refers to '#/$defs/gone', which it does not define"),
+        ("#/required/first", "it refers to '#/required/first', which it does not define"),
+        ("#/minProperties/a", "it refers to '#/minProperties/a', which it does not define"),
+        ("#/title", "it refers to '#/title', which is not a schema"),
+        ("gone", "it refers to 'gone', which it does not define"),
+        ("other#gone", "it refers to 'other#gone', which it does not define"),
+        ("https://example.com/", "it refers to 'https://example.com/', which it does not define"),
+        ("file:///etc/hostname", "it refers to 'file:///etc/hostname', which it does not define"),
         # Which the library that reads schemas has, but not this schema.
-        ("https://json-schema.org/draft/2020-12/schema", "which is not in it"),
-        ("http://[", "it refers to 'http://[', which is not in it"),
+        ("https://json-schema.org/draft/2020-12/schema", "which it does not define"),
+        ("http://[", "it refers to 'http://[', which it does not define"),
     ],
 )
 @pytest.mark.parametrize("place", ["property", "definition", "default", "unknown"])
@@ -323,7 +323,7 @@ def test_a_reference_to_what_is_not_in_the_schema_is_refused(
 @pytest.mark.parametrize("ids", [(ID, "http://["), ("http://[", "a")])
 def test_an_id_that_is_no_url_is_refused(ids: tuple[str, str]) -> None:
     schema = {"$id": ids[0], "$defs": {"A": {"$id": ids[1]}}}
-    assert "an $id in it is no URL" in refused(lambda: read_schema(schema))[0]
+    assert "it contains an '$id' that is not a valid URL" in refused(lambda: read_schema(schema))[0]
 
 
 def test_what_is_a_value_and_no_schema_is_left_as_it_is() -> None:
@@ -334,7 +334,7 @@ def test_what_is_a_value_and_no_schema_is_left_as_it_is() -> None:
     assert read_schema(schema) == schema
     # A reference to one does not make it a schema that can be read.
     root = {"$ref": "#/examples/0", "examples": [value]}
-    assert "'#gone', which is not in it" in refused(lambda: read_schema(root))[0]
+    assert "'#gone', which it does not define" in refused(lambda: read_schema(root))[0]
 
 
 @pytest.mark.parametrize(

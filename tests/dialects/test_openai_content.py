@@ -118,7 +118,7 @@ def test_content_that_cannot_be_is_told_by_its_place(content: Any, where: str, c
 
 def test_a_part_of_another_type_is_told_with_those_that_there_are() -> None:
     assert refused(lambda: read([{"type": "audio"}])) == (
-        "Content parts of type 'audio' are not supported here; supported: 'text', 'refusal', "
+        "Content parts of type 'audio' are not supported. Supported types are: 'text', 'refusal', "
         "'file'.",
         "content[0].type",
         "unsupported_value",

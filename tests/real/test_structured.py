@@ -113,7 +113,7 @@ class Corrections(StructuredCase):
         for dialect in DIALECTS:
             told = await self.tell(dialect, f"{MISFIT} AGAIN:9", COUNT)
             assert (told.status, told.retry) == (502, "false")
-            assert "does not fit the schema" in told.error
+            assert "does not match the schema" in told.error
             assert self.requests() == 3
             # The process is as good as before.
             fit = await self.tell(dialect, "hi", COUNT)
@@ -124,7 +124,7 @@ class Corrections(StructuredCase):
             for words in (MISFIT, f"THINK {MISFIT} AGAIN:9"):
                 told = await self.tell(dialect, words, COUNT, stream=True)
                 assert told.text == '{"n":"x"}'
-                assert "does not fit the schema" in told.error
+                assert "does not match the schema" in told.error
                 assert self.requests() == 1
             fit = await self.tell(dialect, "hi", COUNT, stream=True)
             assert (fit.text, fit.error, self.requests()) == ('{"n":0}', "", 1)

@@ -102,7 +102,7 @@ class Calls(ToolCase):
             words = f"DROP:{pieces} QUIET CALL:get_time:{{}} CALL:get_time"
             error = await self.error_of(words, tools=TOOLS)
             assert error.status_code == 502
-            assert "broke" in error.message or "closed" in error.message, error.message
+            assert "lost" in error.message or "closed" in error.message, error.message
         await self.call()
 
     async def test_results_resume_the_same_turn_of_the_same_process(self) -> None:

@@ -31,7 +31,7 @@ def read_messages(fields: Fields) -> History:
 
 @attrs.define
 class _Reader:
-    """What has been read so far. several: the model is not the only assistant."""
+    """Reads the messages in order. several: whether they name several assistants."""
 
     several: bool
     history: History = attrs.field(factory=History)
@@ -58,7 +58,7 @@ class _Reader:
                 self.history.user((self._result(message, role),))
 
     def expect_no_results(self) -> None:
-        """Every call must have its result before anyone says something else."""
+        """Raise a 400 if a call has no result yet."""
         if waiting := self.history.calls.waiting:
             raise bad_request(
                 "An assistant message with 'tool_calls' must be followed by tool messages "
@@ -80,7 +80,7 @@ class _Reader:
                 yield self._call(call.get("id"), call.child("function"), where)
         if message.has("function_call"):
             legacy = message.child("function_call")
-            # It has no id, so its place makes one that is the same every time.
+            # It has no id. One made from its position is the same in every request.
             yield self._call(f"function-{len(self.history.calls)}", legacy, legacy.path)
 
     def _call(self, call_id: str, function: Fields, where: str) -> Block:
@@ -94,7 +94,7 @@ class _Reader:
         why = calls.problem_with_result(call_id)
         if why is not None:
             if role == "function" and calls:
-                why = f"There is no call of '{name}' for it in the message before."
+                why = f"No unanswered call of '{name}' precedes it."
             raise bad_request(
                 f"Invalid parameter: messages with role '{role}' must be a response to a "
                 f"preceding message with 'tool_calls'. {why}",

@@ -18,7 +18,7 @@ from .content import read_messages
 from .schema import REQUEST
 
 
-# What each limit that a model may not take is called here.
+# The limits that some models do not support, with the names of their parameters.
 OPTIONAL = {"effort": "reasoning_effort", "temperature": "temperature", "top_p": "top_p"}
 
 
@@ -31,7 +31,7 @@ def read(body: bytes) -> ParsedRequest:
     schema = read_format(fields, "response_format")
     tool_set = read_tools(fields).with_tools_called_in(turns)
     if schema is not None and tool_set.choice.forced:
-        # The answer is a call then, and a schema would be another way out.
+        # A forced call is the whole answer. With a schema the model could answer otherwise.
         schema = None
         ignored = (*ignored, "response_format")
     # 0 and -1 are what clients send for "no limit".

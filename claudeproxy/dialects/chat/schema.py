@@ -45,7 +45,7 @@ def _part(kind: str, *fields: Field) -> Object:
 
 IMAGE_PART = _part(
     "image_url",
-    Field("url", Text(), required=True, note="A data URL or a https URL."),
+    Field("url", Text(), required=True, note="A data URL or an https URL."),
     Field("detail", Text(), Use.IGNORED),
 )
 _TEXTS = {"text": TEXT_PART}
@@ -82,7 +82,7 @@ def _call(kind: str, called: Object) -> Object:
 
 _CALL = _call("function", _CALLED)
 _CUSTOM_CALL = _call("custom", _CUSTOM_CALLED)
-# Told to the model, so that it knows who speaks.
+# Put before the text, so that the model knows the author.
 _SPEAKER = Field("name", Text())
 _SYSTEM = Object((Field("content", content(_TEXTS)), _SPEAKER))
 _USER = Object((Field("content", content(_SHOWN), required=True), _SPEAKER))
@@ -107,7 +107,7 @@ _TOOL = Object(
     (
         Field("tool_call_id", Text(empty=False), required=True),
         Field("content", content(_SHOWN)),
-        # Some clients say again what was called.
+        # Some clients repeat the name of the tool.
         Field("name", Text(), Use.ACCEPTED),
     )
 )
@@ -153,7 +153,7 @@ REQUEST = Object(
         Field("store", Flag(), Use.IGNORED),
         Field("metadata", Map(), Use.IGNORED),
         *ACCOUNTING,
-        # There are none; a client that asks for them by default gets its answer without.
+        # Not available. Some clients ask for them by default, so they get an answer without them.
         Field("logprobs", Flag(), Use.IGNORED, harmless=(False,)),
         Field("top_logprobs", Number(0, 20, whole=True), Use.IGNORED, harmless=(0,)),
         Field("audio", Nothing(_NO_AUDIO), Use.REFUSED),

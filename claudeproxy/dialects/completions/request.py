@@ -39,10 +39,14 @@ def read(body: bytes) -> ParsedRequest:
             f"At most {MOST_CHOICES} choices per request are supported.",
         )
     if fields.get("best_of", 0) > times:
-        raise unsupported_parameter("best_of", "Answers are not rated here.")
+        raise unsupported_parameter(
+            "best_of", "This server does not rank completions, so it cannot be larger than 'n'."
+        )
     echo, most = fields.get("echo", False), fields.get("max_tokens")
     if echo and most == 0:
-        raise unsupported_parameter("max_tokens", "A prompt cannot be had back without an answer.")
+        raise unsupported_parameter(
+            "max_tokens", "It cannot be 0 with 'echo': a prompt alone is not returned."
+        )
     # 0 and -1 are what clients send for "no limit".
     bounds = limits(fields, max_tokens=most if most and most > 0 else None, stop=read_stops(fields))
     each = [prompt for prompt in prompts for _ in range(times)]
@@ -63,7 +67,7 @@ def read(body: bytes) -> ParsedRequest:
 def _refuse_tokens(prompt: object) -> None:
     if isinstance(prompt, list) and prompt and isinstance(prompt[0], int | list):
         raise bad_request(
-            "Invalid 'prompt': prompts of tokens are not supported, only of text.",
+            "Invalid 'prompt': arrays of tokens are not supported. Send the prompt as text.",
             "prompt",
             "unsupported_value",
         )
@@ -73,5 +77,5 @@ def _prompts(fields: Fields) -> tuple[str, ...]:
     prompt = fields.get("prompt")
     prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     if not all(one.strip() for one in prompts):
-        raise fields.invalid("prompt", "it must hold something other than white space")
+        raise fields.invalid("prompt", "it must not be empty or only white space")
     return prompts

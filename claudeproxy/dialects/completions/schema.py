@@ -23,7 +23,7 @@ from ..openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, one_of, or_
 from ..parameters import Field, Object, Use
 
 
-_NO_SUFFIX = "Text cannot be inserted, only answered."
+_NO_SUFFIX = "Inserting text before a suffix is not supported."
 _PROMPT = Text()
 
 REQUEST = Object(
@@ -49,9 +49,7 @@ REQUEST = Object(
         LOGIT_BIAS,
         USER,
         *PENALTIES,
-        Field(
-            "suffix", Nothing("Text cannot be inserted, only answered.", ("",), Text()), Use.REFUSED
-        ),
+        Field("suffix", Nothing(_NO_SUFFIX, ("",), Text()), Use.REFUSED),
         Field("logprobs", Number(0, 5, whole=True), Use.IGNORED),
         Field("best_of", Number(0, MOST_CHOICES, whole=True), note="At most `n`."),
     )

@@ -29,7 +29,7 @@ from .. import WholeBody
 from ..tool_calls import read_arguments
 
 
-# The API's own words for what an HTTP status means (its reference, "Errors").
+# The API's error type for each HTTP status (its reference, "Errors").
 ERROR_TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -41,20 +41,20 @@ ERROR_TYPES = {
 }
 
 
-# The SDKs know it (`anthropic` 2.13.0), and then go on without a thread.
+# On this error code the SDKs continue without a thread (`anthropic` 2.13.0).
 THREADS = "thread_unsupported_request"
 
 
 def error_type(error: APIError) -> str:
-    """The API's own type of an error, or the one that belongs to its status."""
+    """Return the type that the API gave the error, or the one for its status."""
     other = "api_error" if error.status >= 500 else "invalid_request_error"
     return error.api_type or ERROR_TYPES.get(error.status, other)
 
 
 def encode_error(error: APIError, request_id: str | None = None) -> bytes:
-    """Anthropic's error object; in the middle of a stream it has no `request_id`.
+    """Return Anthropic's error object. In the middle of a stream it has no `request_id`.
 
-    `resets_at` is ours.
+    `resets_at` is an extension of this server.
     """
     told: dict[str, Any] = {"type": error_type(error), "message": error.message}
     if error.resets_at is not None:
@@ -80,7 +80,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 def _stop(finished: Finished) -> dict[str, str | None]:
     reason = finished.stop_reason
     if finished.reason == "stop" and reason == "tool_use":
-        # An answer that fits a schema is the CLI's own tool call.
+        # A structured answer is a call of the CLI's own tool.
         reason = "end_turn"
     return {"stop_reason": reason, "stop_sequence": finished.stop_sequence}
 

@@ -26,7 +26,7 @@ def read_system(fields: Fields) -> str:
 
 
 def read_messages(fields: Fields) -> History:
-    """The system messages at the beginning and the turns, which end with the user's."""
+    """Return the history; raise a 400 unless it begins and ends with a user message."""
     messages = list(fields.children("messages"))
     reader = _Reader()
     for message in messages:
@@ -42,8 +42,8 @@ def read_messages(fields: Fields) -> History:
         )
     if messages[-1].get("role") == "assistant":
         raise bad_request(
-            "messages: the last message must be the user's; an answer cannot be begun for the "
-            "model here.",
+            "messages: the last message must have the role 'user'. Prefilling the response of "
+            "the assistant is not supported.",
             messages[-1].where("role"),
             "unsupported_value",
         )
@@ -52,7 +52,7 @@ def read_messages(fields: Fields) -> History:
 
 @attrs.define
 class _Reader:
-    """What has been read so far."""
+    """Reads the messages in order."""
 
     history: History = attrs.field(factory=History)
     caller: str = ""
@@ -64,13 +64,13 @@ class _Reader:
                 self.caller = message.path
                 self.history.assistant(tuple(self._blocks(message)))
             case "user":
-                # A blank one says nothing, and could not be taken out of a history any more.
+                # A blank message is left out, because a client may be unable to remove it.
                 self.history.user(tuple(self._blocks(message)))
             case _:
                 self.history.instruct(block["text"] for block in self._blocks(message))
 
     def expect_no_results(self) -> None:
-        """Every call must have its result before the model says something else."""
+        """Raise a 400 if a call has no result yet."""
         if waiting := self.history.calls.waiting:
             raise bad_request(
                 f"{_dotted(self.caller)}: `tool_use` ids were found without `tool_result` blocks "
@@ -79,10 +79,9 @@ class _Reader:
             )
 
     def _blocks(self, message: Fields) -> Iterator[Block]:
-        """The content, without blank text (the API refuses it) and without thoughts.
+        """Yield the content, without thinking and without blank text, which the API refuses.
 
-        What the model thought is in the process that still has the conversation; for a replay it is
-        not needed.
+        The process that has the conversation still has the thinking. A replay does not need it.
         """
         if isinstance(content := message.get("content"), str):
             if content.strip():
@@ -164,13 +163,13 @@ def _document(block: Fields) -> Iterator[Block]:
         case _:
             text = source.get("data")
             if not text.strip():
-                raise source.invalid("data", "the document is blank")
+                raise source.invalid("data", "the document contains only white space")
             told = {"type": "text", "media_type": "text/plain", "data": text}
     yield {"type": "document", "source": told, **about}
 
 
 def _found(block: Fields) -> Iterator[Block]:
-    """A search result, as text: the CLI takes none from a client."""
+    """Return a search result as text, because the CLI does not accept search results."""
     texts = [part.get("text") for part in block.children("content")]
     told = "\n\n".join(text for text in texts if text.strip())
     about = f"Title: {block.get('title')}\nSource: {block.get('source')}"

@@ -67,7 +67,7 @@ def _check(body: bytes, declared: Object) -> tuple[Fields, tuple[str, ...]]:
 
 
 def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
-    """The conversation, and what of the request is left out of it."""
+    """Return the conversation, and the names of fields that it leaves out."""
     history = read_messages(fields)
     turns = history.finish()
     tool_set = _tools(fields).with_tools_called_in(turns)
@@ -75,7 +75,7 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
     schema = _schema(config.child("format")) or _schema(fields.child("output_format"))
     dropped: tuple[str, ...] = ()
     if schema is not None and tool_set.choice.forced:
-        # The answer is a call then, and a schema would be another way out.
+        # A forced call is the whole answer. With a schema the model could answer otherwise.
         schema, dropped = None, ("output_config.format",)
     bounds = Limits(
         model=fields.get("model"),

@@ -18,9 +18,9 @@ LEAST_BUDGET = 1024
 DISPLAYS = ("summarized", "omitted", "updates")
 TOOL_NAME = "[a-zA-Z0-9_-]{1,128}"
 
-# The CLI sets marks for the prompt cache itself.
+# Ignored, because the CLI sets its own cache breakpoints.
 _CACHE = Field("cache_control", Anything(), Use.IGNORED)
-_CITATIONS = "Citations are not supported here."
+_CITATIONS = "Citations are not supported."
 
 
 def _needed(name: str, kind: Kind) -> Field:
@@ -50,7 +50,7 @@ def _content(blocks: dict[str, Kind], *, least: int = 0, empty: bool = True) -> 
     return Either((Text(empty=empty), listed), "a string or an array of blocks")
 
 
-# What tools found and where, and which tools were found: told to the model as text.
+# Search results and references to tools. The model gets them as text.
 _FOUND = Object(
     (
         _needed("source", Text()),
@@ -79,11 +79,11 @@ _CALL = Object(
         Field("caller", Anything(), Use.ACCEPTED),
     )
 )
-# What the model thought is in the process that still has the conversation.
+# Not used: the process that has the conversation still has the model's thinking.
 _THOUGHT = Object(
     tuple(Field(name, Text(), Use.ACCEPTED) for name in ("thinking", "signature", "data"))
 )
-# What Anthropic's own tools did in an earlier answer goes back to the API as it came.
+# Calls and results of Anthropic's server tools. They are sent back to the API unchanged.
 SERVER_BLOCKS = (
     *("server_tool_use", "web_search_tool_result", "web_fetch_tool_result"),
     *("code_execution_tool_result", "bash_code_execution_tool_result"),
@@ -92,7 +92,7 @@ SERVER_BLOCKS = (
 _SYSTEM = Object(
     (
         _needed("content", _content({"text": _TEXT})),
-        # The effort of a turn: the one of the request counts.
+        # The effort of a single turn is ignored. Only the effort of the request is used.
         Field("output_config", Anything(), Use.IGNORED),
     )
 )
@@ -151,7 +151,7 @@ _BUDGET = Field(
     Number(LEAST_BUDGET, whole=True),
     Use.IGNORED,
     required=True,
-    note="The CLI makes its own budgets.",
+    note="The CLI sets its own budgets.",
 )
 _THINKING = Variant(
     "type",
@@ -162,7 +162,7 @@ _THINKING = Variant(
     },
 )
 _FORM = Variant("type", {"json_schema": Object((_needed("schema", Map()),))})
-# What the model thought is kept as long as the process that has the conversation.
+# Asks to keep all thinking, which is what the CLI does.
 _KEEP_THOUGHTS = {"type": "clear_thinking_20251015", "keep": "all"}
 _ASKS_FOR_NOTHING: tuple[Any, ...] = ([], {}, {"edits": []}, {"edits": [_KEEP_THOUGHTS]})
 
@@ -180,7 +180,7 @@ COUNTED = Object(
         Field("tool_choice", _CHOICE),
         Field("thinking", _THINKING),
         Field("output_config", Object((Field("effort", Choice(EFFORTS)), Field("format", _FORM)))),
-        Field("output_format", _FORM, note="The name of `output_config.format` in the beta."),
+        Field("output_format", _FORM, note="The beta's name for `output_config.format`."),
         Field("stop_sequences", List(_FILLED)),
         Field("temperature", Number(0, 1)),
         Field("top_p", Number(0, 1)),
@@ -191,10 +191,10 @@ COUNTED = Object(
         *(
             Field(name, Nothing(why, _ASKS_FOR_NOTHING), Use.REFUSED)
             for name, why in (
-                ("mcp_servers", "MCP servers are not supported here."),
-                ("container", "Containers are not supported here."),
-                ("context_management", "Context management is not supported here."),
-                ("thread", "Threads are not kept here; send the whole conversation."),
+                ("mcp_servers", "MCP servers are not supported."),
+                ("container", "Containers are not supported."),
+                ("context_management", "Context management is not supported."),
+                ("thread", "This server does not store threads. Send the whole conversation."),
             )
         ),
     )

@@ -47,20 +47,20 @@ CALLS = {
     "custom": "custom_tool_call",
     "tool_search": "tool_search_call",
 }
-# What an item that has just begun holds in place of what it will hold.
+# The values of the fields of an item that has just begun.
 EMPTY: Mapping[str, Any] = {"content": [], "summary": [], "arguments": "", "input": ""}
-# The one of a prompt that is too long is not among those of the document, but Codex looks for it.
+# `context_length_exceeded` is not in OpenAI's document, but Codex looks for it.
 ERROR_CODES = frozenset({"rate_limit_exceeded", "context_length_exceeded"})
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 @attrs.frozen
 class ResponseContext:
-    """What a response says beside its answer.
+    """What a response needs in addition to its events.
 
-    echo: the fields of the request that it says again. summary: whether it tells what the model
-    thought. keep: is given the response when it is complete. origins: of the tools that are
-    something else to the client. now: seconds since the epoch.
+    echo: the fields of the request that it repeats. summary: whether it includes the model's
+    thinking. keep: called with the response when it is complete. origins: the client's view of
+    tools. now: returns the time in seconds since the epoch.
     """
 
     echo: Mapping[str, Any]
@@ -117,7 +117,7 @@ class _Writer:
     _gathered: AnswerAccumulator = attrs.field(init=False, factory=AnswerAccumulator)
 
     def _take(self, event: Event) -> bool:
-        """Add an event to the answer; whether it is to be told at all."""
+        """Add an event to the answer; return whether the client gets it."""
         if isinstance(event, Started):
             self._model = event.model
         if isinstance(event, ReasoningDelta | ReasoningSigned) and not self.context.summary:
@@ -233,7 +233,7 @@ class StreamedResponse(_Writer):
         return b"".join(self._frames(event))
 
     def fail(self, error: APIError) -> bytes:
-        """The response as it is, and why there is no more of it."""
+        """Return the unfinished response with the error."""
         frames = [] if self._sent else list(self._begin())
         told = self._event("response.failed", response=self._response("failed", error))
         return b"".join((*frames, told))

@@ -26,16 +26,16 @@ from .store import Item
 
 
 def mark_references(items: object) -> None:
-    """Give those references their type from which a client has left it out."""
+    """Add the type to references that a client sends as an id only."""
     for item in items if isinstance(items, list) else ():
         if isinstance(item, dict) and set(item) == {"id"}:
             item["type"] = "item_reference"
 
 
 def read_items(fields: Fields, find: Callable[[str], Item | None]) -> list[Item]:
-    """The items of the field `input`, with those that are only referred to put in their places.
+    """Return the items of the field `input`, with references replaced by their items.
 
-    find: the item of an id.
+    find: returns the stored item with an id.
     """
     value = fields.get("input")
     if isinstance(value, str):
@@ -44,9 +44,9 @@ def read_items(fields: Fields, find: Callable[[str], Item | None]) -> list[Item]
 
 
 def read_history(before: Iterable[Item], items: Iterable[Item]) -> tuple[History, list[Fields]]:
-    """The system prompt and the turns, and the descriptions of tools that stand among the items.
+    """Return the history, and the definitions of tools among the items.
 
-    before: the items of earlier responses, which were read once.
+    before: the items of previous responses.
     """
     placed = [
         *(Fields(item, "previous_response_id") for item in before),
@@ -59,7 +59,7 @@ def read_history(before: Iterable[Item], items: Iterable[Item]) -> tuple[History
         {item.get("call_id") for item in calls},
     )
     for item in placed:
-        # A call that max_output_tokens cut off can be answered, but need not be.
+        # A call that max_output_tokens cut off may have a result, but need not have one.
         half = item.get("type") in _CALLS and item.get("status") == "incomplete"
         if not half or item.get("call_id") in answered:
             reader.read(item)
@@ -76,8 +76,8 @@ def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
     if found is None:
         raise APIError(
             404,
-            f"Item with id '{item_id}' not found. Items are kept in this server's memory for a "
-            "while, unless `store` is false; send the item itself.",
+            f"Item with id '{item_id}' not found. This server keeps items in memory for a limited "
+            "time, unless `store` is false. Send the item itself instead.",
             param=item.where("id"),
         )
     return found
@@ -85,10 +85,10 @@ def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
 
 @attrs.define
 class _Reader:
-    """What has been read so far.
+    """Reads the items in order.
 
-    several: the model is not the only assistant. called: the ids of all calls among the items.
-    early: outputs that stand before their calls. tools: those that are described among the items.
+    several: whether they name several assistants. called: the ids of all calls. early: outputs that
+    come before their calls. tools: the tools that are defined among the items.
     """
 
     several: bool
@@ -123,7 +123,7 @@ class _Reader:
         self._use(item, _inner(item), {INPUT: item.get("input")})
 
     def search_call(self, item: Fields) -> None:
-        # One that a server made and answered itself has no id; what it found comes by itself.
+        # A search that the server itself made has no call id. Its output has the tools it found.
         if item.has("call_id"):
             given = item.get("arguments", {})
             text = given if isinstance(given, str) else json.dumps(given)
@@ -158,7 +158,7 @@ class _Reader:
             self.output(self.early.pop(call_id))
 
     def _tell(self, kind: str, item: Fields) -> None:
-        """What the client's side did, as text: the model's own part if it is a call of its."""
+        """Add another item as text: to the assistant's turn if it is a call, else to the user's."""
         told = {name: value for name, value in item.value.items() if name not in _NOT_SAID}
         say = self.history.assistant if kind.endswith("_call") else self.history.user
         say((text_block(f"<{kind}>\n{_json(told)}\n</{kind}>"),))
@@ -177,9 +177,9 @@ _ITEMS: dict[str, Callable[[_Reader, Fields], None]] = {
 _CALLS = frozenset(("function_call", "custom_tool_call", "tool_search_call"))
 _OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output", "tool_search_output"))
 _NOT_TOLD = frozenset(("reasoning", "item_reference", *LEFT_OUT))
-# Of an item that is told as JSON: what means nothing to a model.
+# The fields that are left out of an item that the model gets as JSON.
 _NOT_SAID = frozenset(("id", "type", "status", "encrypted_content"))
-# Base64 of an image, which a model cannot read as text, is longer.
+# Longer strings of base64 are left out: they are images, which a model cannot read as text.
 _LONGEST_BASE64 = 1000
 _BASE64 = re.compile(r"(?:data:[^,]*;base64,)?[A-Za-z0-9+/=_-]+")
 
@@ -201,7 +201,7 @@ def _inner(item: Fields) -> str:
 
 
 def _output_of(item: Fields) -> tuple[Block, ...]:
-    """What a call gave."""
+    """The blocks of a call's output."""
     if item.get("type") == "tool_search_output":
         found = [offer.inner for offer in offers_of(item.children("tools"), nested=False)]
         told = f"Tools that can be called now: {', '.join(found)}" if found else "No tools found."
@@ -212,11 +212,11 @@ def _output_of(item: Fields) -> tuple[Block, ...]:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    """What a model is told of an object; a field that is null might as well not be there."""
+    """Return an object as JSON text for the model, without null fields and the data of images."""
     return json.dumps(_short(_given(value)), ensure_ascii=False)
 
 
-# How ids of items begin.
+# The prefixes of item ids.
 _PREFIXES = {
     "function_call": "fc",
     "function_call_output": "fco",
@@ -227,14 +227,14 @@ _PREFIXES = {
     "message": "msg",
     "reasoning": "rs",
 }
-# Where those hold their parts that have some.
+# The fields with content parts.
 _SAID_IN = {
     "message": "content",
     "function_call_output": "output",
     "custom_tool_call_output": "output",
 }
 _WITH_STATUS = frozenset(("message", *_CALLS, *_OUTPUTS))
-# What the API fills in for what a client may leave out of a part.
+# The defaults that the API adds to content parts.
 _FILLED: dict[str, Item] = {
     "output_text": {"annotations": [], "logprobs": []},
     "input_image": {"detail": "auto"},
@@ -242,9 +242,9 @@ _FILLED: dict[str, Item] = {
 
 
 def as_listed(items: Iterable[Item], unique: str) -> Iterator[Item]:
-    """The items as the API lists them: typed, whole, with parts for content, each with an id.
+    """Yield the items as the API lists them, with types, ids, defaults and content parts.
 
-    The ids are all our own, which nobody can guess: a client's could be another client's too.
+    All get new ids that cannot be guessed, because two clients may use the same ids.
     """
     for index, item in enumerate(items):
         kind = item.get("type") or "message"

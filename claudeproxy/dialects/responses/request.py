@@ -32,10 +32,10 @@ from .store import Item, ResponseStore, Stored
 
 ORDERS = ("asc", "desc")
 OPTIONAL = {"effort": "reasoning.effort", "temperature": "temperature", "top_p": "top_p"}
-# What the core's errors call by the names of Chat Completions.
+# Names of parameters in common errors, which are those of Chat Completions -> the names here.
 NAMES = {"messages": "input", "response_format": "text.format"}
-# What a response says again of its request, and what it says if the request did not. The last two
-# are numbers in OpenAI's schema.
+# The fields of the request that the response repeats, with their defaults. The last two must be
+# numbers in OpenAI's schema.
 ECHOED: Mapping[str, Any] = {
     "instructions": None,
     "max_output_tokens": None,
@@ -55,19 +55,19 @@ ECHOED: Mapping[str, Any] = {
     "temperature": 1.0,
     "top_p": 1.0,
 }
-# What changes nothing here, whatever is asked for.
+# The fields of the response for parameters that have no effect.
 WITHOUT_EFFECT = {"presence_penalty": 0, "frequency_penalty": 0, "top_logprobs": 0}
-# What it says of a schema and of a function that the request left open.
+# The defaults for the fields of a schema and of a function in the response.
 OF_A_SCHEMA: Mapping[str, Any] = {"description": None, "strict": False}
 OF_A_FUNCTION: Mapping[str, Any] = {"description": None, "parameters": None, "strict": False}
 
 
 @attrs.frozen
 class _Asked:
-    """What a request says.
+    """A parsed request.
 
-    items: its input. before: the items before those. size: bytes of all requests that these came
-    with. origins: of the tools that are something else to the client.
+    items: its input items. before: the items of previous responses. size: the size in bytes of all
+    requests that these items came from. origins: the client's view of tools.
     """
 
     fields: Fields
@@ -81,7 +81,7 @@ class _Asked:
 
 @attrs.frozen
 class Responses:
-    """The dialect, with the responses that it keeps."""
+    """The dialect, with the store of its responses."""
 
     store: ResponseStore
 
@@ -121,7 +121,7 @@ class Responses:
     def fetch(self, response_id: str, query: Mapping[str, str]) -> bytes:
         """The body of GET /v1/responses/{id}; raises a 404, or a 400 if `stream` is asked for."""
         if query.get("stream", "false") != "false":
-            raise unsupported_parameter("stream", "A response that is kept is told whole.")
+            raise unsupported_parameter("stream", "A stored response cannot be streamed.")
         return json.dumps(self._kept(response_id).response).encode("ascii")
 
     def delete(self, response_id: str) -> bytes:
@@ -132,20 +132,20 @@ class Responses:
         return json.dumps(told).encode("ascii")
 
     def cancel(self, response_id: str) -> NoReturn:
-        """POST /v1/responses/{id}/cancel: a 404, or the 400 for what is over already."""
+        """POST /v1/responses/{id}/cancel: a 404, or a 400 because it is not supported."""
         self._kept(response_id)
         raise bad_request(
-            f"The response '{response_id}' cannot be cancelled: only responses that are made in "
-            "the background can, and there are none here. Close the connection to end one that is "
-            "being made."
+            f"The response '{response_id}' cannot be cancelled: only background responses can be "
+            "cancelled, and this server does not support them. To stop a response that is in "
+            "progress, close its connection."
         )
 
     def compact(self, body: bytes) -> NoReturn:
         """POST /v1/responses/compact: a 400."""
         parse_object(body)
         raise bad_request(
-            "Compaction is not supported here: what it makes can be read by OpenAI's models alone. "
-            "Ask for a summary with POST /v1/responses instead."
+            "Compaction is not supported: only OpenAI's models can read its result. Ask for a "
+            "summary with POST /v1/responses instead."
         )
 
     def input_items(self, response_id: str, query: Mapping[str, str]) -> bytes:
@@ -165,7 +165,7 @@ class Responses:
         if after is not None:
             ids = [item["id"] for item in items]
             if after not in ids:
-                raise bad_request(f"There is no item '{after}'.", "after", "invalid_value")
+                raise bad_request(f"Item with id '{after}' not found.", "after", "invalid_value")
             items = items[ids.index(after) + 1 :]
         page = items[: int(text)]
         told = {
@@ -190,7 +190,7 @@ class Responses:
         tool_set = read_tools(fields, nested=False, more=described).with_tools_called_in(turns)
         schema = read_format(fields.child("text"), "format", nested=False)
         if schema is not None and tool_set.choice.forced:
-            # The answer is a call then, and a schema would be another way out.
+            # A forced call is the whole answer. With a schema the model could answer otherwise.
             schema = None
             ignored = (*ignored, "text.format")
         bounds = limits(
@@ -209,7 +209,7 @@ class Responses:
             origins=tool_set.origins,
             items=items,
             before=before,
-            # Its items are needed as long as it is, whether the earlier ones are kept or not.
+            # The items of previous responses stay in memory as long as this response.
             size=len(body) + (0 if previous is None else previous.size),
         )
 
@@ -221,7 +221,7 @@ class Responses:
         if stored is None:
             raise bad_request(
                 f"Previous response with id '{response_id}' not found. This server keeps responses "
-                "in memory for a while, unless `store` is false; a restart forgets them.",
+                "in memory for a limited time, unless `store` is false. A restart deletes them.",
                 "previous_response_id",
                 "previous_response_not_found",
             )
@@ -259,7 +259,7 @@ def _echo(fields: Fields) -> Mapping[str, Any]:
 
 
 def _with_defaults(given: Any, default: Any) -> Any:
-    """What was given, with what it leaves open as it is by default."""
+    """Return the given value, with defaults for what is absent."""
     if given is None:
         return default
     if isinstance(default, Mapping) and isinstance(given, Mapping):

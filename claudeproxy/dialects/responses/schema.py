@@ -28,7 +28,7 @@ SUMMARIES = ("auto", "concise", "detailed")
 
 
 def _accepted(*names: str) -> tuple[Field, ...]:
-    """Fields of what was answered before."""
+    """Fields that clients send back from earlier answers."""
     return tuple(Field(name, Anything(), Use.ACCEPTED) for name in names)
 
 
@@ -39,7 +39,7 @@ _OF_AN_ITEM = (
 _IMAGE = Object(
     (
         Field("file_id", Nothing(NOTHING_STORED)),
-        Field("image_url", Text(), note="A data URL or a https URL."),
+        Field("image_url", Text(), note="A data URL or an https URL."),
         Field("detail", Text(), Use.IGNORED, harmless=("auto",)),
     )
 )
@@ -47,7 +47,7 @@ _FILE = Object((*FILE, Field("file_url", Text("https://.*"))))
 _SAID = Object((*TEXT_PART.fields, *_accepted("annotations", "logprobs", "parsed")))
 _SHOWN = {"input_text": TEXT_PART, "input_image": _IMAGE, "input_file": _FILE}
 _ANSWERED = {"output_text": _SAID, "input_text": TEXT_PART, "refusal": REFUSAL_PART}
-# Told to the model, so that it knows who speaks.
+# Put before the text, so that the model knows the author.
 _SPEAKER = Field("name", Text())
 _SYSTEM = Object(
     (
@@ -91,7 +91,7 @@ _CUSTOM_CALL = Object(
 _OUTPUT = Object(
     (
         _CALL_ID,
-        # What is neither text nor parts that are known is told to the model as JSON.
+        # The model gets objects and unknown parts as JSON.
         Field(
             "output",
             Either(
@@ -118,7 +118,7 @@ _MORE_TOOLS = Object(
         *_OF_AN_ITEM,
     )
 )
-# What the model thought is in the process that has the conversation; it is not needed again.
+# Not used: the process that has the conversation still has the model's thinking.
 _REASONING = Object(
     (
         Field("summary", List(Map()), Use.ACCEPTED),
@@ -128,7 +128,7 @@ _REASONING = Object(
     )
 )
 _REFERENCE = Object((Field("id", Text(empty=False), required=True),))
-# What an agent or another server did: it is told to the model as it stands, as JSON.
+# Actions of an agent or another server. The model gets them as JSON.
 TOLD_AS_JSON = (
     *("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
     *("computer_call", "computer_call_output", "local_shell_call", "local_shell_call_output"),
@@ -136,7 +136,7 @@ TOLD_AS_JSON = (
     *("mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"),
     "agent_message",
 )
-# What only the server that made it can read, or what says nothing to a model.
+# Items that only the server that made them can read, or that mean nothing to a model.
 LEFT_OUT = ("compaction", "compaction_summary", "compaction_trigger", "context_compaction")
 ITEM = Variant(
     "type",
@@ -155,7 +155,7 @@ ITEM = Variant(
     },
     default="message",
     what="Items",
-    # Nobody could take an item out of a history again, so one that is not known is no error.
+    # An unknown item is not an error, because a client may be unable to remove it from its history.
     other=Map(),
 )
 
@@ -180,7 +180,9 @@ REQUEST = Object(
                 (
                     Field("effort", Choice(EFFORTS)),
                     Field("summary", Choice(SUMMARIES)),
-                    Field("generate_summary", Choice(SUMMARIES), note="Its older name."),
+                    Field(
+                        "generate_summary", Choice(SUMMARIES), note="The older name of `summary`."
+                    ),
                 )
             ),
         ),
@@ -196,18 +198,20 @@ REQUEST = Object(
         *PENALTIES,
         Field(
             "background",
-            Nothing("Responses are not made in the background here.", (False,), Flag()),
+            Nothing("Background responses are not supported.", (False,), Flag()),
             Use.REFUSED,
         ),
         Field("top_logprobs", Number(0, 20, whole=True), Use.IGNORED, harmless=(0,)),
         Field(
             "conversation",
-            Nothing("Conversations are not kept here; use 'previous_response_id'."),
+            Nothing("This server does not store conversations. Use 'previous_response_id'."),
             Use.REFUSED,
         ),
         Field(
             "prompt",
-            Nothing("Prompt templates are not kept here; send 'instructions' and 'input'."),
+            Nothing(
+                "This server does not store prompt templates. Send 'instructions' and 'input'."
+            ),
             Use.REFUSED,
         ),
         Field("context_management", Nothing("Context management is not supported."), Use.REFUSED),

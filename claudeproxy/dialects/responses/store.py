@@ -1,6 +1,6 @@
-"""Responses that were answered, for `previous_response_id` and for those who ask for them again.
+"""Stores complete responses, for `previous_response_id` and GET /v1/responses/{id}.
 
-They are in memory only, so a restart forgets them.
+They are only in memory, so a restart deletes them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import attrs
 
 # An item of the Responses API: a message, a call, its output, a thought.
 Item: TypeAlias = Mapping[str, Any]
-# The conversations that are kept may come from so many bytes of requests: images are in them.
+# The limit for the size of all requests whose items are stored. They can contain images.
 MOST_BYTES = 256 * 1024 * 1024
 
 
@@ -21,8 +21,8 @@ MOST_BYTES = 256 * 1024 * 1024
 class Stored:
     """One response.
 
-    response: its object. input: the items that it answers, each with an id. before: the items
-    before those. size: bytes of all requests that these came with.
+    response: the response object. input: its input items, each with an id. before: the items of
+    previous responses. size: the size in bytes of all requests that these items came from.
     """
 
     response: Mapping[str, Any]
@@ -38,9 +38,9 @@ class Stored:
 
 @attrs.define
 class ResponseStore:
-    """Keeps `most` responses, each for `age` seconds; the oldest go first.
+    """Stores up to `most` responses for `age` seconds, and deletes the oldest ones first.
 
-    now: seconds since the epoch.
+    now: returns the time in seconds since the epoch.
     """
 
     now: Callable[[], float]
@@ -51,25 +51,25 @@ class ResponseStore:
     _size: int = attrs.field(init=False, default=0)
 
     def put(self, stored: Stored) -> None:
-        """Keep a response under its id."""
+        """Store a response."""
         self._kept[stored.response["id"]] = (self.now(), stored)
         self._items.update({item["id"]: item for item in _own(stored)})
         self._size += stored.size
         self._forget()
 
     def get(self, response_id: str) -> Stored | None:
-        """The response of an id, None if there is none any more."""
+        """Return the response with an id, None if it is not stored."""
         self._forget()
         _, stored = self._kept.get(response_id, (0.0, None))
         return stored
 
     def item(self, item_id: str) -> Item | None:
-        """One item of a response that is kept."""
+        """Return an item of a stored response by its id."""
         self._forget()
         return self._items.get(item_id)
 
     def delete(self, response_id: str) -> bool:
-        """Forget a response; whether there was one."""
+        """Delete a response; return whether it was stored."""
         self._forget()
         if response_id not in self._kept:
             return False

@@ -141,4 +141,4 @@ def test_a_thread_of_its_own_is_refused(client: Anthropic) -> None:
             messages=[said(demo.COUNT)],
             thread={"type": "create"},
         )
-    assert "Threads are not kept here" in str(raised.value)
+    assert "does not store threads" in str(raised.value)

@@ -269,25 +269,29 @@ def test_every_call_has_its_result_before_anything_else(after: list[Any], missin
 @pytest.mark.parametrize(
     ("messages", "param", "why"),
     [
-        ([result("a")], "messages[0].tool_call_id", "no call before"),
-        ([HELLO, result("a")], "messages[1].tool_call_id", "no call before"),
-        ([calling(call("a")), result("b")], "messages[1].tool_call_id", "no tool call 'b'"),
+        ([result("a")], "messages[0].tool_call_id", "No tool call precedes it."),
+        ([HELLO, result("a")], "messages[1].tool_call_id", "No tool call precedes it."),
+        (
+            [calling(call("a")), result("b")],
+            "messages[1].tool_call_id",
+            "No tool call with the id 'b' precedes it.",
+        ),
         (
             [calling(call("a"), call("b")), result("a"), result("a")],
             "messages[2].tool_call_id",
-            "has its response already",
+            "already has a response",
         ),
         (
             [calling(call("a")), result("a"), HELLO, result("a")],
             "messages[3].tool_call_id",
-            "has its response already",
+            "already has a response",
         ),
-        ([HELLO, function_result()], "messages[1].name", "no call before"),
-        ([function_call("g"), function_result("f")], "messages[1].name", "no call of"),
+        ([HELLO, function_result()], "messages[1].name", "No tool call precedes it."),
+        ([function_call("g"), function_result("f")], "messages[1].name", "No unanswered call of"),
         (
             [function_call(), function_result(), function_result()],
             "messages[2].name",
-            "no call of",
+            "No unanswered call of",
         ),
     ],
 )

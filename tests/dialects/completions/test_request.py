@@ -158,7 +158,7 @@ def test_what_would_change_the_answer_is_refused_by_name(
 @pytest.mark.parametrize("prompt", [[1, 2], [[1, 2]], [[1], [2]]])
 def test_a_prompt_of_tokens_is_refused(prompt: Any) -> None:
     message, *told = refused(lambda: ask(prompt))
-    assert "prompts of tokens" in message
+    assert "arrays of tokens" in message
     assert told == ["prompt", "unsupported_value"]
 
 

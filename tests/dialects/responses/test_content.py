@@ -429,10 +429,10 @@ def test_a_call_without_an_output_is_told(items: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("items", "why"),
     [
-        ([output("a")], "There is no call before it."),
-        ([output("a"), call("b"), output("b")], "There is no call before it."),
-        ([call("b"), output("a")], "There is no tool call 'a' for it in the message before."),
-        ([call("a"), output("a"), output("a")], "The tool call 'a' has its response already."),
+        ([output("a")], "No tool call precedes it."),
+        ([output("a"), call("b"), output("b")], "No tool call precedes it."),
+        ([call("b"), output("a")], "No tool call with the id 'a' precedes it."),
+        ([call("a"), output("a"), output("a")], "The tool call 'a' already has a response."),
     ],
 )
 def test_an_output_without_a_call_is_told(items: list[Any], why: str) -> None:
@@ -450,7 +450,7 @@ def test_an_output_must_be_there() -> None:
 
 def test_a_call_that_is_there_twice_is_told() -> None:
     message, *told = refused(lambda: turns(call("a"), call("a"), output("a")))
-    assert "'a' is there twice" in message
+    assert "'a' is used more than once" in message
     assert told == ["input[1].call_id", "invalid_value"]
 
 

@@ -60,7 +60,9 @@ def test_nothing_can_be_cancelled() -> None:
     to = dialect()
     answered("a", to=to)
     message, *told = refused(lambda: to.cancel("resp_a"))
-    assert message.startswith("The response 'resp_a' cannot be cancelled: only responses that are ")
+    assert message.startswith(
+        "The response 'resp_a' cannot be cancelled: only background responses "
+    )
     assert told == [None, None]
     with pytest.raises(APIError) as caught:
         to.cancel("resp_b")
@@ -73,7 +75,7 @@ def test_nothing_can_be_cancelled() -> None:
 @pytest.mark.parametrize("body", [b"{}", b'{"model": "m", "input": "x"}'])
 def test_compaction_is_refused(body: bytes) -> None:
     message, *told = refused(lambda: dialect().compact(body))
-    assert message.startswith("Compaction is not supported here: ")
+    assert message.startswith("Compaction is not supported: ")
     assert told == [None, None]
 
 

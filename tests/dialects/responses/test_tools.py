@@ -72,7 +72,7 @@ def test_a_hosted_tool_beside_others_is_left_out_and_told(hosted: str) -> None:
 def test_hosted_tools_alone_are_refused(hosted: str, items: Any, choice: str) -> None:
     given = [{"type": hosted}, {"type": "web_search"}]
     assert refused(lambda: ask(*items, tools=given, tool_choice=choice)) == (
-        f"Tools of type '{hosted}' are not supported here; supported: 'function', 'custom', "
+        f"Tools of type '{hosted}' are not supported. Supported types are: 'function', 'custom', "
         "'tool_search', 'namespace'.",
         "tools[0].type",
         "unsupported_value",
@@ -83,7 +83,7 @@ def test_hosted_tools_alone_are_refused(hosted: str, items: Any, choice: str) ->
 def test_a_hosted_tool_cannot_be_forced(hosted: str) -> None:
     wanted = {"type": hosted, "server_label": "x"}
     assert refused(lambda: ask(tools=[F, {"type": hosted}], tool_choice=wanted)) == (
-        f"Choices of tools of type '{hosted}' are not supported here; supported: 'function', "
+        f"Choices of tools of type '{hosted}' are not supported. Supported types are: 'function', "
         "'custom', 'allowed_tools'.",
         "tool_choice.type",
         "unsupported_value",
