@@ -214,7 +214,7 @@ class Requests(Starts):
         )
         [told] = self.told()
         assert "unknown option" not in told
-        assert "it may repeat a client's text" in told
+        assert "it may contain a client's text" in told
 
     def test_when_it_works_again_all_is_as_before(self) -> None:
         self.break_after_start()
