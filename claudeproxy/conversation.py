@@ -18,8 +18,6 @@ import attrs
 
 # A content block of the Messages API: text, image, document, tool_use or tool_result.
 Block: TypeAlias = Mapping[str, Any]
-# OpenAI's own bound for the id of a call.
-LONGEST_ID = 40
 Role: TypeAlias = Literal["user", "assistant"]
 
 
@@ -139,20 +137,6 @@ def is_results(turn: Turn) -> bool:
 def has_results(turn: Turn) -> bool:
     """Whether there are results of tool calls in a turn."""
     return any(block["type"] == "tool_result" for block in turn.blocks)
-
-
-def plain_id(call_id: str) -> str:
-    """The id of a tool call in letters and digits alone, at most `LONGEST_ID` of them.
-
-    Some clients take everything else out of an id, or cut it. So calls are compared by this form.
-    """
-    if call_id.isalnum() and call_id.isascii():
-        plain = call_id
-    else:
-        plain = "".join(filter(str.isalnum, call_id))
-    if plain and plain.isascii() and len(plain) <= LONGEST_ID:
-        return plain
-    return "call" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:28]
 
 
 def text_block(text: str) -> Block:

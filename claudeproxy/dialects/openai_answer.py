@@ -5,6 +5,7 @@ Source: OpenAI's OpenAPI document 2.3.0 (ErrorResponse, CompletionUsage).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..errors import APIError
 from ..events import Usage
 
 
+# The maximum length of the id of a call, as in OpenAI's API.
+LONGEST_ID = 40
 DONE = b"data: [DONE]\n\n"
 # The text of a refusal, because the Messages API gives none.
 REFUSAL = "Claude declined to answer this request."
@@ -51,3 +54,17 @@ def usage_object(usage: Usage) -> dict[str, Any]:
             "rejected_prediction_tokens": 0,
         },
     }
+
+
+def plain_id(call_id: str) -> str:
+    """Return the id of a tool call as clients get it: letters and digits, at most `LONGEST_ID`.
+
+    Some clients remove everything else from an id, or cut it.
+    """
+    if call_id.isalnum() and call_id.isascii():
+        plain = call_id
+    else:
+        plain = "".join(filter(str.isalnum, call_id))
+    if plain and plain.isascii() and len(plain) <= LONGEST_ID:
+        return plain
+    return "call" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:28]

@@ -119,7 +119,7 @@ class Object:
         return {
             "type": "object",
             "properties": {field.name: field.schema() for field in self.fields},
-            "required": [field.name for field in self.fields if field.required],
+            "required": list(self._required),
         }
 
 

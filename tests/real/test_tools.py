@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 
-from claudeproxy.conversation import plain_id
+from claudeproxy.dialects.openai_answer import plain_id
 from claudeproxy.pool.roster import Activity
 
 from .harness import RealCLI, conversation, on_every_cli, when

@@ -12,7 +12,6 @@ from typing import Any
 
 import attrs
 
-from ...conversation import plain_id
 from ...errors import APIError
 from ...events import (
     AnswerAccumulator,
@@ -27,7 +26,7 @@ from ...events import (
 )
 from .. import WholeBody
 from ..custom_tools import InputReader, whole_input
-from ..openai_answer import DONE, REFUSAL, encode_error, usage_object
+from ..openai_answer import DONE, REFUSAL, encode_error, plain_id, usage_object
 from ..tools import Origin
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import attrs
 
-from ...conversation import plain_id
 from ...errors import USAGE_LIMIT, APIError
 from ...events import (
     AnswerAccumulator,
@@ -28,7 +27,7 @@ from ...events import (
 )
 from .. import WholeBody
 from ..custom_tools import InputReader, whole_input
-from ..openai_answer import REFUSAL
+from ..openai_answer import REFUSAL, plain_id
 from ..tool_calls import read_arguments
 from ..tools import Origin
 
