@@ -39,6 +39,7 @@ PURE = (
     *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.wrapped", "cli.state"),
     *("cli.naming", "cli.argument_names", "cli.outbox"),
     *("pool.roster", "pool.pace", "pool.backoff"),
+    "demo.prompt_cache",
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

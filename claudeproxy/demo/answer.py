@@ -62,7 +62,7 @@ class Answer:
     blocks: tuple[Block, ...]
     stop_reason: str
     stop_sequence: str | None
-    usage: Mapping[str, int]
+    usage: Mapping[str, Any]
     slow: float = 0.0
     pause: float = 0.0
     hold: float = 0.0

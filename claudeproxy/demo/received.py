@@ -26,7 +26,8 @@ class Received:
     ``number`` counts from 1.  ``headers`` have names in lower case.  ``body`` is the parsed JSON,
     None if it's none.  ``status`` is 0 until the answer begins.  ``outcome`` is "open" until it is
     known: "complete" (a success was sent to its end), "refused" (an error was), or "disconnected"
-    (the connection went away before the end, whoever closed it).
+    (the connection went away before the end, whoever closed it).  ``usage`` is what the answer said
+    of it, None for an error.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Received:
     body: Any = field(default=None, repr=False)
     status: int = 0
     outcome: Outcome = "open"
+    usage: Mapping[str, Any] | None = None
     _waiting: list[Deferred[Received]] = field(factory=list, init=False, repr=False)
 
     def ended(self) -> Deferred[Received]:
@@ -70,4 +72,5 @@ class Received:
             "body": self.body,
             "status": self.status,
             "outcome": self.outcome,
+            "usage": self.usage,
         }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import guess
 from .blocks import message_problems, system_problems
+from .prompt_cache import mark_problems
 from .tools import choice_problems, thinking_on, tool_problems
 
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """A request body above this many bytes is a 413 ``request_too_large``."""
 
-MAX_CACHE_MARKS = 4
 MIN_THINKING_BUDGET = 1024
 
 _THINKING = ("enabled", "adaptive", "disabled")
@@ -84,7 +84,7 @@ def _problems(body: object, *, counting: bool) -> Iterator[str]:
     yield from _thoughts_before_calls(body)
     yield from tool_problems(body)
     yield from choice_problems(body)
-    yield from _cache_marks(body)
+    yield from mark_problems(body)
 
 
 def _basics(body: dict[str, Any], *, counting: bool) -> Iterator[str]:
@@ -168,19 +168,3 @@ def _stop_sequences(body: dict[str, Any]) -> Iterator[str]:
             yield f"stop_sequences.{index}: Input should be a valid string"
         if not sequence.strip():
             yield f"stop_sequences.{index}: each stop sequence must contain non-whitespace"
-
-
-def _cache_marks(body: dict[str, Any]) -> Iterator[str]:
-    marked = sum(1 for block in _markable(body) if block.get("cache_control"))
-    if marked > MAX_CACHE_MARKS:
-        yield (
-            f"A maximum of {MAX_CACHE_MARKS} blocks with cache_control may be provided. "
-            f"Found {marked}."
-        )
-
-
-def _markable(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from body.get("tools") or ()
-    for content in (body.get("system"), *(m["content"] for m in body["messages"])):
-        if isinstance(content, list):
-            yield from content

@@ -20,8 +20,8 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``HOLD:seconds``     A pause before the last event, `message_stop`.
 ``WAIT:seconds``     A pause before anything is answered, headers too.
 ``STOP:reason``      Ends with this stop_reason (``refusal``, ``pause_turn``, ...).
-``CACHED:n``         cache_read_input_tokens of the usage.
-``CREATED:n``        cache_creation_input_tokens of the usage.
+``CACHED:n``         cache_read_input_tokens of the usage, whatever the cache holds.
+``CREATED:n``        cache_creation_input_tokens of the usage, whatever the cache holds.
 ``ERR:status``       This HTTP status with the API's error for it.  ``ERR:status:seconds`` also has
                      a ``retry-after``.
 ``ERRONCE:status``   The same, the first time that this text comes.
@@ -43,7 +43,6 @@ is answered by ``TOOL_RESULT:`` and the JSON list of the results' contents.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +52,7 @@ from .answer import Answer, Block, Fault, FaultKind, Refusal, compact
 from .calls import chosen_calls, results_of
 from .guess import MODEL as CHOOSING
 from .limits import rejected_headers
+from .prompt_cache import Use, input_tokens
 from .tools import thinking_on
 from .words import Words, own_texts, read, rounds
 
@@ -84,13 +84,16 @@ class Plan:
     warning: bool = False
 
 
-def plan(body: Mapping[str, Any], *, now: float, first_time: bool = True) -> Plan:
+def plan(
+    body: Mapping[str, Any], *, now: float, first_time: bool = True, use: Use | None = None
+) -> Plan:
     """What to answer to a request that the rules have let pass.
 
-    ``now`` is in seconds since the epoch; ``first_time``: ``once_key`` of this body is new.
+    ``now`` is in seconds since the epoch; ``first_time``: ``once_key`` of this body is new; ``use``
+    is what the prompt cache does for it, None for nothing.
     """
     words = _words(body) or _again(body)
-    outcome = _failure(words, now, first_time=first_time) or _answer(body, words)
+    outcome = _failure(words, now, first_time=first_time) or _answer(body, words, use)
     return Plan(outcome, words.seconds("WAIT"), "WARNING" in words)
 
 
@@ -98,12 +101,6 @@ def once_key(body: Mapping[str, Any]) -> str | None:
     """What ``ERRONCE`` is to be remembered by, or None if the word isn't there."""
     texts = [text for text in _texts(_last_user(body)) if "ERRONCE" in read([text])]
     return "\n".join(texts) or None
-
-
-def input_tokens(body: Mapping[str, Any]) -> int:
-    """A quarter of the characters in system prompt and messages, and at least 1."""
-    contents = [body.get("system"), *(message["content"] for message in body["messages"])]
-    return max(1, math.ceil(sum(map(_characters, contents)) / 4))
 
 
 def _words(body: Mapping[str, Any]) -> Words:
@@ -140,20 +137,6 @@ def _texts(content: Any) -> list[str]:
     return [block["text"] for block in content or () if block["type"] == "text"]
 
 
-def _characters(content: Any) -> int:
-    if isinstance(content, str):
-        return len(content)
-    total = sum(map(len, _texts(content)))
-    for block in content or ():
-        if block["type"] == "tool_result":
-            total += _characters(block.get("content"))
-        elif block["type"] == "tool_use":
-            total += len(compact(block["input"]))
-        elif block["type"] == "thinking":
-            total += len(block["thinking"])
-    return total
-
-
 def _failure(words: Words, now: float, *, first_time: bool) -> Refusal | None:
     if "LIMIT" in words:
         seconds = words.integer("LIMIT")
@@ -170,7 +153,7 @@ def _failure(words: Words, now: float, *, first_time: bool) -> Refusal | None:
     return None
 
 
-def _answer(body: Mapping[str, Any], words: Words) -> Answer:
+def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
     wanted = chosen_calls(body, words)
     blocks: list[Block] = []
     if "THINK" in words and thinking_on(body):
@@ -193,12 +176,10 @@ def _answer(body: Mapping[str, Any], words: Words) -> Answer:
         stop_reason = "stop_sequence"
     else:
         stop_reason = words.said.get("STOP") or ("tool_use" if wanted.calls else "end_turn")
-    usage = {
-        "input_tokens": input_tokens(body),
-        "cache_creation_input_tokens": words.integer("CREATED") or 0,
-        "cache_read_input_tokens": words.integer("CACHED") or 0,
-        "output_tokens": made,
-    }
+    if use is None or "CACHED" in words or "CREATED" in words:
+        read, created = (words.integer(word) or 0 for word in ("CACHED", "CREATED"))
+        use = Use(read, created, 0, input_tokens(body))
+    usage = {**use.as_usage(), "output_tokens": made}
     slow, pause, hold = (words.seconds(word) for word in ("SLOW", "PAUSE", "HOLD"))
     return Answer(tuple(kept), stop_reason, stop_sequence, usage, slow, pause, hold, _fault(words))
 

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from . import answer, exchange, limits, script
 from .delivery import abort, silently, sleep, stream
+from .prompt_cache import PromptCache, input_tokens
 from .received import Outcome, Received
 
 
@@ -50,7 +51,7 @@ class InFlight:
 class DemoAPI:
     """The API.  ``requests`` are the latest that came, the oldest first.
 
-    With a ``key`` it takes no other one, keeps nothing, and tells nobody what came.
+    With a ``key`` it takes no other one, keeps no request, and tells nobody what came.
     """
 
     app = Klein()
@@ -59,6 +60,7 @@ class DemoAPI:
     clock: IReactorTime
     key: str = ""
     requests: deque[Received] = field(factory=lambda: deque(maxlen=KEPT_REQUESTS))
+    _cache: PromptCache = field(factory=PromptCache, init=False)
     _count: int = field(default=0, init=False)
     _in_flight: list[InFlight] = field(factory=list, init=False)
     _seen: set[str] = field(factory=set, init=False)
@@ -127,13 +129,17 @@ class DemoAPI:
         except exchange.RefusedError as error:
             return exchange.refuse(request, received, error.refusal)
         key = script.once_key(body)
-        plan = script.plan(body, now=self.clock.seconds(), first_time=key not in self._seen)
+        now = self.clock.seconds()
+        use = self._cache.look_up(body, now)
+        plan = script.plan(body, now=now, first_time=key not in self._seen, use=use)
         if key is not None:
             self._seen.add(key)
         await sleep(self.clock, plan.wait)
         outcome = plan.outcome
         if isinstance(outcome, answer.Refusal):
             return exchange.refuse(request, received, outcome)
+        self._cache.remember(use)
+        received.usage = outcome.usage
         steps = answer.steps(outcome, body["model"], exchange.new_id)
         if body.get("stream"):
             self._accept(request, received, warning=plan.warning)
@@ -153,7 +159,7 @@ class DemoAPI:
         except exchange.RefusedError as error:
             return exchange.refuse(request, received, error.refusal)
         self._accept(request, received, warning=False)
-        return exchange.send_json(request, {"input_tokens": script.input_tokens(body)})
+        return exchange.send_json(request, {"input_tokens": input_tokens(body)})
 
     async def _not_found(self, request: Request, received: Received) -> bytes:
         return exchange.refuse(request, received, answer.Refusal(404, "Not found"))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from claudeproxy.demo.answer import Answer, Refusal, Step, message, steps
 from claudeproxy.demo.blocks import sign
+from claudeproxy.demo.prompt_cache import Use
 from claudeproxy.demo.script import once_key, plan
 from claudeproxy.demo.words import Call, Words, read
 
@@ -29,6 +30,14 @@ ADD = {
 SUB = {"name": "sub", "input_schema": {"type": "object"}}
 STRUCTURED = {**ADD, "name": "StructuredOutput"}
 MADE_UP = {"a": 2}
+
+
+def created(tokens: int = 0) -> dict[str, Any]:
+    """What an answer's usage says of tokens put into the cache, for 5 minutes each."""
+    return {
+        "cache_creation_input_tokens": tokens,
+        "cache_creation": {"ephemeral_5m_input_tokens": tokens, "ephemeral_1h_input_tokens": 0},
+    }
 
 
 def body(*content: Any, **changes: Any) -> dict[str, Any]:
@@ -131,7 +140,7 @@ def test_plain_text_gets_a_paragraph_that_quotes_it() -> None:
         "stop_sequence": None,
         "usage": {
             "input_tokens": 5,
-            "cache_creation_input_tokens": 0,
+            **created(),
             "cache_read_input_tokens": 0,
             "output_tokens": 32,
         },
@@ -339,11 +348,32 @@ def test_usage_words_and_stop_reason() -> None:
     made = whole(body("CACHED:7 CREATED:8 STOP:refusal ECHO:a"))
     assert made["usage"] == {
         "input_tokens": 10,
-        "cache_creation_input_tokens": 8,
+        **created(8),
         "cache_read_input_tokens": 7,
         "output_tokens": 1,
     }
     assert made["stop_reason"] == "refusal"
+
+
+@pytest.mark.parametrize(
+    ("words", "read", "created_tokens"), [("CACHED:7", 7, 0), ("CREATED:8", 0, 8)]
+)
+def test_the_usage_words_count_instead_of_the_cache(
+    words: str, read: int, created_tokens: int
+) -> None:
+    use = Use(read=100, created_5m=200, created_1h=300, rest=400)
+    outcome = plan(body(f"{words} ECHO:a"), now=NOW, use=use).outcome
+    assert isinstance(outcome, Answer)
+    assert outcome.usage["cache_read_input_tokens"] == read
+    assert outcome.usage["cache_creation_input_tokens"] == created_tokens
+    assert outcome.usage["input_tokens"] < 10
+
+
+def test_the_usage_is_what_the_cache_says() -> None:
+    use = Use(read=100, created_5m=200, created_1h=300, rest=400)
+    outcome = plan(body("ECHO:a"), now=NOW, use=use).outcome
+    assert isinstance(outcome, Answer)
+    assert outcome.usage == {**use.as_usage(), "output_tokens": 1}
 
 
 def test_errors() -> None:
@@ -412,8 +442,9 @@ def test_the_events_of_a_stream() -> None:
                 "stop_reason": None,
                 "stop_sequence": None,
                 "usage": {
-                    "input_tokens": 10,
-                    "cache_creation_input_tokens": 0,
+                    # Of the message 10, of the tool's definition the rest.
+                    "input_tokens": 21,
+                    **created(),
                     "cache_read_input_tokens": 3,
                     "output_tokens": 1,
                 },

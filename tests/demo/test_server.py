@@ -249,6 +249,37 @@ class AnswerTest(ServerTest):
             self.ask({**value, "messages": []}, line), 400, "invalid_request_error", problem
         )
 
+    def test_the_second_turn_reads_what_the_first_put_into_the_cache(self) -> None:
+        mark = {"cache_control": {"type": "ephemeral"}}
+        system = [{"type": "text", "text": "x" * 8000, **mark}]
+        first = self.ask(body("Hi", system=system)).value["usage"]
+        second = self.ask(body("Hi", system=system)).value["usage"]
+        assert [first["cache_creation_input_tokens"], first["cache_read_input_tokens"]] == [2000, 0]
+        assert [second["cache_creation_input_tokens"], second["cache_read_input_tokens"]] == [
+            0,
+            2000,
+        ]
+
+    def test_a_refused_request_puts_nothing_into_the_cache(self) -> None:
+        mark = {"cache_control": {"type": "ephemeral"}}
+        system = [{"type": "text", "text": "x" * 8000, **mark}]
+        self.refused(
+            self.ask(body("ERR:529", system=system)), 529, "overloaded_error", "Overloaded"
+        )
+        usage = self.ask(body("Hi", system=system)).value["usage"]
+        assert usage["cache_read_input_tokens"] == 0
+
+    def test_what_is_in_the_cache_can_be_read_once_the_answer_has_begun(self) -> None:
+        mark = {"cache_control": {"type": "ephemeral"}}
+        system = [{"type": "text", "text": "x" * 8000, **mark}]
+        self.ask(body("WAIT:1", system=system))
+        before = self.ask(body("Hi", system=[*system, {"type": "text", "text": "y"}]))
+        # What it created itself is of no use to the other, which began first.
+        assert before.value["usage"]["cache_read_input_tokens"] == 0
+        self.clock.advance(1)
+        after = self.ask(body("Hi", system=system))
+        assert after.value["usage"]["cache_read_input_tokens"] == 2000
+
     def test_head(self) -> None:
         assert self.ask(line="HEAD /", auth={}).head[0] == 200
         assert len(self.api.requests) == 0
@@ -499,6 +530,13 @@ class RecordTest(ServerTest):
             "body": value,
             "status": 200,
             "outcome": "complete",
+            "usage": {
+                "input_tokens": 1,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+                "output_tokens": 31,
+            },
         }
         assert self.ask(b"", "DELETE /requests", auth={}).head[0] == 204
         assert self.ask(b"", "GET /requests", auth={}).value == []
