@@ -212,6 +212,7 @@ class ProxyService(Service):
                 self._settings.pass_environment,
                 self._settings.cli_retries,
                 {} if self.demo is None else self._demo_environment(),
+                stable_cache_marks=self._settings.stable_cache_marks,
             ),
             directory=str(directory),
             scratch=self._scratch,

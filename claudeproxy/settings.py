@@ -165,6 +165,11 @@ class Settings:
     recycling: bool = _setting(
         True, _flag, "reuse processes with /clear, which leaves a short note in the prompt"
     )
+    stable_cache_marks: bool = _setting(
+        True,
+        _flag,
+        "mark for the API's prompt cache what stays in its place; turns experimental betas off",
+    )
     reasoning: bool = _setting(
         True, _flag, "include the model's thinking in answers, as reasoning_content"
     )

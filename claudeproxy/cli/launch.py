@@ -57,6 +57,14 @@ ALWAYS = {
     "CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK": "1",
 }
 
+# With its experimental betas, newer CLIs (2.1.330) mark the last block of the last message for the
+# API's prompt cache. That can be a note of their own which the next request has elsewhere, so the
+# mark is not found again. Without them, they mark the last block of the user's.
+STABLE_CACHE_MARKS = {"CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1"}
+# The two that are wanted all the same: they keep the thinking of earlier turns in the conversation,
+# and go with marks of one hour.
+KEPT_BETAS = ("context-management-2025-06-27", "extended-cache-ttl-2025-04-11")
+
 # Where installers put the CLI, tried after PATH, which is short under launchd.
 USUAL_PLACES = (
     "~/.local/bin/claude",
@@ -122,19 +130,23 @@ def read_version(told: bytes) -> str | None:
 
 
 def environment(
-    environ: Mapping[str, str], passed: Iterable[str], retries: int, extra: Mapping[str, str]
+    environ: Mapping[str, str],
+    passed: Iterable[str],
+    retries: int,
+    extra: Mapping[str, str],
+    *,
+    stable_cache_marks: bool = True,
 ) -> dict[str, str]:
     """The environment of a CLI process.
 
     passed: names of more variables of `environ` to pass on. extra: variables that take precedence
-    over all others.
+    over all others. stable_cache_marks: the CLI marks for the prompt cache what stays in its place.
     """
-    return {
-        **allowed(environ, passed),
-        **ALWAYS,
-        "CLAUDE_CODE_MAX_RETRIES": str(retries),
-        **extra,
-    }
+    env = allowed(environ, passed)
+    if stable_cache_marks:
+        betas = [beta for beta in (env.get("ANTHROPIC_BETAS"), *KEPT_BETAS) if beta]
+        env |= {**STABLE_CACHE_MARKS, "ANTHROPIC_BETAS": ",".join(betas)}
+    return {**env, **ALWAYS, "CLAUDE_CODE_MAX_RETRIES": str(retries), **extra}
 
 
 def allowed(environ: Mapping[str, str], passed: Iterable[str] = ()) -> dict[str, str]:
