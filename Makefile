@@ -66,11 +66,12 @@ $(VENV)/.test: $(VENV)/.python setup.cfg
 clean:
 	rm -rf $(VENV) .cli .clients tests/clients/js/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# The comparison in doc/performance.md; takes about five minutes.
+# The tables in doc/performance.md; takes about six minutes.
 .PHONY: bench
 bench: $(VENV)/.test .cli/.replaced
 	scripts/loopback-only $(BIN)/python benchmarks/compare.py \
 		--node-modules .cli/replaced/node_modules --write doc/performance.md
+	scripts/loopback-only $(BIN)/python benchmarks/cache.py --write doc/performance.md
 
 .cli/.replaced:
 	@mkdir -p .cli/replaced

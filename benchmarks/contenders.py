@@ -232,13 +232,14 @@ class Messages:
                 yield at, event["delta"]["text"]
 
 
-def claudeproxy(demo: Demo, cli: str, home: Path) -> Server:
-    """This project's proxy, as it comes."""
+def claudeproxy(demo: Demo, cli: str, home: Path, *options: str) -> Server:
+    """This project's proxy, as it comes unless there are options."""
     port = free_port()
     argv = [
         *(sys.executable, "-m", "claudeproxy", "serve", "--port", str(port), "--cli", cli),
         *("--directory", str(home / "empty")),
         *("--pass-environment", "ANTHROPIC_BASE_URL,ANTHROPIC_API_KEY"),
+        *options,
     ]
     process = Process.start(argv, environment(demo, home), home)
     wait_for(port, process.popen)
