@@ -6,6 +6,7 @@ A worker reports them for one request, in this order:
     | Withdrawn)*, Finished | Failed
 
 Text comes in the pieces in which the CLI sent it. A piece never ends in the middle of a code point.
+The arguments of a call come before the next call is started.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from io import StringIO
 from typing import Literal, TypeAlias
 
 import attrs
+import msgspec
 
 from .errors import APIError
 
@@ -57,15 +59,15 @@ class Started:
     usage: Usage = attrs.field(factory=Usage, eq=False)
 
 
-@attrs.frozen
-class TextDelta:
+# A long answer has thousands of deltas. msgspec makes their objects in a quarter of the time that
+# attrs takes, and the garbage collector need not look at them.
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """More of the answer's text."""
 
     text: str
 
 
-@attrs.frozen
-class ReasoningDelta:
+class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
     """More of the model's thinking."""
 
     text: str
@@ -87,12 +89,11 @@ class ToolCallStarted:
     name: str
 
 
-@attrs.frozen
-class ToolArgumentsDelta:
+class ToolArgumentsDelta(msgspec.Struct, frozen=True, gc=False):
     """More of the JSON text of call `index`'s arguments."""
 
     index: int
-    json: str
+    text: str
 
 
 @attrs.frozen
@@ -128,16 +129,10 @@ class Failed:
     worker_lost: bool = False
 
 
+# An event with more of what the last part of the answer has.
+Delta: TypeAlias = TextDelta | ReasoningDelta | ToolArgumentsDelta
 Event: TypeAlias = (
-    Started
-    | TextDelta
-    | ReasoningDelta
-    | ReasoningSigned
-    | ToolCallStarted
-    | ToolArgumentsDelta
-    | Withdrawn
-    | Finished
-    | Failed
+    Started | Delta | ReasoningSigned | ToolCallStarted | Withdrawn | Finished | Failed
 )
 
 
@@ -173,17 +168,19 @@ class AnswerAccumulator:
 
     def feed(self, event: Event) -> None:
         """Add one event."""
+        if isinstance(event, TextDelta):
+            # Nearly all events are of this class, and a match statement takes longer.
+            self._last("text").add(event.text)
+            return
         match event:
-            case TextDelta(text):
-                self._last("text").add(text)
             case ReasoningDelta(text):
                 self._last("reasoning").add(text)
             case ReasoningSigned(signature):
                 self._last("reasoning").signature = signature
             case ToolCallStarted():
                 self.parts.append(Part("call", event))
-            case ToolArgumentsDelta(index, json):
-                [part for part in self.parts if part.call is not None][index].add(json)
+            case ToolArgumentsDelta(index, text):
+                [part for part in self.parts if part.call is not None][index].add(text)
             case Withdrawn():
                 self.parts.clear()
             case Finished():
@@ -205,7 +202,9 @@ class AnswerAccumulator:
         return "".join(part.text for part in self.parts if part.kind == "reasoning")
 
     def _last(self, kind: Literal["text", "reasoning"]) -> Part:
+        last = self.parts[-1] if self.parts else None
         # Thinking that follows a signature belongs to a new block.
-        if not self.parts or self.parts[-1].kind != kind or self.parts[-1].signature:
-            self.parts.append(Part(kind))
-        return self.parts[-1]
+        if last is None or last.kind != kind or last.signature:
+            last = Part(kind)
+            self.parts.append(last)
+        return last

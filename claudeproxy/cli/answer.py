@@ -155,28 +155,33 @@ class MessageReader:
         name = _TEXTS.get(delta["type"])
         if name is None or not delta[name]:
             return
-        if whole := self._characters.feed(delta[name]):
-            self._is_call = False
-            if self._argument_names is not None:
-                whole = self._argument_names.feed(whole)
-            if whole:
-                yield from self._told(whole)
+        if event := self.feed_text(delta[name]):
+            yield event
+
+    def feed_text(self, text: str) -> Event | None:
+        """Return the event for more text of the current block, if there is one."""
+        if not (whole := self._characters.feed(text)):
+            return None
+        self._is_call = False
+        if self._argument_names is not None and not (whole := self._argument_names.feed(whole)):
+            return None
+        return self._told(whole)
 
     def _block_over(self) -> Iterator[Event]:
         # A call without arguments may have no JSON text at all.
         rest = self._characters.flush() or ("{}" if self._is_call else "")
         if self._argument_names is not None:
             rest = self._argument_names.feed(rest) + self._argument_names.flush()
-        if rest:
-            yield from self._told(rest)
+        if rest and (event := self._told(rest)):
+            yield event
         self._is_call = False
 
-    def _told(self, text: str) -> Iterator[Event]:
+    def _told(self, text: str) -> Event | None:
         event = self._to_event(text)
         self._thought = isinstance(event, ReasoningDelta)
         if event is not None:
             self.has_content = True
-            yield event
+        return event
 
     def _corrected(self) -> Iterator[Event]:
         self._next_message()

@@ -11,8 +11,12 @@ from typing import Any
 LONGEST_LINE = 64 * 1024 * 1024
 
 
-class LineTooLong(Exception):
-    """A line is longer than the limit. The rest of the stream cannot be used."""
+class BadLine(Exception):
+    """A line cannot be read. The rest of the stream cannot be used."""
+
+
+class LineTooLong(BadLine):
+    """A line is longer than the limit."""
 
 
 class LineSplitter:
@@ -32,17 +36,27 @@ class LineSplitter:
         """Yield the lines that `data` completes, without their newlines; raise LineTooLong."""
         first, *rest = data.split(b"\n")
         self._hold(first)
-        for piece in rest:
-            line = b"".join(self._pieces)
-            self._pieces, self._held = [], 0
-            yield line
-            self._hold(piece)
+        if not rest:
+            return
+        line, last = b"".join(self._pieces), rest.pop()
+        self._pieces, self._held = [], 0
+        yield line
+        if len(data) <= self._limit:
+            yield from rest
+        else:
+            for line in rest:
+                self._check(len(line))
+                yield line
+        self._hold(last)
 
     def _hold(self, piece: bytes) -> None:
         self._held += len(piece)
-        if self._held > self._limit:
-            raise LineTooLong(f"a line of more than {self._limit} bytes")
+        self._check(self._held)
         self._pieces.append(piece)
+
+    def _check(self, length: int) -> None:
+        if length > self._limit:
+            raise LineTooLong(f"a line of more than {self._limit} bytes")
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -63,7 +77,8 @@ class WholeCharacters:
 
     def feed(self, text: str) -> str:
         """Return the text so far, without a high surrogate at its end."""
-        text, self._half = self._half + text, ""
+        if self._half:
+            text, self._half = self._half + text, ""
         if text.isascii():
             return text
         if "\ud800" <= text[-1] <= "\udbff":

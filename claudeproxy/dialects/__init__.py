@@ -8,6 +8,7 @@ uses.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Protocol
 
 import attrs
@@ -15,6 +16,10 @@ import attrs
 from ..conversation import Conversation, Limits
 from ..errors import APIError
 from ..events import Event
+
+
+# Writes a string as json.dumps does, in a fifth of the time: for the deltas of a stream.
+quoted: Callable[[str], str] = encode_basestring_ascii
 
 
 class Answer(Protocol):

@@ -139,16 +139,17 @@ class Exchange:
     # Writing
 
     def _tell(self, events: Sequence[Event], choice: int) -> None:
-        out = bytearray()
-        for event in events:
-            if isinstance(event, Failed):
-                self._cancel("another choice failed", but=choice)
-                self._fail(event.error, bytes(out))
-                return
-            out += self._answer.feed(event, choice)
-            self._unfinished -= isinstance(event, Finished)
+        feed, last = self._answer.feed, events[-1]
+        # Only the last event may end the answer.
+        told = events[:-1] if isinstance(last, Failed) else events
+        out = b"".join([feed(event, choice) for event in told])
+        if isinstance(last, Failed):
+            self._cancel("another choice failed", but=choice)
+            self._fail(last.error, out)
+            return
+        self._unfinished -= isinstance(last, Finished)
         if out:
-            self._write(bytes(out))
+            self._write(out)
         if not self._unfinished:
             self.answered = True
             self._end()

@@ -15,6 +15,7 @@ import attrs
 from ...errors import APIError
 from ...events import (
     AnswerAccumulator,
+    Delta,
     Event,
     Finished,
     ReasoningDelta,
@@ -24,10 +25,14 @@ from ...events import (
     ToolCallStarted,
     Usage,
 )
-from .. import WholeBody
+from .. import WholeBody, quoted
 from ..custom_tools import InputReader, whole_input
 from ..openai_answer import DONE, REFUSAL, encode_error, plain_id, usage_object
 from ..tools import Origin
+
+
+# The value before the first delta.
+NO_DELTA: tuple[None, str, str] = None, "", ""
 
 
 def finish_reason(finished: Finished, *, legacy: bool) -> str:
@@ -137,25 +142,30 @@ class StreamedAnswer:
     _tail: str = attrs.field(init=False, default="")
     _ended: list[Finished] = attrs.field(init=False, factory=list)
     _inputs: dict[tuple[int, int], InputReader] = attrs.field(init=False, factory=dict)
+    # For each choice the class of its last delta, and what the chunk has around the text.
+    _last: dict[int, tuple[type[Delta], str, str]] = attrs.field(init=False, factory=dict)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
+        kind, before, after = self._last.get(choice, NO_DELTA)
+        if type(event) is kind:
+            return f"{before}{quoted(event.text)}{after}".encode("ascii")
+        self._last.pop(choice, None)
         match event:
-            case TextDelta(text):
-                return self._chunk(choice, f'{{"content":{json.dumps(text)}}}')
-            case ReasoningDelta(text):
-                return self._chunk(choice, f'{{"reasoning_content":{json.dumps(text)}}}')
+            case TextDelta():
+                return self._delta(choice, event, '{"content":', "}")
+            case ReasoningDelta():
+                return self._delta(choice, event, '{"reasoning_content":', "}")
             case ToolCallStarted(index):
                 call = _tool_call(event, "", self.origins.get(event.name))
                 if call["type"] == "custom":
                     self._inputs[choice, index] = InputReader()
                 return self._called(choice, index, {"index": index, **call})
-            case ToolArgumentsDelta(index, json_text):
+            case ToolArgumentsDelta(index, text):
                 reader = self._inputs.get((choice, index))
                 if reader is not None:
-                    return self._typed(choice, index, reader.feed(json_text))
-                function = {"arguments": json_text}
-                return self._called(choice, index, {"index": index, "function": function})
+                    return self._typed(choice, index, reader.feed(text))
+                return self._arguments(choice, event)
             case Started(model):
                 self._prepare(model)
                 return self._chunk(choice, '{"role":"assistant","content":"","refusal":null}')
@@ -183,6 +193,14 @@ class StreamedAnswer:
             b"" if index else self._chunk(choice, json.dumps({"function_call": call["function"]}))
         )
 
+    def _arguments(self, choice: int, event: ToolArgumentsDelta) -> bytes:
+        if not self.legacy:
+            before = f'{{"tool_calls": [{{"index": {event.index}, "function": {{"arguments": '
+            return self._delta(choice, event, before, "}}]}")
+        if event.index:
+            return b""
+        return self._delta(choice, event, '{"function_call": {"arguments": ', "}}")
+
     def _typed(self, choice: int, index: int, text: str) -> bytes:
         """More of the input of a custom tool."""
         if not text:
@@ -206,8 +224,19 @@ class StreamedAnswer:
             frames += f'{self._head}],"usage":{json.dumps(usage)}}}\n\n'.encode("ascii")
         return frames + DONE
 
+    def _delta(self, choice: int, event: Delta, before: str, after: str) -> bytes:
+        """The chunk with the event's text; before, after: the JSON of the delta around it."""
+        start, end = self._around(choice)
+        # All but the text is the same in the next chunk of this class, so it is encoded once.
+        self._last[choice] = type(event), start + before, after + end
+        return self._chunk(choice, f"{before}{quoted(event.text)}{after}")
+
     def _chunk(self, choice: int, delta: str, finish: str = "null") -> bytes:
+        start, end = self._around(choice, finish)
+        return f"{start}{delta}{end}".encode("ascii")
+
+    def _around(self, choice: int, finish: str = "null") -> tuple[str, str]:
         return (
-            f'{self._head}{{"index":{choice},"delta":{delta},"logprobs":null,'
-            f'"finish_reason":{finish}}}{self._tail}'
-        ).encode("ascii")
+            f'{self._head}{{"index":{choice},"delta":',
+            f',"logprobs":null,"finish_reason":{finish}}}{self._tail}',
+        )

@@ -7,7 +7,7 @@ the API sent to the CLI: its blocks in their order, its stop reason, its counts.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -15,6 +15,7 @@ import attrs
 from ...errors import APIError
 from ...events import (
     AnswerAccumulator,
+    Delta,
     Event,
     Finished,
     Part,
@@ -25,7 +26,7 @@ from ...events import (
     ToolArgumentsDelta,
     Usage,
 )
-from .. import WholeBody
+from .. import WholeBody, quoted
 from ..tool_calls import read_arguments
 
 
@@ -43,6 +44,13 @@ ERROR_TYPES = {
 
 # On this error code the SDKs continue without a thread (`anthropic` 2.13.0).
 THREADS = "thread_unsupported_request"
+
+# The type of each delta, and the field that has its text.
+DELTAS: Mapping[type[Delta], tuple[str, str]] = {
+    TextDelta: ("text_delta", "text"),
+    ReasoningDelta: ("thinking_delta", "thinking"),
+    ToolArgumentsDelta: ("input_json_delta", "partial_json"),
+}
 
 
 def error_type(error: APIError) -> str:
@@ -144,10 +152,16 @@ class StreamedMessage:
     content_type = "text/event-stream; charset=utf-8"
     keepalive = b'event: ping\ndata: {"type": "ping"}\n\n'
 
-    _gathered: AnswerAccumulator = attrs.field(init=False, factory=AnswerAccumulator)
+    # Of each block at least the first event. More is not needed here.
+    _begun: AnswerAccumulator = attrs.field(init=False, factory=AnswerAccumulator)
+    # The deltas that the open block takes, and how their frames begin.
+    _taken: type[Delta] | None = attrs.field(init=False, default=None)
+    _head: str = attrs.field(init=False, default="")
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
+        if type(event) is self._taken:
+            return self._delta(event.text)
         return b"".join(self._frames(event))
 
     def fail(self, error: APIError) -> bytes:
@@ -155,9 +169,10 @@ class StreamedMessage:
         return b"event: error\ndata: " + encode_error(error) + b"\n\n"
 
     def _frames(self, event: Event) -> Iterator[bytes]:
-        parts = self._gathered.parts
+        self._taken = None
+        parts = self._begun.parts
         before = len(parts)
-        self._gathered.feed(event)
+        self._begun.feed(event)
         index = len(parts) - 1
         if before and (len(parts) > before or isinstance(event, Finished)):
             yield _frame("content_block_stop", index=before - 1)
@@ -170,21 +185,24 @@ class StreamedMessage:
         match event:
             case Started(model):
                 yield _frame("message_start", message=_message(self.unique, model, event.usage))
-            case TextDelta(text):
-                yield _delta(index, "text_delta", text=text)
-            case ReasoningDelta(text):
-                yield _delta(index, "thinking_delta", thinking=text)
             case ReasoningSigned(signature):
-                yield _delta(index, "signature_delta", signature=signature)
-            case ToolArgumentsDelta(_, text):
-                yield _delta(index, "input_json_delta", partial_json=text)
+                delta = {"type": "signature_delta", "signature": signature}
+                yield _frame("content_block_delta", index=index, delta=delta)
+            case TextDelta() | ReasoningDelta() | ToolArgumentsDelta():
+                self._taken = type(event)
+                kind, field = DELTAS[self._taken]
+                # All but the text is the same in every frame, so it is encoded once.
+                self._head = (
+                    f'event: content_block_delta\ndata: {{"type": "content_block_delta", '
+                    f'"index": {index}, "delta": {{"type": "{kind}", "{field}": '
+                )
+                yield self._delta(event.text)
             case Finished():
                 yield _frame("message_delta", delta=_stop(event), usage=usage_object(event.usage))
                 yield _frame("message_stop")
 
-
-def _delta(index: int, kind: str, **told: str) -> bytes:
-    return _frame("content_block_delta", index=index, delta={"type": kind, **told})
+    def _delta(self, text: str) -> bytes:
+        return f"{self._head}{quoted(text)}}}}}\n\n".encode("ascii")
 
 
 def _frame(kind: str, **told: object) -> bytes:

@@ -14,6 +14,7 @@ import attrs
 from ...errors import USAGE_LIMIT, APIError
 from ...events import (
     AnswerAccumulator,
+    Delta,
     Event,
     Finished,
     Part,
@@ -25,7 +26,7 @@ from ...events import (
     ToolCallStarted,
     Usage,
 )
-from .. import WholeBody
+from .. import WholeBody, quoted
 from ..custom_tools import InputReader, whole_input
 from ..openai_answer import REFUSAL, plain_id
 from ..tool_calls import read_arguments
@@ -226,9 +227,17 @@ class StreamedResponse(_Writer):
     _sent: int = attrs.field(init=False, default=0)
     # Of the call that is being told, if it is one of a custom tool.
     _input: InputReader | None = attrs.field(init=False, default=None)
+    # The deltas that the last item takes, and what their frames have around the text.
+    _taken: type[Delta] | None = attrs.field(init=False, default=None)
+    _head: str = attrs.field(init=False, default="")
+    _place: str = attrs.field(init=False, default="")
+    _tail: str = attrs.field(init=False, default="")
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
+        if type(event) is self._taken:
+            self._gathered.feed(event)
+            return self._more(event.text)
         return b"".join(self._frames(event))
 
     def fail(self, error: APIError) -> bytes:
@@ -247,6 +256,7 @@ class StreamedResponse(_Writer):
         before = len(parts)
         if not self._take(event):
             return
+        self._taken = None
         if before and (len(parts) > before or isinstance(event, Finished)):
             yield from self._end_item(before - 1)
         if len(parts) > before:
@@ -255,9 +265,11 @@ class StreamedResponse(_Writer):
             case Started():
                 yield from self._begin()
             case TextDelta(text):
-                yield self._delta("response.output_text.delta", text, content_index=0, logprobs=[])
+                self._taken, more = TextDelta, ', "content_index": 0, "logprobs": []'
+                yield self._delta("response.output_text.delta", text, more)
             case ReasoningDelta(text):
-                yield self._delta("response.reasoning_summary_text.delta", text, summary_index=0)
+                self._taken, more = ReasoningDelta, ', "summary_index": 0'
+                yield self._delta("response.reasoning_summary_text.delta", text, more)
             case ToolArgumentsDelta(_, text):
                 yield from self._arguments(text)
             case Finished(reason):
@@ -306,6 +318,7 @@ class StreamedResponse(_Writer):
             if typed := self._input.feed(text):
                 yield self._delta("response.custom_tool_call_input.delta", typed)
         elif self._origin(part.call).kind == "function":
+            self._taken = ToolArgumentsDelta
             yield self._delta("response.function_call_arguments.delta", text)
 
     def _end_call(self, item: dict[str, Any], place: dict[str, Any]) -> Iterator[bytes]:
@@ -328,10 +341,20 @@ class StreamedResponse(_Writer):
         yield self._event("response.content_part.done", **place, part=_refusal(REFUSAL))
         yield self._event("response.output_item.done", output_index=index, item=item)
 
-    def _delta(self, kind: str, text: str, **more: Any) -> bytes:
+    def _delta(self, kind: str, text: str, more: str = "") -> bytes:
+        """An event with text for the last item; more: the fields after it, as JSON."""
         index = len(self._gathered.parts) - 1
         item_id = self._id(index, self._gathered.parts[index])
-        return self._event(kind, item_id=item_id, output_index=index, delta=text, **more)
+        # All but the number and the text is the same in the next event, so it is encoded once.
+        self._head = f'event: {kind}\ndata: {{"type": "{kind}", "sequence_number": '
+        self._place = f', "item_id": {quoted(item_id)}, "output_index": {index}, "delta": '
+        self._tail = more + "}\n\n"
+        return self._more(text)
+
+    def _more(self, text: str) -> bytes:
+        """Another event like the last one of `_delta`."""
+        number, self._sent = self._sent, self._sent + 1
+        return f"{self._head}{number}{self._place}{quoted(text)}{self._tail}".encode("ascii")
 
     def _event(self, kind: str, **told: Any) -> bytes:
         told = {"type": kind, "sequence_number": self._sent, **told}
