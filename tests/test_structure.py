@@ -35,9 +35,9 @@ EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 # Modules and packages that must not depend on a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects"),
-    *("cli.lines", "cli.session", "cli.answer", "cli.outgoing", "cli.failures", "cli.notices"),
-    *("cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.wrapped", "cli.state"),
-    *("cli.naming", "cli.argument_names", "cli.outbox"),
+    *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),
+    *("cli.notices", "cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.wrapped"),
+    *("cli.state", "cli.naming", "cli.argument_names", "cli.outbox"),
     *("pool.roster", "pool.pace", "pool.backoff"),
     "demo.prompt_cache",
 )
