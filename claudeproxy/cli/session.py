@@ -10,7 +10,6 @@ A session is the proxy's side of the protocol with one CLI process. Its owner ca
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,10 +19,10 @@ import attrs
 from ..conversation import Limits, Profile, Turn, has_results
 from ..errors import APIError, upstream_failed
 from ..events import Event, Failed, Finished, ReasoningDelta, ReasoningSigned, TextDelta
-from . import failures, mcp, outgoing
+from . import failures, incoming, mcp, outgoing
 from .answer import MessageReader
 from .calls import Calls
-from .lines import LONGEST_LINE, LineSplitter, LineTooLong
+from .lines import LONGEST_LINE, BadLine, LineSplitter
 from .naming import Names
 from .notices import Notice, ProtocolViolation, Ready, TurnEnded
 from .outbox import Outbox
@@ -146,7 +145,7 @@ class Session:
                     break
                 if line.strip():
                     self._receive_line(line)
-        except LineTooLong as error:
+        except BadLine as error:
             self._break(str(error))
         return self._flush()
 
@@ -162,12 +161,12 @@ class Session:
         return out
 
     def _receive_line(self, line: bytes) -> None:
-        try:
-            message = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError):
-            self._break("a line that is not JSON")
+        message = incoming.read(line)
+        if isinstance(message, str):
+            if self.state is State.ANSWERING and (event := self._message.feed_text(message)):
+                self._tell(event)
             return
-        handler = _HANDLERS.get(str(message.get("type"))) if isinstance(message, dict) else None
+        handler = _HANDLERS.get(str(message.get("type")))
         if handler is None:
             return
         try:
@@ -242,7 +241,7 @@ class Session:
     def _tell(self, event: Event) -> None:
         if isinstance(event, TextDelta):
             if text := self._stops.feed(event.text):
-                self._out.append(TextDelta(text))
+                self._out.append(event if text is event.text else TextDelta(text))
             if stop := self._stops.found:
                 self._out.append(Finished("stop", self._message.usage(), "stop_sequence", stop))
                 self._cut_off()
