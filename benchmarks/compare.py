@@ -1,6 +1,7 @@
 """Measures claudeproxy beside a bare CLI and beside the tool that it replaces, in one run.
 
     python benchmarks/compare.py [--node-modules DIR] [--cli PATH] [--write doc/performance.md]
+    python benchmarks/compare.py --streams
 
 `make bench` installs what it needs. Every contender uses the same real CLI against the same demo
 API on loopback, so what differs is what each makes of it. Figures are medians; read the ratios.
@@ -220,6 +221,46 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s"
 
 
+def add_streams(
+    table: Table,
+    what: str,
+    ours: Contender,
+    floor: Floor | None = None,
+    theirs: Server | None = None,
+) -> None:
+    """Two rows: how long streams take, and the CPU that they take in the proxy."""
+    streams = [long_stream(ours) for _ in range(5)]
+    if any(deltas != 3000 for _, _, deltas in streams):
+        raise RuntimeError(f"deltas are missing: {streams}")
+    table.add(
+        what,
+        statistics.median(taken for taken, _, _ in streams),
+        statistics.median(long_stream(floor)[0] for _ in range(5)) if floor is not None else None,
+        long_stream(theirs)[0] if theirs is not None else None,
+        seconds,
+    )
+    table.add(
+        "the same, the proxy's own CPU",
+        statistics.median(cpu for _, cpu, _ in streams),
+        None,
+        long_stream(theirs)[1] if theirs is not None else None,
+        lambda value: f"{value:.3f} s",
+    )
+
+
+def measure_streams(ours: Server, floor: Floor, theirs: Server | None) -> Table:
+    """The long streams alone."""
+    table = Table()
+    for contender in (ours, Responses(ours), Messages(ours), floor, theirs):
+        if contender is not None:
+            first_token(contender, messages("ECHO:warm up"))
+    time.sleep(3)
+    add_streams(table, "stream of 3000 tokens", ours, floor, theirs)
+    for dialect in (Responses(ours), Messages(ours)):
+        add_streams(table, f"stream of 3000 tokens, by {type(dialect).__name__}", dialect)
+    return table
+
+
 def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Table:
     """Everything, with all contenders up, one after the other."""
     table = Table()
@@ -290,23 +331,7 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
         "more",
     )
     time.sleep(3)
-    streams = [long_stream(ours) for _ in range(5)]
-    if any(deltas != 3000 for _, _, deltas in streams):
-        raise RuntimeError(f"deltas are missing: {streams}")
-    table.add(
-        "stream of 3000 tokens",
-        statistics.median(taken for taken, _, _ in streams),
-        statistics.median(long_stream(floor)[0] for _ in range(5)),
-        long_stream(theirs)[0] if theirs is not None else None,
-        seconds,
-    )
-    table.add(
-        "the same, the proxy's own CPU",
-        statistics.median(cpu for _, cpu, _ in streams),
-        None,
-        long_stream(theirs)[1] if theirs is not None else None,
-        seconds,
-    )
+    add_streams(table, "stream of 3000 tokens", ours, floor, theirs)
     for dialect in (Responses(ours), Messages(ours)):
         called = type(dialect).__name__
         time.sleep(3)
@@ -318,23 +343,7 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
             None,
             milliseconds,
         )
-        streams = [long_stream(dialect) for _ in range(5)]
-        if any(deltas != 3000 for _, _, deltas in streams):
-            raise RuntimeError(f"deltas are missing: {streams}")
-        table.add(
-            f"stream of 3000 tokens, by {called}",
-            statistics.median(taken for taken, _, _ in streams),
-            None,
-            None,
-            seconds,
-        )
-        table.add(
-            "the same, the proxy's own CPU",
-            statistics.median(cpu for _, cpu, _ in streams),
-            None,
-            None,
-            seconds,
-        )
+        add_streams(table, f"stream of 3000 tokens, by {called}", dialect)
     time.sleep(3)
     fresh, again = replay(ours)
     theirs_replayed = replay(theirs) if theirs is not None else (None, None)
@@ -390,7 +399,10 @@ def main() -> None:
         "--cli", default="", help="the claude binary; default: as the proxy finds it"
     )
     parser.add_argument("--write", type=Path, help="a file whose table is replaced by the result")
+    parser.add_argument("--streams", action="store_true", help="measure only the long streams")
     options = parser.parse_args()
+    if options.streams and options.write:
+        parser.error("--write needs all rows")
     cli = find_cli(options.cli)
     with tempfile.TemporaryDirectory(prefix="claudeproxy-bench-", ignore_cleanup_errors=True) as at:
         homes = [Path(at) / name for name in ("ours", "floor", "theirs")]
@@ -407,7 +419,10 @@ def main() -> None:
             if options.node_modules is not None:
                 theirs = replaced(demo, cli.path, homes[2], options.node_modules.resolve())
                 running.append(theirs)
-            table = measure(ours, floor, theirs, demo)
+            if options.streams:
+                table = measure_streams(ours, floor, theirs)
+            else:
+                table = measure(ours, floor, theirs, demo)
         finally:
             for contender in reversed(running):
                 contender.process.stop()
