@@ -11,6 +11,7 @@ The arguments of a call come before the next call is started.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 from typing import Literal, TypeAlias
 
@@ -185,6 +186,16 @@ class AnswerAccumulator:
                 self.parts.clear()
             case Finished():
                 self.finished = event
+
+    def feed_all(self, events: Sequence[Event]) -> None:
+        """Add the events of one read, in order."""
+        texts = [event.text for event in events if type(event) is TextDelta]
+        if texts and len(texts) == len(events):
+            # In the middle of a long answer this is so for all reads.
+            self._last("text").add("".join(texts))
+            return
+        for event in events:
+            self.feed(event)
 
     @property
     def calls(self) -> list[tuple[ToolCallStarted, str]]:

@@ -114,3 +114,27 @@ def test_the_end_is_kept_and_neither_start_nor_failure_is_a_part() -> None:
 def test_usage_adds_up() -> None:
     assert Usage(1, 2, 3, 4, 5) + Usage(10, 20, 30, 40, 50) == Usage(11, 22, 33, 44, 55)
     assert Usage(1, 2, 3, 4, 5).prompt_tokens == 6
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [TextDelta("a"), TextDelta("b"), TextDelta("c")],
+        [Started("m"), TextDelta("a"), TextDelta("b")],
+        [ReasoningDelta("1"), TextDelta("a"), ReasoningDelta("2"), TextDelta("b"), TextDelta("c")],
+        [TextDelta("a"), F, ToolArgumentsDelta(0, "{"), ToolArgumentsDelta(0, "}")],
+        [TextDelta("a"), Withdrawn(), TextDelta("b"), Finished("stop", Usage())],
+    ],
+)
+@pytest.mark.parametrize("before", [[], [TextDelta("x")], [ReasoningDelta("y")]])
+def test_it_makes_no_difference_whether_events_come_together(
+    before: list[Event], events: list[Event]
+) -> None:
+    together = gathered(*before)
+    together.feed_all(events)
+    one_by_one = gathered(*before, *events)
+    assert [(part.kind, part.text) for part in together.parts] == [
+        (part.kind, part.text) for part in one_by_one.parts
+    ]
+    assert together.finished == one_by_one.finished

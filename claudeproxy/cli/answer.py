@@ -160,12 +160,14 @@ class MessageReader:
 
     def feed_text(self, text: str) -> Event | None:
         """Return the event for more text of the current block, if there is one."""
-        if not (whole := self._characters.feed(text)):
+        if self._characters.half or not text.isascii():
+            text = self._characters.feed(text)
+        if not text:
             return None
         self._is_call = False
-        if self._argument_names is not None and not (whole := self._argument_names.feed(whole)):
+        if self._argument_names is not None and not (text := self._argument_names.feed(text)):
             return None
-        return self._told(whole)
+        return self._told(text)
 
     def _block_over(self) -> Iterator[Event]:
         # A call without arguments may have no JSON text at all.

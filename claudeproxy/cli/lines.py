@@ -72,22 +72,25 @@ class WholeCharacters:
     """
 
     def __init__(self) -> None:
-        """Start with no surrogate held back."""
-        self._half = ""
+        """half: the high surrogate that is held back, if there is one."""
+        self.half = ""
 
     def feed(self, text: str) -> str:
         """Return the text so far, without a high surrogate at its end."""
-        if self._half:
-            text, self._half = self._half + text, ""
-        if text.isascii():
-            return text
-        if "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
-        return _joined(text)
+        if self.half:
+            text, self.half = self.half + text, ""
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            if "\ud800" <= text[-1] <= "\udbff":
+                text, self.half = text[:-1], text[-1]
+            return _joined(text)
+        # It has no surrogates.
+        return text
 
     def flush(self) -> str:
         """Return what was held back, at the end of the input."""
-        half, self._half = self._half, ""
+        half, self.half = self.half, ""
         return _joined(half)
 
 

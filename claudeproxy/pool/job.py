@@ -68,8 +68,7 @@ class Job:
         if not self.began:
             self.began = True
             self._owner.answer_began(self)
-        for event in events:
-            self._accumulated.feed(event)
+        self._accumulated.feed_all(events)
         self._over = isinstance(last, (Finished, Failed))
         if isinstance(last, Finished):
             self._owner.answer_ended(self)
