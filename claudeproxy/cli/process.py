@@ -37,6 +37,9 @@ PIPE_LINGER = 1.0
 # SIGTERM ends the CLI within 110 ms (seen on both versions).
 KILL_AFTER = 3.0
 STDERR_TAIL = 4096
+# Twisted reads at most 8 kB at a time. A pipe holds up to 64 kB, and every read has a cost.
+TWISTED_READ = 8192
+PIPE = 65536
 
 
 class Listener(Protocol):
@@ -210,6 +213,8 @@ class Worker(ProcessProtocol):
     def outReceived(self, data: bytes) -> None:
         """Handle output of the CLI."""
         try:
+            if len(data) >= TWISTED_READ:
+                data += self._rest_of_pipe()
             told = self.session.receive_data(data)
             # Write first: it may be an interrupt, which must arrive before the CLI's next request.
             self._write()
@@ -319,6 +324,14 @@ class Worker(ProcessProtocol):
         data = self.session.data_to_send()
         if data and self.session.state is not State.BROKEN:
             self._transport.write(data)
+
+    def _rest_of_pipe(self) -> bytes:
+        stdout = self._stdout()
+        try:
+            return os.read(stdout.fileno(), PIPE) if stdout is not None else b""
+        except OSError:
+            # There is no more now, or Twisted's own next read reports the error.
+            return b""
 
     def _stdout(self) -> Any:
         return self._transport.pipes.get(1) if self._transport is not None else None
