@@ -22,6 +22,7 @@ from uuid import UUID
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from claudeproxy.cli.plan import Plan
 from claudeproxy.cli.process import Worker
 from claudeproxy.conversation import Conversation
 from claudeproxy.dialects import Dialect, chat, messages
@@ -127,7 +128,7 @@ class OneWorker:
         """Ask the worker."""
         job = Job(self, conversation, listener, 0.0)
         job.worker = self._worker
-        self._worker.ask(conversation.turns, conversation.limits, job)
+        self._worker.ask(Plan(conversation.turns), conversation.limits, job)
         return job
 
     def answer_began(self, job: Job) -> None:

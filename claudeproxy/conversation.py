@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -97,46 +98,75 @@ class Conversation:
     turns: tuple[Turn, ...]
     limits: Limits
 
-    def key_with(self, answer: Turn) -> bytes:
-        """The digest of the conversation and its answer: the next request's `prefix_key`."""
-        asked = next_key(self.prefix_key, self.turns[-1], called_in(self.turns[-2:-1]))
-        return next_key(asked, answer)
+    @cached_property
+    def lines(self) -> tuple[Turn, ...]:
+        """The turns as a CLI process gets them: tool results stand apart from what follows them.
+
+        Then the process can be taken back to the place between them.
+        """
+        return tuple(line for turn in self.turns for line in _lines(turn))
+
+    @property
+    def newest(self) -> int:
+        """The index of the newest turn's first line."""
+        return len(self.lines) - len(_lines(self.turns[-1]))
+
+    @cached_property
+    def keys(self) -> tuple[bytes, ...]:
+        """For each line, the digest of all that comes before it; then the digest of all lines."""
+        keys = [profile_key(self.profile)]
+        called: tuple[str, ...] = ()
+        for line in self.lines:
+            keys.append(next_key(keys[-1], line, called))
+            if line.role == "assistant":
+                called = called_in((line,))
+        return tuple(keys)
+
+    @cached_property
+    def places(self) -> Mapping[bytes, int]:
+        """The keys, each with its index."""
+        return {key: index for index, key in enumerate(self.keys)}
 
     @property
     def profile_key(self) -> bytes:
         """The digest of its profile alone."""
-        return self._keys[0]
+        return self.keys[0]
 
     @property
     def prefix_key(self) -> bytes:
         """The digest of all but its newest turn."""
-        return self._keys[-1]
+        return self.keys[self.newest]
 
-    @property
-    def prefix_keys(self) -> tuple[bytes, ...]:
-        """For each of the user's turns, oldest first, the digest of all that comes before it."""
-        before = zip(self.turns, self._keys, strict=False)
-        return tuple(key for turn, key in before if turn.role == "user")
+    def key_with(self, answer: Turn) -> bytes:
+        """The digest of the conversation and its answer: the next request's `prefix_key`."""
+        return next_key(self.keys[-1], answer)
 
-    @cached_property
-    def _keys(self) -> tuple[bytes, ...]:
-        """The digest of the profile, and then after each turn but the newest."""
-        keys = [profile_key(self.profile)]
-        called: tuple[str, ...] = ()
-        for turn in self.turns[:-1]:
-            keys.append(next_key(keys[-1], turn, called))
-            called = called_in((turn,))
-        return tuple(keys)
+
+def _lines(turn: Turn) -> tuple[Turn, ...]:
+    results = tuple(takewhile(_is_result, turn.blocks))
+    if not results or len(results) == len(turn.blocks):
+        return (turn,)
+    return Turn(turn.role, results), Turn(turn.role, turn.blocks[len(results) :])
+
+
+def _is_result(block: Block) -> bool:
+    return bool(block["type"] == "tool_result")
 
 
 def is_results(turn: Turn) -> bool:
     """Whether a turn is results of tool calls and nothing else."""
-    return all(block["type"] == "tool_result" for block in turn.blocks)
+    return all(map(_is_result, turn.blocks))
 
 
 def has_results(turn: Turn) -> bool:
     """Whether there are results of tool calls in a turn."""
-    return any(block["type"] == "tool_result" for block in turn.blocks)
+    return any(map(_is_result, turn.blocks))
+
+
+def answers_calls(lines: Sequence[Turn]) -> bool:
+    """Whether there are results of tool calls in the newest turn of some lines."""
+    newest = takewhile(lambda line: line.role == "user", reversed(lines))
+    return any(map(has_results, newest))
 
 
 def text_block(text: str) -> Block:

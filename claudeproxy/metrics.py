@@ -34,6 +34,12 @@ class Metrics:
             "Requests assigned to a second worker because the first ended before it answered",
             registry=self._registry,
         )
+        self._rewound = Counter(
+            "claudeproxy_rewinds",
+            "Attempts to take a process back to an earlier line, by outcome",
+            ["outcome"],
+            registry=self._registry,
+        )
         self._refused = Counter(
             "claudeproxy_requests_refused",
             "Requests rejected because no worker was available",
@@ -68,6 +74,10 @@ class Metrics:
     def retried(self) -> None:
         """A request is assigned to a second worker."""
         self._retried.inc()
+
+    def rewound(self, outcome: str) -> None:
+        """A process was taken back (`done`), or was not; the label is the reason then."""
+        self._rewound.labels(outcome).inc()
 
     def refused(self) -> None:
         """A request is rejected: the queue is full, or it waited there too long."""

@@ -163,7 +163,7 @@ class Settings:
         700 * 1024 * 1024, _whole(1024, 1024**4), "memory size above which a process is replaced"
     )
     recycling: bool = _setting(
-        True, _flag, "reuse processes with /clear, which leaves a short note in the prompt"
+        True, _flag, "let a process serve another conversation after it has been emptied"
     )
     stable_cache_marks: bool = _setting(
         True,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -203,11 +205,11 @@ def conversations(draw: st.DrawFn) -> Conversation:
     return Conversation(draw(profiles), tuple(said), Limits("m"))
 
 
-def known_as(conversation: Conversation, count: int) -> str:
-    """All that tells a conversation up to one of its turns from others, as one text."""
-    said: list[Any] = [repr(conversation.profile)]
+def known_as(profile: Profile, lines: Sequence[Turn]) -> str:
+    """All that tells some lines of a conversation from others, as one text."""
+    said: list[Any] = [repr(profile)]
     ids: list[str] = []
-    for turn in conversation.turns[:count]:
+    for turn in lines:
         if turn.role == "user":
             # Of a result's id counts which call of the turn before it belongs to.
             blocks = json.dumps(turn.blocks)
@@ -222,23 +224,47 @@ def known_as(conversation: Conversation, count: int) -> str:
     return json.dumps(said, sort_keys=True)
 
 
+def lines_of(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns, with tool results apart from what follows them."""
+    lines = []
+    for turn in turns:
+        results = [block for block in turn.blocks if block["type"] == "tool_result"]
+        others = [block for block in turn.blocks if block["type"] != "tool_result"]
+        lines += [Turn(turn.role, tuple(part)) for part in (results, others) if part]
+    return lines
+
+
+@calm
+@given(conversations())
+def test_tool_results_are_a_line_of_their_own(whole: Conversation) -> None:
+    results_first = [
+        Turn(turn.role, tuple(sorted(turn.blocks, key=lambda b: b["type"] != "tool_result")))
+        for turn in whole.turns
+    ]
+    whole = attrs.evolve(whole, turns=tuple(results_first))
+    assert list(whole.lines) == lines_of(whole.turns)
+    assert list(whole.lines[whole.newest :]) == lines_of(whole.turns[-1:])
+
+
 @calm
 @given(conversations(), conversations())
 def test_keys_are_equal_for_equal_conversations_only(a: Conversation, b: Conversation) -> None:
-    for first, one in enumerate(a.prefix_keys):
-        for second, other in enumerate(b.prefix_keys):
-            assert (one == other) == (known_as(a, 2 * first) == known_as(b, 2 * second))
+    for first, one in enumerate(a.keys):
+        for second, other in enumerate(b.keys):
+            same = known_as(a.profile, a.lines[:first]) == known_as(b.profile, b.lines[:second])
+            assert (one == other) == same
 
 
 @calm
 @given(conversations())
 def test_each_key_is_that_of_the_conversation_up_to_there(whole: Conversation) -> None:
-    assert len(whole.prefix_keys) == (len(whole.turns) + 1) // 2
-    assert whole.prefix_keys[0] == whole.profile_key
-    assert whole.prefix_keys[-1] == whole.prefix_key
-    for number, key in enumerate(whole.prefix_keys):
-        until = Conversation(whole.profile, whole.turns[: 2 * number + 1], Limits("m"))
-        assert until.prefix_key == key
+    assert len(whole.keys) == len(whole.lines) + 1
+    assert whole.keys[0] == whole.profile_key
+    assert whole.keys[whole.newest] == whole.prefix_key
+    assert whole.places == {key: place for place, key in enumerate(whole.keys)}
+    for count in range(1, len(whole.turns) + 1, 2):
+        until = Conversation(whole.profile, whole.turns[:count], Limits("m"))
+        assert until.keys == whole.keys[: len(until.keys)]
 
 
 @calm
@@ -248,10 +274,10 @@ def test_the_key_with_an_answer_is_the_next_requests(
 ) -> None:
     following = Conversation(asked.profile, (*asked.turns, answer, newest), Limits("other"))
     assert following.prefix_key == asked.key_with(answer)
-    assert following.prefix_keys[:-1] == asked.prefix_keys
+    assert following.keys[: len(asked.keys)] == asked.keys
 
 
-def test_each_turn_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_line_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Turn] = []
     real = conversation_module.next_key
 
@@ -264,7 +290,7 @@ def test_each_turn_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Conversation(Profile(), said, Limits("m"))
     for _ in range(2):
         assert asked.profile_key
-        assert asked.prefix_keys[-1] == asked.prefix_key
+        assert asked.keys[asked.newest] == asked.prefix_key
     asked.key_with(assistant("d"))
     assert read == [*said, assistant("d")]
 

@@ -37,8 +37,11 @@ PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects"),
     *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),
     *("cli.notices", "cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.wrapped"),
-    *("cli.state", "cli.naming", "cli.argument_names", "cli.outbox"),
-    *("pool.roster", "pool.pace", "pool.backoff"),
+    *("cli.state",),
+    *("cli.naming", "cli.argument_names", "cli.outbox", "cli.plan", "cli.marks", "cli.replay"),
+    *("cli.turn_reader", "cli.turn_settings"),
+    *("pool.roster", "pool.slot", "pool.overlap", "pool.habits", "pool.results"),
+    *("pool.pace", "pool.backoff"),
     "demo.prompt_cache",
 )
 IMPURE = {

@@ -29,6 +29,9 @@ from ..errors import (
 BROKE_OFF = upstream_failed(
     "The connection to Anthropic's API was lost in the middle of the response."
 )
+BROKE_PROTOCOL = upstream_failed("The CLI broke the protocol; see the log.")
+NO_ANSWER = upstream_failed("The CLI ended the turn without an answer.")
+NOT_REWOUND = upstream_failed("The CLI process could not be reused.")
 # By default an SDK would retry twice, and each retry would cost the same again.
 DOES_NOT_FIT = upstream_failed(
     "The model's response does not match the schema.", should_retry=False

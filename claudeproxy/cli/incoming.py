@@ -9,11 +9,12 @@ and so are those that msgspec refuses and `json` accepts, for example for a lone
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from .lines import BadLine
+from .lines import LONGEST_LINE, BadLine, LineSplitter
 
 
 class _Text(msgspec.Struct, tag_field="type", tag="text_delta", gc=False):
@@ -56,3 +57,15 @@ def read(line: bytes) -> str | dict[str, Any]:
     except (ValueError, RecursionError):
         raise BadLine("a line that is not JSON") from None
     return message if isinstance(message, dict) else {}
+
+
+class Incoming:
+    """Splits what a process writes into lines, and reads them."""
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._lines = LineSplitter(LONGEST_LINE)
+
+    def feed(self, data: bytes) -> Iterator[str | dict[str, Any]]:
+        """Return what the complete lines say, as `read` does; raises BadLine."""
+        return (read(line) for line in self._lines.feed(data) if line.strip())

@@ -30,12 +30,43 @@ class Ready:
 class TurnEnded:
     """The CLI is idle again.
 
-    clean: its conversation is exactly the one that the client knows. model_usage: what the CLI
-    reports about the models that this process has used, by their full ids.
+    clean: its conversation is exactly the one that the client knows. marks: how many places it can
+    be taken back to. model_usage: what the CLI reports about the models that this process has used,
+    by their full ids.
     """
 
     clean: bool
+    marks: int = 0
     model_usage: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
+
+
+@attrs.frozen
+class RewindRefused:
+    """The CLI did not take its conversation back, or was not believed. `reason`: for metrics."""
+
+    reason: str
+
+
+@attrs.frozen
+class Rewound:
+    """The CLI took its conversation back."""
+
+
+@attrs.frozen
+class Counted:
+    """The tokens of what the process remembers, as the API counts them; None if it failed."""
+
+    tokens: int | None
+
+    @classmethod
+    def of(cls, response: Mapping[str, Any]) -> Counted:
+        """Read the response to `get_context_usage` (2.1.197, 2.1.332).
+
+        Without `apiUsage` the figures are the CLI's own estimate.
+        """
+        told = response.get("response") or {}
+        tokens = told.get("totalTokens")
+        return cls(tokens if isinstance(tokens, int) and told.get("apiUsage") else None)
 
 
 @attrs.frozen
@@ -45,4 +76,4 @@ class ProtocolViolation:
     reason: str
 
 
-Notice: TypeAlias = Ready | TurnEnded | ProtocolViolation
+Notice: TypeAlias = Ready | TurnEnded | Rewound | RewindRefused | Counted | ProtocolViolation

@@ -16,6 +16,10 @@ from .lines import encode
 # The tool that the CLI adds for a `jsonSchema` (2.1.197, 2.1.330).
 STRUCTURED_OUTPUT = "StructuredOutput"
 MOST_CORRECTIONS = 2
+# The variable whose JSON object the CLI merges into each API request (both versions).
+EXTRA_BODY = "CLAUDE_CODE_EXTRA_BODY"
+# The control request that makes the CLI count tokens.
+COUNT = "get_context_usage"
 
 
 # Not `client_composed`: 2.1.330 would then read the command as text. Both versions put a note that
@@ -79,17 +83,17 @@ def mcp_reply(request_id: str, message: Mapping[str, Any]) -> bytes:
     )
 
 
-def history_line(turn: Turn) -> bytes:
+def history_line(turn: Turn, uuid: str) -> bytes:
     """A past user turn. The CLI appends it without answering, and confirms it with a `result`.
 
     Not `client_composed`: 2.1.330 would then put an empty system message into the API request.
     """
-    return _user_line(turn, shouldQuery=False)
+    return _user_line(turn, uuid=uuid, shouldQuery=False)
 
 
-def question_line(turn: Turn) -> bytes:
+def question_line(turn: Turn, uuid: str) -> bytes:
     """The user turn that the model is to answer."""
-    return _user_line(turn, client_composed=True)
+    return _user_line(turn, uuid=uuid, client_composed=True)
 
 
 def assistant_line(turn: Turn, number: int) -> bytes:
@@ -112,10 +116,12 @@ def assistant_line(turn: Turn, number: int) -> bytes:
     )
 
 
-def flag_settings(limits: Limits, profile: Profile) -> dict[str, Any]:
+def flag_settings(limits: Limits, profile: Profile, turn: Limits | None = None) -> dict[str, Any]:
     """Return the CLI's settings for these limits.
 
-    Every setting is always present, so that it replaces the value from an earlier turn.
+    Every setting is always present, so that it replaces the value from an earlier turn. turn: the
+    limits that the running turn began with, if there is one. 2.1.330 keeps its max_tokens and its
+    effort, so others are put into the API request.
     """
     choice = _tool_choice(limits, profile)
     # The API does not allow thinking together with a forced tool call.
@@ -128,11 +134,15 @@ def flag_settings(limits: Limits, profile: Profile) -> dict[str, Any]:
         "temperature": limits.temperature,
         "top_p": limits.top_p,
     }
+    if turn is not None and limits.max_tokens != turn.max_tokens:
+        extra["max_tokens"] = limits.max_tokens
+    if turn is not None and limits.effort not in (None, turn.effort):
+        extra["output_config"] = {"effort": limits.effort}
     extra = {name: value for name, value in extra.items() if value is not None}
     env = {
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(limits.max_tokens or ""),
         "CLAUDE_CODE_DISABLE_THINKING": "" if thinking else "1",
-        "CLAUDE_CODE_EXTRA_BODY": json.dumps(extra) if extra else "",
+        EXTRA_BODY: json.dumps(extra) if extra else "",
     }
     if profile.output_schema is not None:
         # Despite its name it includes the first attempt (both versions).
@@ -168,13 +178,13 @@ def _tool_choice(limits: Limits, profile: Profile) -> dict[str, Any] | None:
     return told
 
 
-def _user_line(turn: Turn, **flags: bool) -> bytes:
+def _user_line(turn: Turn, **more: Any) -> bytes:
     return encode(
         {
             "type": "user",
             "message": {"role": "user", "content": [_plain(block) for block in turn.blocks]},
             "parent_tool_use_id": None,
-            **flags,
+            **more,
         }
     )
 

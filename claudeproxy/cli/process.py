@@ -27,7 +27,17 @@ from ..events import Event, Failed
 from ..timers import Timers
 from .failures import StartFailure, one_line
 from .launch import Launch
-from .notices import Notice, ProtocolViolation, Ready, TurnEnded
+from .notices import (
+    Counted,
+    Notice,
+    ProtocolViolation,
+    Ready,
+    RewindRefused,
+    Rewound,
+    TurnEnded,
+)
+from .pipes import rest_after
+from .plan import Plan
 from .session import Session
 from .state import State
 
@@ -36,10 +46,9 @@ from .state import State
 PIPE_LINGER = 1.0
 # SIGTERM ends the CLI within 110 ms (seen on both versions).
 KILL_AFTER = 3.0
+# It goes back within 10 ms, and counts within 30 ms and what the API needs (2.1.332).
+RESPONSE_TIMEOUT = 5.0
 STDERR_TAIL = 4096
-# Twisted reads at most 8 kB at a time. A pipe holds up to 64 kB, and every read has a cost.
-TWISTED_READ = 8192
-PIPE = 65536
 
 
 class Listener(Protocol):
@@ -77,9 +86,12 @@ class Worker(ProcessProtocol):
         self.session = Session(reactor.seconds, longest_retry, model, reasoning=reasoning)
         self.ready: Deferred[Ready] = Deferred()
         # Called when it will not become ready, before `ready` fails; when the CLI is idle again;
-        # when `stop` begins; and when the process has ended.
+        # then, with what it has counted; when it went back, or with the reason why not; when `stop`
+        # begins; and when the process has ended.
         self.on_start_failed: Callable[[StartFailure], None] = lambda failure: None
         self.on_turn_end: Callable[[TurnEnded], None] = lambda over: None
+        self.on_rewind: Callable[[str], None] = lambda refusal: None
+        self.on_counted: Callable[[int | None], None] = lambda tokens: None
         self.on_stopping: Callable[[], None] = lambda: None
         self.on_ended: Callable[[str], None] = lambda reason: None
         self._listener: Listener | None = None
@@ -95,6 +107,8 @@ class Worker(ProcessProtocol):
         self._error: APIError | None = None
         self._profile: Profile | None = None
         self._within = 0.0
+        self._counted: Counted | None = None
+        self._in_short_state = False
         self.alive = False
         self.was_ready = False
 
@@ -122,15 +136,13 @@ class Worker(ProcessProtocol):
         self.session.initialize(profile)
         self._write()
 
-    def ask(
-        self, turns: Sequence[Turn], limits: Limits, listener: Listener, *, clear: bool = False
-    ) -> None:
-        """Send `turns`, and report the answer to `listener`; the worker must be ready and idle.
+    def ask(self, plan: Plan, limits: Limits, listener: Listener) -> None:
+        """Ask the last line of a plan, and report the answer to `listener`.
 
-        clear: whether to send `/clear` first.
+        The worker must be ready and idle.
         """
         self._listener = listener
-        self.session.ask(turns, limits, clear=clear)
+        self.session.ask(plan, limits)
         self._write()
         # The previous client may have disconnected while the worker was paused for it.
         self.resume()
@@ -142,9 +154,14 @@ class Worker(ProcessProtocol):
         self._write()
         self.resume()
 
-    def clear(self) -> None:
-        """Send `/clear` to the CLI; the worker must be idle, and is idle again soon."""
-        self.session.clear()
+    def prepare(self, plan: Plan) -> None:
+        """Make the process remember a plan's lines; the worker must be idle, and is soon again."""
+        self.session.prepare(plan)
+        self._write()
+
+    def count(self, plan: Plan) -> None:
+        """Count the tokens of a plan's lines; the worker must be idle, and is so again soon."""
+        self.session.count(plan)
         self._write()
 
     def interrupt(self) -> None:
@@ -212,14 +229,15 @@ class Worker(ProcessProtocol):
 
     def outReceived(self, data: bytes) -> None:
         """Handle output of the CLI."""
+        if self._at_fault:
+            # The owner learns of its end. What it still says must not look like the end of a turn.
+            return
         try:
-            if len(data) >= TWISTED_READ:
-                data += self._rest_of_pipe()
-            told = self.session.receive_data(data)
+            told = self.session.receive_data(data + rest_after(data, self._stdout()))
             # Write first: it may be an interrupt, which must arrive before the CLI's next request.
             self._write()
-            if self.session.state is State.TRUNCATED:
-                self._kill("max_tokens reached")
+            if self.session.doomed and not self._killed:
+                self._kill("max_tokens reached at once")
             self._dispatch(told)
         except Exception:
             # An uncaught exception would make Twisted stop reading, and the process would hang.
@@ -268,7 +286,7 @@ class Worker(ProcessProtocol):
         events: list[Event] = []
         notices: list[Notice] = []
         for item in told:
-            if isinstance(item, (Ready, TurnEnded, ProtocolViolation)):
+            if isinstance(item, _NOTICES):
                 notices.append(item)
             else:
                 events.append(item)
@@ -288,7 +306,16 @@ class Worker(ProcessProtocol):
                 self.ready.callback(notice)
             case TurnEnded():
                 self._listener = None
+                counted, self._counted = self._counted, None
                 self.on_turn_end(notice)
+                if counted is not None:
+                    self.on_counted(counted.tokens)
+            case Rewound():
+                self.on_rewind("")
+            case RewindRefused(reason):
+                self.on_rewind(reason)
+            case Counted():
+                self._counted = notice
             case ProtocolViolation(reason):
                 if self.was_ready:
                     self.log.error("A CLI process broke the protocol: {reason}", reason=reason)
@@ -324,14 +351,17 @@ class Worker(ProcessProtocol):
         data = self.session.data_to_send()
         if data and self.session.state is not State.BROKEN:
             self._transport.write(data)
+        if self.session.state in _SHORT:
+            if not self._in_short_state:
+                self._timers.start("response", RESPONSE_TIMEOUT, self._no_response)
+        elif self._in_short_state:
+            self._timers.cancel("response")
+        self._in_short_state = self.session.state in _SHORT
 
-    def _rest_of_pipe(self) -> bytes:
-        stdout = self._stdout()
-        try:
-            return os.read(stdout.fileno(), PIPE) if stdout is not None else b""
-        except OSError:
-            # There is no more now, or Twisted's own next read reports the error.
-            return b""
+    def _no_response(self) -> None:
+        if self.session.state is State.REWINDING:
+            self.on_rewind("no answer in time")
+        self._end("did not respond in time")
 
     def _stdout(self) -> Any:
         return self._transport.pipes.get(1) if self._transport is not None else None
@@ -348,6 +378,11 @@ class Worker(ProcessProtocol):
         if pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, number)
+
+
+# The states that last only until the CLI responds to a control request.
+_SHORT = (State.REWINDING, State.COUNTING)
+_NOTICES = (Ready, TurnEnded, Rewound, RewindRefused, Counted, ProtocolViolation)
 
 
 def _how_it_ended(reason: Failure) -> str:

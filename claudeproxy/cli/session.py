@@ -1,38 +1,38 @@
 """The stream-json protocol as a state machine: bytes in, events and bytes to write out.
 
-    BLANK -> INITIALIZING -> IDLE -> (CLEARING ->) REPLAYING -> ANSWERING -> ENDING -> IDLE ...
-                             IDLE -> SETTING_MODEL -> IDLE      ANSWERING <-> PARKED -> ENDING
-
 A session is the proxy's side of the protocol with one CLI process. Its owner calls `initialize`,
-`ask`, `resume` and `interrupt`, passes the CLI's output to `receive_data`, and writes the result of
-`data_to_send` to the CLI. doc/cli-protocol.md describes the CLI as seen on 2.1.197 and 2.1.330.
+`ask`, `resume`, `prepare`, `count` and `interrupt`, passes the CLI's output to `receive_data`, and
+writes the result of `data_to_send` to the CLI. The module `state` has the table of its states, and
+doc/cli-protocol.md describes the CLI as seen on 2.1.197, 2.1.330 and 2.1.332.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
-from ..conversation import Limits, Profile, Turn, has_results
-from ..errors import APIError, upstream_failed
-from ..events import Event, Failed, Finished, ReasoningDelta, ReasoningSigned, TextDelta
-from . import failures, incoming, mcp, outgoing
-from .answer import MessageReader
+from ..conversation import Limits, Profile, Turn, answers_calls
+from ..errors import APIError
+from ..events import Event, Failed
+from . import failures, mcp, outgoing
 from .calls import Calls
-from .lines import LONGEST_LINE, BadLine, LineSplitter
+from .incoming import Incoming
+from .lines import BadLine
+from .marks import REWIND
 from .naming import Names
-from .notices import Notice, ProtocolViolation, Ready, TurnEnded
+from .notices import Counted, Notice, ProtocolViolation, Ready, RewindRefused, Rewound, TurnEnded
 from .outbox import Outbox
-from .state import AWAITING_ANSWER, State
-from .stops import StopCutter
-from .wrapped import needs_wrapper
+from .plan import Plan
+from .replay import Replay
+from .state import Happening, ProtocolError, State, following, require
+from .turn_reader import Ending, TurnReader
+from .turn_settings import TurnSettings
 
 
-# The model name of messages that the CLI wrote itself, such as "API Error: ..." (both versions).
-SYNTHETIC = "<synthetic>"
+_Step: TypeAlias = Callable[[], None]
 
 
 class Session:
@@ -47,34 +47,37 @@ class Session:
         whether to report the model's thinking.
         """
         self.state = State.BLANK
+        # Whether the process must be killed, or it might send a request that nobody wants.
+        self.doomed = False
         self._now = now
         self._longest_retry = longest_retry
         self._reasoning = reasoning
         self._profile = Profile()
         self._names = Names()
         self._calls = Calls()
-        self._lines = LineSplitter(LONGEST_LINE)
+        self._incoming = Incoming()
         self._outbox = Outbox()
         self._send, self._control = self._outbox.send, self._outbox.control
         self._out: list[Event | Notice] = []
-        self._messages = 0
-        self._turns: deque[Turn] = deque()
+        self._replay = Replay(self._outbox)
+        self._marks = self._replay.marks
+        self._settings = TurnSettings(self._outbox, model)
+        self._plan = Plan()
+        # What is left to do of the plan.
+        self._steps: deque[_Step] = deque()
+        self._back_to = 0
+        # Whether a client waits for an answer.
+        self._asked = False
         self._limits = Limits(model)
-        self._model = model
-        self._settings = outgoing.flag_settings(self._limits, Profile())
-        self._message = MessageReader()
-        self._stops = StopCutter()
-        self._held: Finished | None = None
+        self._read_answer()
         self._plan_limit: Mapping[str, Any] | None = None
         self._clean = True
-        self._clear_first = False
 
     # Called by the owner
 
     def initialize(self, profile: Profile) -> None:
         """Set the profile of the process; a Ready follows."""
-        assert self.state is State.BLANK
-        self.state = State.INITIALIZING
+        self._enter(Happening.INITIALIZE)
         self._profile = profile
         self._names = Names(profile.tools)
         self._calls = Calls(self._names.tools)
@@ -82,54 +85,55 @@ class Session:
         if self._reasoning:
             self._control("apply_flag_settings", settings={"showThinkingSummaries": True})
 
-    def ask(self, turns: Sequence[Turn], limits: Limits, *, clear: bool = False) -> None:
-        """Replay all `turns` but the last, and ask the last: events follow, then a TurnEnded.
-
-        clear: whether to send `/clear` first.
-        """
-        assert self.state is State.IDLE
-        self._turns.extend(map(self._names.turn, turns))
-        if limits.budgeted and has_results(turns[-1]):
+    def ask(self, plan: Plan, limits: Limits) -> None:
+        """Ask the last line of a plan: events follow, then a TurnEnded."""
+        require(self.state, State.IDLE)
+        if limits.budgeted and answers_calls(plan.lines):
             # The thinking before the tool calls is not part of the replayed history.
             limits = attrs.evolve(limits, thinking=False)
-        self._begin(limits)
-        self._clear_first = clear
-        if limits.unlisted and limits.model != self._model:
-            # If the API does not know it, the CLI would have another model answer.
-            self.state = State.SETTING_MODEL
-            self._control("set_model", model=limits.model)
-        elif clear:
-            self.clear()
-        else:
-            self._replay()
+        self._limits = self._names.limits(limits)
+        self._asked = True
+        # If the API does not know the model, the CLI would have another one answer.
+        probe = limits.unlisted and limits.model != self._settings.model
+        self._start(plan, before=[self._set_model] if probe else ())
+
+    def prepare(self, plan: Plan) -> None:
+        """Make the process remember the lines of a plan, without asking: a TurnEnded follows."""
+        self._start(plan)
+
+    def count(self, plan: Plan) -> None:
+        """Count the tokens of a plan's lines: a Counted and a TurnEnded follow.
+
+        The process then remembers only the lines that it held before. The first line after those
+        must be one that it can be taken back to.
+        """
+        self._back_to = len(self._marks)
+        self._start(plan, after=[self._count, self._rewind])
 
     def resume(self, results: Turn, limits: Limits) -> None:
         """Continue the parked turn with its tool results: events follow, then a TurnEnded.
 
-        limits: with the same model and effort as before, which cannot change during a turn.
+        limits: those that `turn_settings.can_change` allows.
         """
-        assert self.state is State.PARKED
-        if limits.budgeted and not outgoing.thinks(self._settings):
+        require(self.state, State.PARKED)
+        if limits.budgeted and not self._settings.thinking:
             # The calls came without thinking, so the API accepts no thinking after them.
             limits = attrs.evolve(limits, thinking=False)
-        self._begin(limits)
-        self._await_answer()
+        self._limits = self._names.limits(limits)
+        self._asked, self._clean = True, True
+        self._enter(Happening.RESULTS)
+        self._settings.go_on(self._limits, self._profile)
+        self._read_answer()
         for line in self._calls.answer(results):
             self._send(line)
 
-    def clear(self) -> None:
-        """Send `/clear` to the CLI; a TurnEnded follows."""
-        assert self.state is State.IDLE
-        self._clean = True
-        self.state = State.CLEARING
-        self._send(outgoing.CLEAR)
-
     def interrupt(self) -> None:
         """End the running turn, if there is one; only its TurnEnded follows, no more events."""
-        if self.state in AWAITING_ANSWER or self.state is State.PARKED:
-            self._turns.clear()
-            if self.state is not State.SETTING_MODEL:
-                self._cut_off()
+        self._asked = False
+        if self._steps:
+            self._give_up()
+        if self.state in (State.ANSWERING, State.PARKED):
+            self._cut_off()
 
     def data_to_send(self) -> bytes:
         """Return the bytes to write to the CLI's stdin now."""
@@ -140,37 +144,36 @@ class Session:
     def receive_data(self, data: bytes) -> list[Event | Notice]:
         """Take bytes of the CLI's stdout, split at any place."""
         try:
-            for line in self._lines.feed(data):
+            for message in self._incoming.feed(data):
+                self._receive(message)
                 if self.state is State.BROKEN:
                     break
-                if line.strip():
-                    self._receive_line(line)
         except BadLine as error:
             self._break(str(error))
-        return self._flush()
+        return self._take()
 
     def connection_lost(self, error: APIError) -> list[Event | Notice]:
         """The process has ended; error: sent to a client that still waits."""
-        if self.state in AWAITING_ANSWER:
-            self._out.append(Failed(error, worker_lost=True))
-        self.state = State.BROKEN
-        return self._flush()
+        self._fail(error, worker_lost=True)
+        self._enter(Happening.BREAK)
+        return self._take()
 
-    def _flush(self) -> list[Event | Notice]:
+    def _take(self) -> list[Event | Notice]:
         out, self._out = self._out, []
         return out
 
-    def _receive_line(self, line: bytes) -> None:
-        message = incoming.read(line)
+    def _receive(self, message: str | Mapping[str, Any]) -> None:
         if isinstance(message, str):
-            if self.state is State.ANSWERING and (event := self._message.feed_text(message)):
-                self._tell(event)
+            if self.state is State.ANSWERING:
+                self._out.extend(self._answer.feed_text(message))
+                self._after_event()
             return
         handler = _HANDLERS.get(str(message.get("type")))
-        if handler is None:
-            return
         try:
-            handler(self, message)
+            if handler is not None:
+                handler(self, message)
+        except ProtocolError as error:
+            self._break(str(error))
         except (KeyError, TypeError, AttributeError) as error:
             self._break(f"a {message['type']} line of unknown shape: {error!r}")
 
@@ -179,27 +182,41 @@ class Session:
         subtype = self._outbox.answered(response)
         if self.state is State.SETTING_MODEL and subtype == "set_model":
             self._model_answered(response)
-        elif response.get("subtype") != "success":
-            if subtype is not None:
-                self._break(f"{subtype} was rejected: {response.get('error')}")
+        elif subtype == REWIND:
+            self._rewind_answered(self._marks.refusal(response))
+        elif subtype == outgoing.COUNT:
+            self._enter(Happening.RESPONSE)
+            self._out.append(Counted.of(response))
+            self._go_on()
+        elif subtype and response.get("subtype") != "success":
+            raise ProtocolError(f"{subtype} was rejected: {response.get('error')}")
         elif subtype == "initialize":
-            self.state = State.IDLE
+            self._enter(Happening.RESPONSE)
             told = response["response"]
             self._out.append(Ready(told.get("models", ()), told.get("account", {})))
 
     def _model_answered(self, response: Mapping[str, Any]) -> None:
-        self.state, wanted = State.IDLE, self._limits.model
+        self._enter(Happening.RESPONSE)
+        wanted = self._limits.model
         if response.get("subtype") == "success":
-            self._model = wanted
-        elif self._turns:
-            self._turns.clear()
-            self._out.append(Failed(failures.from_model_refusal(response, wanted)))
-        if not self._turns:
-            self._out.append(TurnEnded(clean=False))
-        elif self._clear_first:
-            self.clear()
+            self._settings.model = wanted
         else:
-            self._replay()
+            self._give_up()
+            self._fail(failures.from_model_refusal(response, wanted))
+        self._go_on()
+
+    def _rewind_answered(self, refusal: str) -> None:
+        self._enter(Happening.RESPONSE)
+        self._out.append(RewindRefused(refusal) if refusal else Rewound())
+        if refusal and self._plan.whole and self._steps:
+            self._replay.load(map(self._names.turn, self._plan.lines))
+            self._steps.appendleft(self._clear)
+        elif refusal:
+            # Nobody knows what the process remembers now.
+            self._marks.forget()
+            self._give_up()
+            self._fail(failures.NOT_REWOUND, worker_lost=True)
+        self._go_on()
 
     def _control_request(self, message: Mapping[str, Any]) -> None:
         request_id, request = message["request_id"], message["request"]
@@ -212,178 +229,162 @@ class Session:
     def _stream_event(self, message: Mapping[str, Any]) -> None:
         if message.get("parent_tool_use_id") is not None:
             return
-        event = message["event"]
+        event, answer = message["event"], self._answer
         begins = event["type"] == "message_start"
         if begins and self.state in (State.ENDING, State.PARKED):
             # The CLI continues on its own, or the interrupt arrived before the message began.
             self._cut_off()
         if self.state is not State.ANSWERING:
             return
-        if begins and self._message.has_content:
-            # The CLI asks again: the connection to the API broke during the message, or the answer
-            # does not match the schema (and the CLI ignored its limit of attempts).
-            if not self._held or self._message.corrections >= outgoing.corrections(self._limits):
-                error = failures.DOES_NOT_FIT if self._held else failures.BROKE_OFF
-                self._fail(error, interrupt=True)
+        if begins and (error := answer.repeated()):
+            self._fail(error)
+            self._cut_off()
+            return
+        self._out.extend(answer.feed(event))
+        self._after_event()
+
+    def _after_event(self) -> None:
+        if not self._settings.guarded and self._answer.may_guard:
+            self._settings.guard(self._now())
+        match self._answer.ending:
+            case None:
                 return
-            self._held = None
-        for told in self._message.feed(event):
-            if self.state is State.ANSWERING:
-                self._tell(told)
-
-    def _assistant(self, message: Mapping[str, Any]) -> None:
-        made_up = message.get("message", {}).get("model") == SYNTHETIC
-        if made_up and self.state is State.ANSWERING and self._message.has_calls:
-            # The connection to the API broke after a complete call. The CLI made the call and would
-            # wait for its result forever, while the client waits for the end of the message.
-            self._fail(failures.BROKE_OFF, interrupt=True)
-
-    def _tell(self, event: Event) -> None:
-        if isinstance(event, TextDelta):
-            if text := self._stops.feed(event.text):
-                self._out.append(event if text is event.text else TextDelta(text))
-            if stop := self._stops.found:
-                self._out.append(Finished("stop", self._message.usage(), "stop_sequence", stop))
-                self._cut_off()
-            return
-        if isinstance(event, ReasoningDelta | ReasoningSigned) and not self._reasoning:
-            return
-        if rest := self._stops.flush():
-            self._out.append(TextDelta(rest))
-        if isinstance(event, Finished):
-            self._finish(event)
-        else:
-            self._out.append(event)
-
-    def _finish(self, finished: Finished) -> None:
-        if self._message.has_output and finished.reason == "stop":
-            # The CLI validates the answer now; a `result` line follows if it matches the schema.
-            self._held = finished
-            return
-        self._out.append(finished)
-        match finished.reason:
-            case "tool_calls":
-                self.state = State.PARKED
-            case "length":
-                # An interrupt often comes too late to prevent the CLI's next request.
-                self.state = State.TRUNCATED
-            case "stop":
+            case Ending.CALLED:
+                self._enter(Happening.CALLED)
+            case Ending.WHOLE:
                 self._end(clean=True)
-            case _:
-                # After a refusal the CLI may ask again.
+            case Ending.CUT_OFF:
+                self.doomed = self._answer.truncated and self._settings.too_late(self._now())
                 self._cut_off()
+        self._asked = False
 
-    def _system(self, message: Mapping[str, Any]) -> None:
-        if self.state is not State.ANSWERING:
-            return
-        match message.get("subtype"):
-            case "api_retry" if message.get("retry_delay_ms", 0) > self._longest_retry * 1000:
-                self._fail(failures.from_retry(message), interrupt=True)
-            case "init" if self._profile.output_schema is not None:
-                if outgoing.STRUCTURED_OUTPUT not in message.get("tools", ()):
-                    self._fail(failures.UNUSABLE_SCHEMA, interrupt=True)
+    def _of_a_turn(self, message: Mapping[str, Any]) -> None:
+        if self.state is State.ANSWERING and (error := self._answer.error_in(message)):
+            self._fail(error)
+            self._cut_off()
 
     def _rate_limit_event(self, message: Mapping[str, Any]) -> None:
-        # It comes only when something has changed, so it holds for later turns too.
+        # It holds for later turns too.
         self._plan_limit = message["rate_limit_info"]
 
     def _result(self, message: Mapping[str, Any]) -> None:
-        if self.state in (State.CLEARING, State.REPLAYING):
-            if message.get("is_error"):
-                self._break("a turn of the history was rejected")
-            elif self._turns:
-                self._replay()
-            else:
-                self.state = State.IDLE
-                self._out.append(TurnEnded(clean=True))
-            return
-        if self.state is State.ANSWERING and self._held and not message.get("is_error"):
-            self._out.append(self._held)
-            # The process remembers a tool call where the client received text.
-            self._end(clean=False)
+        failed = bool(message.get("is_error"))
+        if failed and self.state in (State.CLEARING, State.REPLAYING):
+            raise ProtocolError("a turn of the history was rejected")
         if self.state is State.ANSWERING:
-            if message.get("is_error"):
-                error = failures.from_result(message, self._plan_limit, self._now(), self._model)
+            if failed and self._settings.guarded and message.get("api_error_status") == 400:
+                # The API refused what the CLI asked next, which is not the client's request.
+                self._fail(self._answer.broken_off)
+            elif failed:
+                limit, model = self._plan_limit, self._settings.model
+                self._fail(failures.from_result(message, limit, self._now(), model))
+            elif self._answer.held:
+                self._asked = False
+                self._out.append(self._answer.held)
             else:
-                error = upstream_failed("The CLI ended the turn without an answer.")
-            self._fail(error)
-        if self.state is State.PARKED:
-            # The CLI stopped waiting for the tool results.
+                self._fail(failures.NO_ANSWER)
+        if self.state in (State.ANSWERING, State.PARKED):
+            # After a structured answer the process remembers a call, and the client has a text.
             self._end(clean=False)
-        if self.state is State.ENDING:
-            self.state = State.IDLE
-            self._calls.forget()
-            clean, usage = self._clean and not message.get("is_error"), message.get("modelUsage")
-            self._out.append(TurnEnded(clean, usage or {}))
+        self._enter(Happening.RESULT)
+        self._calls.forget()
+        self._clean = self._clean and not failed
+        self._go_on(message.get("modelUsage"))
 
-    # Input of the CLI
+    # The steps of a plan
 
-    def _replay(self) -> None:
-        """Write turns up to the next one that the CLI must confirm, or up to the last one.
+    def _start(self, plan: Plan, before: Sequence[_Step] = (), after: Sequence[_Step] = ()) -> None:
+        require(self.state, State.IDLE)
+        self._plan, self._clean = plan, True
+        self._replay.load(map(self._names.turn, plan.new))
+        self._steps.extend(before)
+        if plan.back_to is not None:
+            self._back_to = plan.back_to
+            self._steps.append(self._rewind)
+        if plan.clear:
+            self._steps.append(self._clear)
+        self._steps.append(self._send_history)
+        self._steps.extend(after)
+        self._go_on()
 
-        The CLI applies an assistant line at once but queues a user line, so everything after a user
-        line must wait for its `result`.
-        """
-        self.state = State.REPLAYING
-        while self._turns:
-            turn = self._turns.popleft()
-            if turn.role == "assistant":
-                self._messages += 1
-                self._send(outgoing.assistant_line(turn, self._messages))
-            elif self._turns:
-                self._send(outgoing.history_line(turn))
-                return
-            else:
-                self._await_answer()
-                self._send(outgoing.question_line(turn))
+    def _go_on(self, model_usage: Mapping[str, Any] | None = None) -> None:
+        """Take steps until the CLI must answer one; at the end, report a TurnEnded."""
+        while self.state is State.IDLE and self._steps:
+            self._steps.popleft()()
+        if self.state is State.IDLE:
+            self._out.append(TurnEnded(self._clean, len(self._marks), model_usage or {}))
 
-    def _begin(self, limits: Limits) -> None:
-        self._limits = self._names.limits(limits)
-        self._clean = True
+    def _set_model(self) -> None:
+        self._enter(Happening.SET_MODEL)
+        self._control("set_model", model=self._limits.model)
 
-    def _await_answer(self) -> None:
-        self._apply_limits()
-        schema = self._profile.output_schema
-        structured = schema is not None
-        self._message = MessageReader(
-            self._names, structured=structured, unwrap=needs_wrapper(schema)
+    def _rewind(self) -> None:
+        self._enter(Happening.REWIND)
+        self._control(REWIND, **self._marks.request(self._back_to))
+
+    def _clear(self) -> None:
+        self._enter(Happening.CLEAR)
+        self._marks.forget()
+        self._send(outgoing.CLEAR)
+
+    def _send_history(self) -> None:
+        """Write lines up to the next one that the CLI must confirm, or up to the question."""
+        # The CLI applies an assistant line at once but queues a user line.
+        line = self._replay.next_user_line()
+        if line is None:
+            return
+        if self._asked and self._replay.done:
+            self._enter(Happening.QUESTION)
+            self._settings.begin(self._limits, self._profile)
+            self._read_answer()
+            self._replay.question(line)
+        else:
+            self._enter(Happening.HISTORY)
+            self._replay.history(line)
+            self._steps.appendleft(self._send_history)
+
+    def _count(self) -> None:
+        self._enter(Happening.COUNT)
+        self._control(outgoing.COUNT)
+
+    def _read_answer(self) -> None:
+        self._answer = TurnReader(
+            self._names, self._profile, self._limits, self._longest_retry, reasoning=self._reasoning
         )
-        # A value that is cut off fits no schema.
-        self._stops = StopCutter(() if structured else self._limits.stop)
-        self._held = None
-        self.state = State.ANSWERING
 
-    def _apply_limits(self) -> None:
-        """Send the limits of the next answer that differ from those of the last one."""
-        wanted = self._limits
-        if wanted.model != self._model:
-            self._control("set_model", model=wanted.model)
-        settings = outgoing.flag_settings(wanted, self._profile)
-        if settings != self._settings:
-            self._control("apply_flag_settings", settings=settings)
-        self._model, self._settings = wanted.model, settings
+    # How an answer ends
 
-    # How a turn ends
+    def _give_up(self) -> None:
+        # The owner takes all further marks for those of the plan.
+        if self._clear in self._steps:
+            self._marks.keep(0)
+        elif self._rewind in self._steps:
+            self._marks.keep(self._back_to)
+        self._steps.clear()
+        self._clean = False
+
+    def _fail(self, error: APIError, *, worker_lost: bool = False) -> None:
+        if self._asked:
+            self._asked = False
+            self._out.append(Failed(error, worker_lost=worker_lost))
 
     def _cut_off(self) -> None:
         self._end(clean=False)
         self._control("interrupt")
 
-    def _fail(self, error: APIError, *, interrupt: bool = False) -> None:
-        self._out.append(Failed(error))
-        self._cut_off() if interrupt else self._end(clean=False)
-
     def _end(self, *, clean: bool) -> None:
         self._clean = clean
-        self.state = State.ENDING
+        if self.state is not State.ENDING:
+            self._enter(Happening.ANSWERED)
+
+    def _enter(self, happening: Happening) -> None:
+        self.state = following(self.state, happening)
 
     def _break(self, reason: str) -> None:
         if self.state is State.BROKEN:
             return
-        if self.state in AWAITING_ANSWER:
-            error = upstream_failed("The CLI broke the protocol; see the log.")
-            self._out.append(Failed(error, worker_lost=True))
-        self.state = State.BROKEN
+        self._fail(failures.BROKE_PROTOCOL, worker_lost=True)
+        self._enter(Happening.BREAK)
         self._out.append(ProtocolViolation(reason))
 
 
@@ -391,8 +392,8 @@ _HANDLERS: dict[str, Callable[[Session, Mapping[str, Any]], None]] = {
     "control_response": Session._control_response,
     "control_request": Session._control_request,
     "stream_event": Session._stream_event,
-    "assistant": Session._assistant,
-    "system": Session._system,
+    "assistant": Session._of_a_turn,
+    "system": Session._of_a_turn,
     "rate_limit_event": Session._rate_limit_event,
     "result": Session._result,
 }

@@ -94,18 +94,18 @@ class Dialect(Protocol):
 
 @attrs.frozen
 class TokenCount:
-    """What a request that only counts tokens is answered with.
+    """A request that only counts tokens.
 
-    model: the client's name for it. ignored: parameters that change nothing.
+    ignored: parameters that change nothing. body: makes the response's body of the count.
     """
 
-    model: str
+    conversation: Conversation
     ignored: tuple[str, ...]
-    body: bytes
+    body: Callable[[int], bytes]
 
 
 class Counting(Dialect, Protocol):
     """A wire format with a route that counts the tokens of a request."""
 
     def count_tokens(self, body: bytes) -> TokenCount:
-        """Read a request's body, and count; raises APIError that names the parameter at fault."""
+        """Read a request's body; raises APIError that names the parameter at fault."""

@@ -1,4 +1,4 @@
-"""Estimates the number of tokens of a conversation, because the CLI cannot count them."""
+"""Estimates the number of tokens of a conversation, if no process can count them at once."""
 
 from __future__ import annotations
 

@@ -83,12 +83,12 @@ class Job:
 
     @property
     def answer(self) -> Turn | None:
-        """The answer as the client will send it back; None if it is incomplete or empty."""
+        """The answer as the client will send it back; None if it is empty or cannot be known.
+
+        An answer that reached its token limit is one.
+        """
         accumulated = self._accumulated
-        if accumulated.finished is None or accumulated.finished.reason not in (
-            "stop",
-            "tool_calls",
-        ):
+        if accumulated.finished is None or accumulated.finished.reason == "content_filter":
             return None
         text = accumulated.text
         blocks = [text_block(text)] if text.strip() else []

@@ -1,8 +1,6 @@
 """The queue of requests: when each gets a process, is retried, or is rejected.
 
-The Roster chooses the process, and the Workers start and end it. Spares are started only while no
-request waits for its first token, because starting a process takes a second of CPU, which a running
-request needs more.
+The Roster chooses the process, and the Workers start and end it.
 """
 
 from __future__ import annotations
@@ -18,27 +16,22 @@ from twisted.python.failure import Failure
 from ..cli.launch import Launch
 from ..cli.notices import Ready, TurnEnded
 from ..cli.process import Listener, Worker
-from ..conversation import Conversation, Profile, called_in
+from ..conversation import Conversation, Profile
 from ..errors import APIError, internal_error, rate_limited, unavailable, upstream_failed
 from ..events import Failed
 from ..metrics import Metrics
 from ..timers import Timers
 from .job import Job, error_of
 from .pace import LatencyEstimates
-from .roster import Activity, Placement, Roster, Slot
+from .roster import Placement, Roster
 from .shared import Shared
+from .slot import Activity, Slot
+from .spares import Spares
 from .workers import PoolSettings, Workers
 
 
-# A spare is started after this much time without activity.
-SPARE_DELAY = 0.3
-
-
 class Pool:
-    """Decides who waits: the order of the requests, and when one is retried or rejected.
-
-    It also decides when spares are started. Which process a request gets is the Roster's decision.
-    """
+    """Decides who waits: the order of the requests, and when one is retried or rejected."""
 
     log = Logger()
 
@@ -60,11 +53,13 @@ class Pool:
         self._jobs: dict[Worker, Job] = {}
         self._queue: list[Job] = []
         self._awaiting_first_event: set[Job] = set()
-        self._clearing: set[Worker] = set()
         self._timers = Timers(reactor)
         self._probe = Shared(self._start_and_ask)
         self._pace = LatencyEstimates(os.cpu_count() or 1)
-        self._model = ""
+        self._spares = Spares(
+            reactor, settings, self._roster, self._workers, self._pace, self._needs_cpu
+        )
+        self._spares.on_ready = self._prepared
         self._stopping = False
         # Called with what the CLI says of the models that a process has used.
         self.on_model_usage: Callable[[Mapping[str, Any]], None] = lambda told: None
@@ -104,7 +99,7 @@ class Pool:
 
     async def _start_and_ask(self) -> Ready:
         await self._workers.find_cli()
-        return await self._prepare(Profile())
+        return await self._spares.prepare(Profile())
 
     def cancel(self, job: Job, reason: str) -> None:
         """Cancel a job: take it out of the queue, or interrupt its turn."""
@@ -116,6 +111,19 @@ class Pool:
                 self._workers.interrupt(worker)
         self._assign_workers()
 
+    async def count_tokens(self, conversation: Conversation) -> int | None:
+        """The tokens of a conversation as the API counts them, which costs none.
+
+        None if there is no warm process of its profile that can do it at once.
+        """
+        now = self._reactor.seconds()
+        # For a model that is not listed, the CLI would first send a request.
+        unlisted = conversation.limits.unlisted
+        placed = None if unlisted else self._roster.place_count(conversation, now)
+        if placed is None:
+            return None
+        return await self._workers.count_tokens(*placed)
+
     def stop(self) -> Deferred[None]:
         """End all processes; fires when they have ended. No process is started any more."""
         self._stopping = True
@@ -124,6 +132,7 @@ class Pool:
             self._forget(job)
             job.received([Failed(error)])
         self._timers.close()
+        self._spares.stop()
         return self._workers.stop(error)
 
     def count(self, activity: Activity) -> int:
@@ -136,27 +145,29 @@ class Pool:
         """The first event of the job's answer has arrived."""
         self._awaiting_first_event.discard(job)
         self._metrics.began(self._reactor.seconds() - job.since)
-        self._timers.start("spare", SPARE_DELAY, self._refill)
+        self._spares.schedule()
 
     def answer_ended(self, job: Job) -> None:
         """The answer is complete; the worker will be idle soon, or waits for tool results."""
         worker = job.worker
         if worker is None:
             return
-        slot = self._workers.slot_of(worker)
-        answer = job.answer
-        history_key = None if answer is None else job.conversation.key_with(answer)
+        slot, now = self._workers.slot_of(worker), self._reactor.seconds()
+        conversation, answer = job.conversation, job.answer
         if not job.waits_for_results:
-            self._roster.finishing(slot, history_key)
+            self._roster.answered(slot, now, conversation, answer)
             self._workers.expect_turn_end(worker)
-        elif answer is None or history_key is None:
+        elif answer is None:
             self._workers.interrupt(worker)
         else:
             del self._jobs[worker]
             job.worker = None
-            now = self._reactor.seconds()
-            self._roster.parked(slot, history_key, called_in((answer,)), now)
-            self._workers.park(worker)
+            self._roster.parked(slot, now, conversation, answer)
+            if self._roster.preparation(slot) is not None:
+                # When the turn has ended, the process is made ready for the next round.
+                self._workers.interrupt(worker)
+            else:
+                self._workers.park(worker)
             self._assign_workers()
 
     def retry(self, job: Job) -> None:
@@ -205,7 +216,7 @@ class Pool:
         if self._queue and (slot := self._roster.longest_parked()):
             # If its client comes back, it sends the whole conversation anyway.
             self._workers.interrupt(self._workers.at(slot))
-        self._timers.start("spare", SPARE_DELAY, self._refill)
+        self._spares.schedule()
 
     def _place(self, job: Job, now: float) -> None:
         if slot := self._roster.unresumable(job.conversation):
@@ -248,8 +259,7 @@ class Pool:
     def _run(self, job: Job, placement: Placement) -> None:
         job.reuse = placement.reuse
         limits = job.conversation.limits
-        # A spare shall be for the next request too, and such a model may not even exist.
-        self._model = self._model if limits.unlisted else limits.model
+        self._spares.expect(limits)
         self._metrics.placed(placement.reuse)
         if placement.evicted is not None:
             self._workers.retire(self._workers.at(placement.evicted), "evicted")
@@ -267,7 +277,7 @@ class Pool:
         self._jobs[worker] = job
         job.worker = worker
         if placement.reuse == "resumed":
-            worker.answer_tool_calls(placement.turns[-1], limits, job)
+            worker.answer_tool_calls(placement.plan.lines[-1], limits, job)
             return
         began = self._reactor.seconds()
         failing = self._workers.backoff.failing
@@ -276,7 +286,7 @@ class Pool:
             if placement.reuse == "spawned":
                 self._pace.started(self._reactor.seconds() - began)
             if self._jobs.get(worker) is job:
-                worker.ask(placement.turns, limits, job, clear=placement.clear)
+                worker.ask(placement.plan, limits, job)
             else:
                 self._prepared(worker, job.conversation.profile)
 
@@ -315,19 +325,18 @@ class Pool:
         job = self._jobs.pop(worker, None)
         if job is not None:
             job.worker = None
-            if job.reuse in ("continued", "recycled"):
+            if job.reuse in ("continued", "rewound", "recycled"):
                 self._pace.answered(now - slot.since)
-        if worker in self._clearing:
-            self._clearing.discard(worker)
-            self._roster.cleared(slot, now)
+        if slot.activity is Activity.PREPARING:
+            self._roster.prepared(slot, now, clean=over.clean, marks=over.marks)
         else:
-            self._roster.idle(slot, now, clean=over.clean)
-            if self._roster.should_clear(slot) and not self._queue and worker.alive:
-                self._roster.clearing(slot, now)
-                self._clearing.add(worker)
-                worker.clear()
-                self._workers.expect_turn_end(worker)
-                return
+            self._roster.idle(slot, now, clean=over.clean, marks=over.marks)
+        plan = self._roster.preparation(slot) if worker.alive else None
+        if plan is not None and (plan.lines or not self._queue):
+            self._roster.preparing(slot, plan, now)
+            worker.prepare(plan)
+            self._workers.expect_turn_end(worker)
+            return
         self._workers.release(worker, wanted=bool(self._queue))
         self._assign_workers()
 
@@ -335,60 +344,21 @@ class Pool:
         """Make a ready worker idle: it is a spare, or its job has been cancelled."""
         if self._workers.has_slot(worker):
             slot = self._workers.slot_of(worker)
-            self._roster.prepared(slot, profile, self._reactor.seconds())
+            self._roster.ready(slot, profile, self._reactor.seconds())
             self._workers.release(worker, wanted=bool(self._queue))
             self._assign_workers()
 
     def _ended(self, worker: Worker) -> None:
         """The worker's process has ended."""
         job = self._jobs.pop(worker, None)
-        self._clearing.discard(worker)
         if job is not None and job.worker is worker:
             job.received([Failed(upstream_failed("The CLI process ended."), worker_lost=True)])
         if not self._stopping:
             self._assign_workers()
 
-    # Spares
-
-    def _refill(self) -> None:
-        """Start a spare process, if there are no requests that need the CPU now."""
-        roster = self._roster
-        full = len(roster.slots) >= self._settings.workers
-        if self._stopping or not self._workers.can_start or full:
-            return
-        if self._queue or self._awaiting_first_event:
-            return
-        if wait := self._workers.backoff.wait(self._reactor.seconds()):
-            self._timers.start("spare", wait, self._refill)
-            return
-        try:
-            if roster.count(Activity.BLANK) < self._settings.spares:
-                self._workers.spawn(roster.add_blank(self._reactor.seconds()), self._model)
-            elif roster.count(Activity.IDLE) < self._settings.idle_workers and (
-                profile := roster.profile_needing_spare()
-            ):
-                # The error has been logged already.
-                self._prepare(profile).addErrback(lambda failure: failure.trap(APIError))
-            else:
-                return
-        except APIError:
-            # The error has been logged already, and the next request will report it.
-            return
-        # Start one spare at a time: the next when this one is probably ready.
-        self._timers.start("spare", self._pace.starting, self._refill)
-
-    def _prepare(self, profile: Profile) -> Deferred[Ready]:
-        """Start a process and initialise it for a profile; fires when it is ready."""
-        slot = self._roster.add_blank(self._reactor.seconds())
-        slot.activity = Activity.BUSY
-        worker = self._workers.spawn(slot, self._model)
-        worker.initialize(profile, self._settings.start_timeout)
-
-        def ready(result: Ready) -> Ready:
-            self._prepared(worker, profile)
-            return result
-
-        return worker.ready.addCallback(ready)
+    def _needs_cpu(self) -> bool:
+        """Whether a request waits for a process, or for its first token."""
+        return bool(self._queue or self._awaiting_first_event)
 
     def _refuse_if_stopping(self) -> None:
         if self._stopping:

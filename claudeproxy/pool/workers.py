@@ -15,13 +15,15 @@ from twisted.logger import Logger
 from ..cli.failures import StartFailure
 from ..cli.launch import CLI, Launch
 from ..cli.notices import Ready, TurnEnded
+from ..cli.plan import Plan
 from ..cli.process import Worker
 from ..errors import APIError, unavailable
 from ..metrics import Metrics
 from ..timers import Timers
 from .backoff import StartBackoff
 from .launches import LaunchFinder
-from .roster import Activity, Roster, Slot
+from .roster import Roster
+from .slot import Activity, Slot
 
 
 # An interrupted turn ends within 50 ms (seen on both versions).
@@ -70,9 +72,11 @@ class Workers:
         self._metrics = metrics
         self._roster = roster
         self._slots: dict[Worker, Slot] = {}
+        self._counts: dict[Worker, Deferred[int | None]] = {}
         self._timers = Timers(reactor)
         self.backoff = StartBackoff()
         self._failures_told: set[str] = set()
+        self._went_back = False
         # Called when a CLI is idle again, and when a process has ended.
         self.on_turn_end: Callable[[Worker, Slot, TurnEnded], None] = lambda *_: None
         self.on_ended: Callable[[Worker], None] = lambda worker: None
@@ -115,6 +119,8 @@ class Workers:
         worker.on_start_failed = lambda failure: self._start_failed(launch.cli, failure)
         worker.on_stopping = lambda: self._roster.remove(slot)
         worker.on_turn_end = lambda over: self.on_turn_end(worker, slot, over)
+        worker.on_rewind = self._rewound
+        worker.on_counted = lambda tokens: self._counted(worker, tokens)
         worker.on_ended = lambda reason: self._ended(worker, reason)
         return worker
 
@@ -152,9 +158,21 @@ class Workers:
 
     def interrupt(self, worker: Worker) -> None:
         """End the running or parked turn of a worker, which is then idle again."""
-        self._roster.finishing(self._slots[worker], None)
+        self._roster.interrupted(self._slots[worker], self._reactor.seconds())
         worker.interrupt()
         self.expect_turn_end(worker)
+
+    def count_tokens(self, slot: Slot, plan: Plan) -> Deferred[int | None]:
+        """Have a process count the tokens of a plan; fires with None if it cannot."""
+        worker = self.at(slot)
+        self.in_use(worker)
+        counted = self._counts[worker] = Deferred()
+        worker.count(plan)
+        return counted
+
+    def _counted(self, worker: Worker, tokens: int | None) -> None:
+        if (counted := self._counts.pop(worker, None)) is not None:
+            counted.callback(tokens)
 
     def release(self, worker: Worker, *, wanted: bool) -> None:
         """Keep or retire an idle worker. wanted: whether requests wait for one."""
@@ -162,7 +180,7 @@ class Workers:
         self._timers.cancel(worker)
         if slot.turns >= settings.worker_turns:
             self.retire(worker, "turn limit reached")
-        elif slot.history_key is None and not settings.recycling:
+        elif slot.history_key is None and not (settings.recycling or slot.marks):
             self.retire(worker, "unusable history")
         elif worker.memory() >= settings.worker_memory:
             self.retire(worker, "memory limit reached")
@@ -210,6 +228,18 @@ class Workers:
                 stderr=failure.logged,
             )
 
+    def _rewound(self, refusal: str) -> None:
+        """A process went back, or did not for a reason."""
+        self._metrics.rewound(refusal or "done")
+        self._went_back = self._went_back or not refusal
+        if refusal and not self._went_back and self._roster.rewinds:
+            # Without this request of the CLI's, processes are cleared instead.
+            self._roster.rewinds = False
+            self.log.warn(
+                "This CLI cannot take a conversation back ({refusal}); the server uses /clear.",
+                refusal=refusal,
+            )
+
     def _is_new(self, kind: str) -> bool:
         """Whether a kind of failure has not been logged yet."""
         new = kind not in self._failures_told
@@ -218,6 +248,7 @@ class Workers:
 
     def _ended(self, worker: Worker, reason: str) -> None:
         self._timers.cancel(worker)
+        self._counted(worker, None)
         self._roster.remove(self._slots.pop(worker))
         # Details follow a colon; a metric's label must not contain them.
         self._metrics.retired(reason.partition(":")[0])

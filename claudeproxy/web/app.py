@@ -19,6 +19,7 @@ from .. import __version__
 from ..catalogue import Catalogue, Model
 from ..dialects import Counting, Dialect, chat, completions, messages
 from ..dialects.responses.request import Responses
+from ..dialects.token_estimate import estimate
 from ..errors import APIError, internal_error, unavailable, unsupported
 from ..pool.pool import Pool
 from .exchange import Exchange, Timeouts
@@ -282,14 +283,18 @@ class App:
 
     async def _count(self, request: Any, dialect: Counting) -> None:
         try:
-            counted = dialect.count_tokens(self._body_of(request))
-            (await self.catalogue()).resolve(counted.model)
-            self._tell_ignored(request, counted.ignored)
+            asked = dialect.count_tokens(self._body_of(request))
+            wanted = asked.conversation.limits
+            limits = (await self.catalogue()).resolve(wanted.model).adapt(wanted)
+            self._tell_ignored(request, asked.ignored)
+            conversation = attrs.evolve(asked.conversation, limits=limits)
+            tokens = await self.pool.count_tokens(conversation)
         except APIError as error:
             send_error(request, dialect, error)
-        else:
-            request.setHeader("x-claudeproxy-count", "estimate")
-            send_body(request, counted.body)
+            return
+        how = "estimate" if tokens is None else "exact"
+        request.setHeader("x-claudeproxy-count", how)
+        send_body(request, asked.body(estimate(conversation) if tokens is None else tokens))
 
     def _tell_ignored(self, request: Any, ignored: Sequence[str]) -> None:
         if ignored and self.strict_parameters:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from claudeproxy.cli.notices import Ready
-from claudeproxy.cli.state import State
+from claudeproxy.cli.plan import Plan
 from claudeproxy.conversation import Block, Limits, Profile, Tool, Turn, text_block
 
 from .talk import Told, encoded, in_short, new_session, plain, written
@@ -116,9 +116,6 @@ class Player:
                 # A session answers all but a tool's call by itself.
                 if response["request_id"] in self._called:
                     self._take_result(response)
-            case _ if self.session.state is State.TRUNCATED:
-                # By now its process would be dead.
-                pass
             case _ if number > self._asked_up_to:
                 self._ask(number)
 
@@ -160,7 +157,7 @@ class Player:
                 case {"msg": message}:
                     turns.append(turn_of(message))
                     if message.get("type") != "assistant" and message.get("shouldQuery", True):
-                        self.session.ask(turns, limits, clear=clear)
+                        self.session.ask(Plan(tuple(turns), clear=clear), limits)
                         self._asked_up_to = number
                         return
 
@@ -188,6 +185,6 @@ class Player:
                 case {"response": {"request_id": request_id, "response": {"mcp_response": reply}}}:
                     self.replies[request_id] = reply
             if message["type"] == "control_request":
-                kind = message["request"]["subtype"]
+                kind = in_short(message)
                 if "showThinkingSummaries" not in message["request"].get("settings", ()):
                     self._sent.setdefault(kind, []).append(message["request_id"])

@@ -10,8 +10,11 @@ import attrs
 from hypothesis import HealthCheck, settings
 
 from claudeproxy.cli.notices import Notice
+from claudeproxy.cli.outgoing import EXTRA_BODY
+from claudeproxy.cli.plan import Plan
 from claudeproxy.cli.session import Session
 from claudeproxy.cli.state import State
+from claudeproxy.cli.turn_settings import NO_MESSAGES
 from claudeproxy.conversation import Limits, Profile, Turn, text_block
 from claudeproxy.errors import APIError
 from claudeproxy.events import Event, Failed, TextDelta
@@ -34,6 +37,10 @@ def assistant(*texts: str) -> Turn:
     return Turn("assistant", tuple(text_block(text) for text in texts))
 
 
+def plan(*lines: Turn, **more: Any) -> Plan:
+    return Plan(lines, **more)
+
+
 def plain(told: Iterable[Told]) -> list[object]:
     """The same, with errors as what they say: two of them are never equal."""
     return [
@@ -49,8 +56,19 @@ def new_session(model: str = "", *, reasoning: bool = True) -> Session:
     return Session(lambda: NOW, LONGEST_RETRY, model, reasoning=reasoning)
 
 
-def written(session: Session) -> list[dict[str, Any]]:
+def sent(session: Session) -> list[dict[str, Any]]:
+    """The lines that are written now, as they are."""
     return [json.loads(line) for line in session.data_to_send().splitlines()]
+
+
+def written(session: Session) -> list[dict[str, Any]]:
+    """The lines that are written now, but for the uuids of the user's."""
+    return [
+        {name: value for name, value in line.items() if name != "uuid"} for line in sent(session)
+    ]
+
+
+GUARD = {"env": {EXTRA_BODY: NO_MESSAGES}}
 
 
 def state_of(session: Session) -> State:
@@ -59,10 +77,13 @@ def state_of(session: Session) -> State:
 
 
 def in_short(message: dict[str, Any]) -> str:
-    """A written line's kind; a history line is told from a question."""
+    """A written line's kind, where a question differs from history, and the guard from settings."""
     if message["type"] == "control_request":
-        return str(message["request"]["subtype"])
+        guard = message["request"].get("settings") == GUARD
+        return "guard" if guard else str(message["request"]["subtype"])
     if message["type"] == "user":
+        if message["message"]["content"] == "/clear":
+            return "clear"
         return "question" if message.get("shouldQuery", True) else "history"
     return str(message["type"])
 

@@ -15,7 +15,7 @@ from claudeproxy.cli.notices import ProtocolViolation
 from claudeproxy.events import Finished, ReasoningDelta, TextDelta
 
 from .player import VERSIONS, recording
-from .talk import BLOCK_START, OPUS, START, calm, encoded, idle, stop, stream, text, user
+from .talk import BLOCK_START, OPUS, START, calm, encoded, idle, plan, stop, stream, text, user
 
 
 TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -151,7 +151,7 @@ def test_a_line_that_is_not_json_is_refused(line: bytes) -> None:
 
 def asked() -> Any:
     session = idle()
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     return session
 
 
@@ -190,7 +190,7 @@ def test_what_came_before_a_bad_line_is_told_and_nothing_after_it(bad: bytes) ->
 def test_text_that_comes_after_the_answer_or_before_it_is_not_told() -> None:
     session = idle()
     assert session.receive_data(encoded(stream(text("early")))) == []
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     told = session.receive_data(
         encoded(stream(START), stream(BLOCK_START), stream(stop()), stream(text("late")))
     )

@@ -31,19 +31,21 @@ def content(line: bytes) -> Any:
 
 
 def test_a_question() -> None:
-    assert decoded(outgoing.question_line(user("Hello"))) == {
+    assert decoded(outgoing.question_line(user("Hello"), "u-1")) == {
         "type": "user",
         "message": {"role": "user", "content": [{"type": "text", "text": "Hello"}]},
         "parent_tool_use_id": None,
+        "uuid": "u-1",
         "client_composed": True,
     }
 
 
 def test_history_is_not_to_be_answered_and_not_client_composed() -> None:
-    assert decoded(outgoing.history_line(user("Hello"))) == {
+    assert decoded(outgoing.history_line(user("Hello"), "u-1")) == {
         "type": "user",
         "message": {"role": "user", "content": [{"type": "text", "text": "Hello"}]},
         "parent_tool_use_id": None,
+        "uuid": "u-1",
         "shouldQuery": False,
     }
 
@@ -98,7 +100,7 @@ def test_a_request_of_the_clis_is_refused_under_its_own_id() -> None:
     ],
 )
 def test_text_that_begins_with_a_slash_is_no_command(line: Any, text: str, sent: str) -> None:
-    assert content(line(user("first", text))) == [text_block("first"), text_block(sent)]
+    assert content(line(user("first", text), "u-1")) == [text_block("first"), text_block(sent)]
 
 
 def test_a_past_answer_that_begins_with_a_slash_stays_as_it_was() -> None:
@@ -108,13 +110,13 @@ def test_a_past_answer_that_begins_with_a_slash_stays_as_it_was() -> None:
 
 def test_the_turn_itself_is_not_changed() -> None:
     turn = user("/clear")
-    outgoing.question_line(turn)
+    outgoing.question_line(turn, "u-1")
     assert turn == user("/clear")
 
 
 def test_what_else_a_block_has_is_kept() -> None:
     block = {"type": "text", "text": "/x", "cache_control": {"type": "ephemeral"}}
-    assert content(outgoing.question_line(Turn("user", (block, IMAGE)))) == [
+    assert content(outgoing.question_line(Turn("user", (block, IMAGE)), "u-1")) == [
         {**block, "text": "\n/x"},
         IMAGE,
     ]

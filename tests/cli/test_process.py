@@ -12,9 +12,15 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from claudeproxy.cli.launch import CLI, Launch
-from claudeproxy.cli.process import Worker
-from claudeproxy.conversation import Limits, Profile, Turn, text_block
+from claudeproxy.cli.process import RESPONSE_TIMEOUT, Worker
+from claudeproxy.conversation import Limits, Profile
 from claudeproxy.events import Event
+
+from .talk import REPLAYED, RESULT, START, control_answer, encoded, plan, stop, stream, text, user
+
+
+LIMITS = Limits("m")
+REFUSED = {"rewound": False, "error": "stale target"}
 
 
 class Transport:
@@ -34,21 +40,52 @@ class Deaf:
         raise RuntimeError("A listener's fault.")
 
 
-class Ends(SynchronousTestCase):
-    def test_a_listener_that_fails_does_not_keep_it_from_its_owner(self) -> None:
+class Heard:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def received(self, events: Sequence[Event]) -> None:
+        self.events += events
+
+
+class WorkerCase(SynchronousTestCase):
+    def setUp(self) -> None:
         launch = Launch(CLI("claude", "1", "here"), {}, "/nonexistent", "/nonexistent")
-        worker = Worker(Clock(), launch, 5, "")
-        worker.makeConnection(Transport())
-        worker.initialize(Profile(), 5)
-        ready = b'{"type":"control_response","response":{"subtype":"success","request_id":'
-        worker.outReceived(ready + b'"claudeproxy-1","response":{}}}\n')
-        self.successResultOf(worker.ready)
-        worker.ask([Turn("user", (text_block("a"),))], Limits("m"), Deaf())
-        ends: list[str] = []
-        worker.on_ended = ends.append
-        worker.processEnded(Failure(ProcessTerminated(signal=9)))
-        assert len(ends) == 1
+        self.clock = Clock()
+        self.worker = Worker(self.clock, launch, 5, "m", reasoning=False)
+        self.worker.makeConnection(Transport())
+        self.worker.alive = True
+        self.log: list[object] = []
+        self.worker.on_rewind = lambda refusal: self.log.append(("rewind", refusal))
+        self.worker.on_counted = lambda tokens: self.log.append(("counted", tokens))
+        self.worker.on_turn_end = lambda over: self.log.append(("turn end", over.clean))
+        self.worker.on_stopping = lambda: self.log.append("stopping")
+        self.worker.on_ended = lambda reason: self.log.append(("ended", reason))
+        self.worker.initialize(Profile(), 5)
+        self.says(control_answer("claudeproxy-1", response={}))
+        self.successResultOf(self.worker.ready)
+
+    def says(self, *lines: dict[str, Any]) -> None:
+        self.worker.outReceived(encoded(*lines))
+
+    def ends(self) -> None:
+        self.worker.processEnded(Failure(ProcessTerminated(signal=9)))
+
+
+class Ends(WorkerCase):
+    def test_a_listener_that_fails_does_not_keep_it_from_its_owner(self) -> None:
+        self.worker.ask(plan(user("a")), LIMITS, Deaf())
+        self.ends()
+        assert len(self.log) == 1
         assert len(self.flushLoggedErrors(RuntimeError)) == 1
+
+    def test_what_follows_an_internal_error_is_not_the_end_of_a_turn(self) -> None:
+        self.worker.ask(plan(user("a")), LIMITS, Deaf())
+        self.says(stream(START))
+        assert len(self.flushLoggedErrors(RuntimeError)) == 1
+        self.says(stream(stop()), RESULT)
+        self.ends()
+        assert self.log == ["stopping", ("ended", "internal error")]
 
 
 class Pipe:
@@ -105,3 +142,82 @@ class Reads(SynchronousTestCase):
         pipe.close_write_end()
         worker.outReceived(b" " * 8192)
         self.assertNoResult(worker.ready)
+
+
+class Rewinds(WorkerCase):
+    """The process has answered a question, and is to go back to it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.worker.ask(plan(user("a")), LIMITS, Heard())
+        self.says(*map(stream, (START, text("b"), stop())), RESULT)
+        self.log.clear()
+        self.heard = Heard()
+        self.worker.ask(plan(user("c"), back_to=0), LIMITS, self.heard)
+        # Three requests came before: initialize, the guard, and this.
+        self.request = "claudeproxy-3"
+
+    def rewound(self) -> dict[str, Any]:
+        target = "00000001-0000-4000-8000-000000000000"
+        return control_answer(self.request, response={"rewound": True, "targetMessageUuid": target})
+
+    def test_it_is_stopped_if_it_does_not_respond(self) -> None:
+        self.clock.advance(RESPONSE_TIMEOUT - 0.1)
+        assert self.log == []
+        self.clock.advance(0.1)
+        assert self.log == [("rewind", "no answer in time"), "stopping"]
+        # The owner, which knows that the request is not answered, learns of the end alone.
+        self.says(self.rewound(), RESULT)
+        self.ends()
+        assert self.log[2:] == [("ended", "did not respond in time")]
+        assert self.heard.events == []
+
+    def test_it_is_not_stopped_once_it_has_responded(self) -> None:
+        self.says(self.rewound())
+        assert self.log == [("rewind", "")]
+        self.clock.advance(10 * RESPONSE_TIMEOUT)
+        assert self.log == [("rewind", "")]
+
+    def test_other_output_is_no_response(self) -> None:
+        self.clock.advance(RESPONSE_TIMEOUT - 1)
+        self.says({"type": "system", "subtype": "something"})
+        self.clock.advance(1)
+        assert self.log == [("rewind", "no answer in time"), "stopping"]
+
+    def test_its_owner_learns_why_it_did_not_go_back(self) -> None:
+        self.says(control_answer(self.request, response=REFUSED))
+        assert self.log == [("rewind", "stale target")]
+
+    def test_its_end_is_waited_for_after_an_interrupt(self) -> None:
+        self.worker.interrupt()
+        self.says(self.rewound())
+        assert self.log == [("rewind", ""), ("turn end", False)]
+
+    def test_no_timer_is_left_when_it_has_ended(self) -> None:
+        self.ends()
+        assert self.clock.getDelayedCalls() == []
+
+
+class Counts(WorkerCase):
+    def count(self) -> None:
+        self.worker.count(plan(user("a")))
+        self.says(REPLAYED)
+
+    def test_the_tokens_are_told(self) -> None:
+        self.count()
+        told = {"totalTokens": 5, "apiUsage": {"input_tokens": 5}}
+        self.says(control_answer("claudeproxy-2", response=told))
+        # Not before the process has gone back, and can be used again.
+        assert self.log == []
+        self.says(control_answer("claudeproxy-3", response=REFUSED))
+        assert self.log == [("rewind", "stale target"), ("turn end", False), ("counted", 5)]
+
+    def test_it_is_stopped_if_it_does_not_respond(self) -> None:
+        self.count()
+        self.clock.advance(RESPONSE_TIMEOUT)
+        assert self.log == ["stopping"]
+
+    def test_history_has_no_such_limit(self) -> None:
+        self.worker.count(plan(user("a")))
+        self.clock.advance(RESPONSE_TIMEOUT)
+        assert self.log == []

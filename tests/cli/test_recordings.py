@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claudeproxy.cli.notices import Ready, TurnEnded
-from claudeproxy.cli.state import State
 from claudeproxy.errors import not_logged_in, usage_limit_reached
 from claudeproxy.events import (
     Finished,
@@ -60,11 +59,11 @@ def test_two_turns_of_text(version: str) -> None:
         started,
         *texts(*words, "tok11"),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
         started,
         *texts("second"),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=2),
     ]
 
 
@@ -84,7 +83,7 @@ def test_text_beyond_ascii(version: str) -> None:
         Started(model_of(version)),
         TextDelta("héllo→🦜漢字"),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
 
 
@@ -96,7 +95,7 @@ def test_thinking_comes_as_reasoning(version: str) -> None:
         ReasoningSigned("c2ln"),
         *texts("done ", "thinking"),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
 
 
@@ -106,7 +105,7 @@ def test_a_stop_sequence_is_a_plain_stop(version: str) -> None:
         Started(model_of(version)),
         *texts("before ", "stop"),
         finished("stop", "stop_sequence"),
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
 
 
@@ -114,16 +113,21 @@ def test_a_stop_sequence_is_a_plain_stop(version: str) -> None:
 def test_what_the_cli_goes_on_with_after_max_tokens_is_not_told(version: str) -> None:
     player = Player(version, "max-tokens-continues")
     end = finished("length", "max_tokens")
-    assert player.answer == [Started(model_of(version)), *texts("cut ", "off ", "here"), end]
-    # Only the death of the process keeps the CLI from going on.
-    assert player.session.state is State.TRUNCATED
-    assert player.writes_after(lambda item: item == end) == []
+    assert player.answer == [
+        Started(model_of(version)),
+        *texts("cut ", "off ", "here"),
+        end,
+        TurnEnded(clean=False, marks=1),
+    ]
+    # With the guard, which was written before, the API would have refused to go on.
+    assert player.writes_after(lambda item: item == end) == ["interrupt", "interrupt"]
 
 
 @both_versions
 def test_a_max_tokens_answer_is_asked_for_with_its_limit(version: str) -> None:
     player = Player(version, "max-tokens-continues")
-    assert player.writes == [*READY, "apply_flag_settings", "question"]
+    asked = [*READY, "apply_flag_settings", "question"]
+    assert player.writes == [*asked, "guard", "interrupt", "interrupt"]
 
 
 @both_versions
@@ -134,7 +138,7 @@ def test_a_refusal_ends_the_answer_and_what_the_cli_makes_of_it_is_cut_off(versi
         Started(model_of(version)),
         *texts("no"),
         end,
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
     assert player.log[player.log.index(end) + 1] == "interrupt"
 
@@ -146,13 +150,14 @@ def test_after_an_interrupt_the_next_question_is_answered(version: str) -> None:
     assert player.answer == [
         started,
         *texts(*(f"tok{n} " for n in range(7))),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
         started,
         *texts("after"),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=2),
     ]
-    assert player.writes == [*READY, "question", "interrupt", "question"]
+    asked = ["question", "guard", "interrupt", "apply_flag_settings", "question", "guard"]
+    assert player.writes == [*READY, *asked]
 
 
 LOGIN = attrs.asdict(not_logged_in())
@@ -197,7 +202,7 @@ LOGIN = attrs.asdict(not_logged_in())
 )
 def test_an_error_of_the_api_fails_the_answer(version: str, name: str, error: object) -> None:
     player = Player(version, name)
-    assert player.answer == [error, TurnEnded(clean=False)]
+    assert player.answer == [error, TurnEnded(clean=False, marks=1)]
     # The turn is over already: there is nothing to interrupt, and a short retry is waited for.
     assert player.writes == [*READY, "question"]
 
@@ -213,13 +218,13 @@ def test_a_long_retry_fails_the_answer_at_once(version: str) -> None:
         code="rate_limit_exceeded",
         retry_after=seconds,
     )
-    assert player.answer == [error, TurnEnded(clean=False)]
+    assert player.answer == [error, TurnEnded(clean=False, marks=1)]
     assert player.log[2:] == [
         player.told[0],
         "question",
         error,
         "interrupt",
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
 
 
@@ -231,7 +236,7 @@ def test_a_plans_limit_tells_when_it_ends(version: str) -> None:
     assert error.resets_at == resets_at
     assert Player(version, "subscription-limit-reached").answer == [
         ("Failed", attrs.asdict(error)),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
 
 
@@ -241,7 +246,7 @@ def test_a_warning_of_the_plans_limit_changes_nothing(version: str) -> None:
         Started(model_of(version, "sonnet")),
         TextDelta("hello"),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
 
 
@@ -253,7 +258,7 @@ def test_a_prompt_that_is_too_long_is_told_by_2_1_330() -> None:
             param="messages",
             code="context_length_exceeded",
         ),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
 
 
@@ -262,7 +267,7 @@ def test_a_prompt_that_is_too_long_is_left_to_the_api_by_2_1_197() -> None:
         Started(model_of("2.1.197")),
         TextDelta("big"),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
 
 
@@ -273,10 +278,10 @@ def test_history_is_replayed_before_the_question(version: str) -> None:
         Started(model_of(version)),
         TextDelta('TOOL_RESULT:["sunny"]'),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
     ours = [item for item in player.writes if item != "control_response"]
-    assert ours == [*READY, "history", "assistant", "question"]
+    assert ours == [*READY, "history", "assistant", "question", "guard"]
 
 
 @both_versions
@@ -284,8 +289,8 @@ def test_what_was_cleared_is_not_gone_on_with(version: str) -> None:
     player = Player(version, "clear-and-reuse")
     started = Started(model_of(version))
     assert player.answer == [
-        *(started, TextDelta("one"), END_TURN, TurnEnded(clean=True)),
-        *(started, TextDelta("two"), END_TURN, TurnEnded(clean=True)),
+        *(started, TextDelta("one"), END_TURN, TurnEnded(clean=True, marks=1)),
+        *(started, TextDelta("two"), END_TURN, TurnEnded(clean=True, marks=1)),
     ]
 
 
@@ -312,9 +317,13 @@ def test_calls_are_told_and_the_turn_goes_on_with_their_results(version: str) ->
         Started(model_of(version)),
         *texts('TOOL_RESULT:[[{"type": ', '"text", ', '"text": ', *echoed),
         END_TURN,
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
-    assert player.writes_after(lambda item: item == called) == ["control_response"] * 2
+    assert player.writes_after(lambda item: item == called) == [
+        "apply_flag_settings",
+        *["control_response"] * 2,
+        "guard",
+    ]
 
 
 @both_versions
@@ -350,7 +359,7 @@ def test_an_object_that_fits_its_schema_is_the_text(version: str) -> None:
         Started(model_of(version)),
         *texts('{"name":', '"bob","n', '":3}'),
         finished("stop", "tool_use"),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
     # By itself the model would rather say something: it is told to call.
     assert player.writes == [*READY, "apply_flag_settings", "question"]

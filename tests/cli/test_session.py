@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claudeproxy.cli import session as session_module
+from claudeproxy.cli import incoming as incoming_module
 from claudeproxy.cli.notices import ProtocolViolation, Ready, TurnEnded
 from claudeproxy.cli.session import Session
-from claudeproxy.cli.state import State
+from claudeproxy.cli.state import ProtocolError, State
 from claudeproxy.conversation import Limits, Profile
 from claudeproxy.errors import APIError, upstream_failed
 from claudeproxy.events import Failed, Finished, Started, TextDelta, Usage
@@ -39,6 +39,7 @@ from .talk import (
     initializing,
     new_session,
     plain,
+    plan,
     retry,
     say,
     state_of,
@@ -50,9 +51,12 @@ from .talk import (
 )
 
 
+UNLISTED = Limits("claude-x", max_tokens=5, unlisted=True)
+
+
 def replaying() -> Session:
     session = idle()
-    session.ask([user("one"), assistant("two"), user("Hello")], OPUS)
+    session.ask(plan(user("one"), assistant("two"), user("Hello")), OPUS)
     session.data_to_send()
     assert session.state is State.REPLAYING
     return session
@@ -60,7 +64,7 @@ def replaying() -> Session:
 
 def answering() -> Session:
     session = idle()
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     session.data_to_send()
     assert session.state is State.ANSWERING
     return session
@@ -69,6 +73,7 @@ def answering() -> Session:
 def in_the_middle() -> Session:
     session = answering()
     assert say(session, START, text("a")) == [Started("m"), TextDelta("a")]
+    session.data_to_send()
     return session
 
 
@@ -86,10 +91,37 @@ def parked() -> Session:
     return session
 
 
-def spent() -> Session:
-    session = in_the_middle()
-    say(session, stop("max_tokens"))
-    assert session.state is State.TRUNCATED
+def setting_model() -> Session:
+    session = idle()
+    session.ask(plan(user("Hello")), UNLISTED)
+    session.data_to_send()
+    assert session.state is State.SETTING_MODEL
+    return session
+
+
+def clearing() -> Session:
+    session = idle()
+    session.ask(plan(user("Hello"), clear=True), OPUS)
+    session.data_to_send()
+    assert session.state is State.CLEARING
+    return session
+
+
+def rewinding() -> Session:
+    session = ending()
+    say(session, RESULT)
+    session.ask(plan(user("Hello"), back_to=0), OPUS)
+    session.data_to_send()
+    assert session.state is State.REWINDING
+    return session
+
+
+def counting() -> Session:
+    session = idle()
+    session.count(plan(user("Hello")))
+    say(session, REPLAYED)
+    session.data_to_send()
+    assert session.state is State.COUNTING
     return session
 
 
@@ -100,8 +132,9 @@ def broken() -> Session:
     return session
 
 
-WAITING = (replaying, answering, in_the_middle)
-EVERY_STATE = (*WAITING, blank, initializing, idle, parked, ending, spent, broken)
+PREPARING = (setting_model, rewinding, clearing, replaying)
+WAITING = (*PREPARING, answering, in_the_middle)
+EVERY_STATE = (*WAITING, blank, initializing, idle, parked, ending, counting, broken)
 BROKE = failed(status=502, message="The CLI broke the protocol; see the log.", type="server_error")
 in_every_state = pytest.mark.parametrize("make", EVERY_STATE, ids=lambda make: make.__name__)
 
@@ -143,7 +176,7 @@ def test_without_reasoning_the_cli_is_not_asked_for_thinking() -> None:
     session.initialize(Profile())
     assert [in_short(message) for message in written(session)] == ["initialize"]
     say(session, control_answer("claudeproxy-1", response={}))
-    session.ask([user("Hello")], Limits(""))
+    session.ask(plan(user("Hello")), Limits(""))
     thought = {"type": "content_block_start", "content_block": {"type": "thinking"}}
     hmm = {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "hmm"}}
     told = say(session, START, thought, hmm, BLOCK_STOP, BLOCK_START, text("a"), stop())
@@ -205,14 +238,14 @@ def test_who_has_a_login_or_a_key_is_logged_in(account: dict[str, Any], logged_i
 
 def test_a_question_alone_is_one_line() -> None:
     session = idle()
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     assert written(session) == [QUESTION]
     assert session.state is State.ANSWERING
 
 
 def test_history_is_never_sent_ahead_of_its_confirmation() -> None:
     session = idle()
-    session.ask([user("1"), assistant("2"), user("3"), assistant("4"), user("Hello")], OPUS)
+    session.ask(plan(user("1"), assistant("2"), user("3"), assistant("4"), user("Hello")), OPUS)
     steps = []
     for _ in range(2):
         steps.append([in_short(message) for message in written(session)])
@@ -227,7 +260,7 @@ def test_history_is_never_sent_ahead_of_its_confirmation() -> None:
 
 def test_history_is_replayed_with_its_blocks() -> None:
     session = idle()
-    session.ask([user("/one"), assistant("two"), user("Hello")], OPUS)
+    session.ask(plan(user("/one"), assistant("two"), user("Hello")), OPUS)
     (history,) = written(session)
     assert history == {
         "type": "user",
@@ -245,7 +278,7 @@ def test_past_answers_have_ids_that_are_never_used_again() -> None:
     session = idle()
     ids = []
     for _ in range(2):
-        session.ask([user("1"), assistant("2"), user("3"), assistant("4"), user("5")], OPUS)
+        session.ask(plan(user("1"), assistant("2"), user("3"), assistant("4"), user("5")), OPUS)
         say(session, REPLAYED, REPLAYED, START, stop(), RESULT)
         ids += [m["message"]["id"] for m in written(session) if m["type"] == "assistant"]
     assert len(ids) == len(set(ids)) == 4
@@ -270,7 +303,7 @@ def test_the_model_is_set_if_it_differs(
     session.initialize(Profile())
     say(session, control_answer("claudeproxy-1", response={}))
     session.data_to_send()
-    session.ask([user("Hello")], Limits(asked_for))
+    session.ask(plan(user("Hello")), Limits(asked_for))
     *controls, question = written(session)
     assert question == QUESTION
     assert [control["request"] for control in controls] == [
@@ -280,7 +313,8 @@ def test_the_model_is_set_if_it_differs(
 
 def requests_of_next_turn(session: Session, limits: Limits) -> list[dict[str, Any]]:
     """What is asked of the CLI beside the question; the turn is then over."""
-    session.ask([user("Hello")], limits)
+    session.data_to_send()
+    session.ask(plan(user("Hello")), limits)
     controls = [m["request"] for m in written(session) if m["type"] == "control_request"]
     say(session, START, stop(), RESULT)
     assert session.state is State.IDLE
@@ -296,30 +330,42 @@ def applied(max_tokens: str, body: str) -> dict[str, Any]:
     return {"subtype": "apply_flag_settings", "settings": {"effortLevel": None, "env": env}}
 
 
-def test_limits_are_set_kept_and_taken_back() -> None:
+def test_the_limits_of_each_turn_replace_those_before_and_the_guard() -> None:
     session = idle()
     limited = Limits("opus", max_tokens=5)
     stopping = Limits("opus", stop=("END",))
+    # The first turn has nothing to take back.
     assert requests_of_next_turn(session, OPUS) == []
     assert requests_of_next_turn(session, limited) == [applied("5", "")]
-    assert requests_of_next_turn(session, limited) == []
+    assert requests_of_next_turn(session, limited) == [applied("5", "")]
     assert requests_of_next_turn(session, OPUS) == [applied("", "")]
     assert requests_of_next_turn(session, stopping) == [applied("", '{"stop_sequences": ["END"]}')]
     assert requests_of_next_turn(session, OPUS) == [applied("", "")]
-    assert requests_of_next_turn(session, OPUS) == []
+
+
+def test_limits_that_are_set_already_are_not_set_again() -> None:
+    session = idle()
+    limited = Limits("opus", max_tokens=5)
+    for expected in (["apply_flag_settings", "question"], ["question"]):
+        session.ask(plan(user("Hello")), limited)
+        assert [in_short(message) for message in written(session)] == expected
+        # It ends without an answer, so there was no guard.
+        say(session, {**RESULT, "is_error": True})
 
 
 def test_a_model_is_set_once_and_set_back() -> None:
     session = idle()
     haiku = Limits("haiku")
+    same = [applied("", "")]
     assert requests_of_next_turn(session, haiku) == [{"subtype": "set_model", "model": "haiku"}]
-    assert requests_of_next_turn(session, haiku) == []
-    assert requests_of_next_turn(session, OPUS) == [{"subtype": "set_model", "model": "opus"}]
+    assert requests_of_next_turn(session, haiku) == same
+    back = [{"subtype": "set_model", "model": "opus"}, *same]
+    assert requests_of_next_turn(session, OPUS) == back
 
 
 def test_limits_are_set_right_before_the_question_not_before_history() -> None:
     session = idle()
-    session.ask([user("1"), assistant("2"), user("Hello")], Limits("haiku", max_tokens=5))
+    session.ask(plan(user("1"), assistant("2"), user("Hello")), Limits("haiku", max_tokens=5))
     assert [in_short(message) for message in written(session)] == ["history"]
     say(session, REPLAYED)
     assert [in_short(message) for message in written(session)] == [
@@ -332,19 +378,18 @@ def test_limits_are_set_right_before_the_question_not_before_history() -> None:
 
 def test_limits_of_a_question_that_was_never_sent_do_not_count_as_set() -> None:
     session = idle()
-    session.ask([user("1"), assistant("2"), user("Hello")], Limits("opus", max_tokens=5))
+    session.ask(plan(user("1"), assistant("2"), user("Hello")), Limits("opus", max_tokens=5))
     session.interrupt()
     say(session, REPLAYED)
     session.data_to_send()
     assert requests_of_next_turn(session, OPUS) == []
-    assert requests_of_next_turn(session, Limits("opus", max_tokens=5)) == [applied("5", "")]
 
 
 def test_requests_have_ids_that_are_never_used_again() -> None:
     session = idle()
     ids = []
     for model in ("haiku", "opus", "haiku"):
-        session.ask([user("Hello")], Limits(model, max_tokens=len(model)))
+        session.ask(plan(user("Hello")), Limits(model, max_tokens=len(model)))
         session.interrupt()
         ids += [m["request_id"] for m in written(session) if m["type"] == "control_request"]
         say(session, RESULT)
@@ -353,7 +398,7 @@ def test_requests_have_ids_that_are_never_used_again() -> None:
 
 def test_a_refused_setting_breaks_the_session_and_fails_the_answer() -> None:
     session = idle()
-    session.ask([user("Hello")], Limits("haiku"))
+    session.ask(plan(user("Hello")), Limits("haiku"))
     (request, _) = written(session)
     response = control_answer(request["request_id"], subtype="error", error="no such model")
     assert say(session, response) == [
@@ -364,14 +409,13 @@ def test_a_refused_setting_breaks_the_session_and_fails_the_answer() -> None:
 
 # A model that the CLI does not list
 
-UNLISTED = Limits("claude-x", max_tokens=5, unlisted=True)
 NOT_FOUND = {"subtype": "error", "error": "Model 'claude-x' not found"}
 
 
 def asked_for_unlisted(*, clear: bool = False) -> tuple[Session, str]:
     """A session that waits for the CLI to try the model, and the id of its request."""
     session = idle()
-    session.ask([user("1"), assistant("2"), user("Hello")], UNLISTED, clear=clear)
+    session.ask(plan(user("1"), assistant("2"), user("Hello"), clear=clear), UNLISTED)
     (request,) = written(session)
     assert request["request"] == {"subtype": "set_model", "model": "claude-x"}
     assert session.state is State.SETTING_MODEL
@@ -385,8 +429,9 @@ def test_nothing_is_written_before_the_cli_has_taken_an_unlisted_model() -> None
     say(session, REPLAYED)
     kinds = [in_short(message) for message in written(session)]
     assert kinds == ["assistant", "apply_flag_settings", "question"]
-    assert say(session, START, stop(), RESULT)[-1] == TurnEnded(clean=True)
-    assert requests_of_next_turn(session, UNLISTED) == []
+    assert say(session, START, stop(), RESULT)[-1] == TurnEnded(clean=True, marks=2)
+    # The CLI is not asked again whether it knows the model.
+    assert requests_of_next_turn(session, UNLISTED) == [applied("5", "")]
 
 
 def test_what_is_to_be_forgotten_first_is_forgotten_after_the_model_is_set() -> None:
@@ -429,7 +474,7 @@ def test_a_process_that_began_with_the_model_is_asked_at_once() -> None:
     session.initialize(Profile())
     say(session, control_answer("claudeproxy-1", response={}))
     session.data_to_send()
-    session.ask([user("Hello")], Limits("claude-x", unlisted=True))
+    session.ask(plan(user("Hello")), Limits("claude-x", unlisted=True))
     assert written(session) == [QUESTION]
 
 
@@ -444,9 +489,25 @@ def test_the_sizes_of_models_are_told_with_the_end_of_a_turn() -> None:
 @pytest.mark.parametrize(
     "make", [m for m in EVERY_STATE if m is not idle], ids=lambda m: m.__name__
 )
-def test_only_an_idle_session_can_be_asked(make: Callable[[], Session]) -> None:
-    with pytest.raises(AssertionError):
-        make().ask([user("Hello")], OPUS)
+def test_only_an_idle_session_takes_a_plan(make: Callable[[], Session]) -> None:
+    session = make()
+    before = session.state
+    for begin in (
+        lambda: session.ask(plan(user("Hello")), OPUS),
+        lambda: session.prepare(plan(user("Hello"))),
+        lambda: session.count(plan(user("Hello"))),
+    ):
+        with pytest.raises(ProtocolError, match="IDLE"):
+            begin()
+    assert session.state is before
+    assert written(session) == []
+
+
+def test_a_session_that_cannot_be_asked_has_nobody_who_waits() -> None:
+    session = parked()
+    with pytest.raises(ProtocolError):
+        session.ask(plan(user("Hello")), OPUS)
+    assert session.connection_lost(upstream_failed("Gone.")) == []
 
 
 # Answers
@@ -462,9 +523,9 @@ def test_the_turn_is_over_with_the_result_not_before() -> None:
     ]
     assert state_of(session) is State.ENDING
     assert say(session, {"type": "message_stop"}) == []
-    assert say(session, RESULT) == [TurnEnded(clean=True)]
+    assert say(session, RESULT) == [TurnEnded(clean=True, marks=1)]
     assert session.state is State.IDLE
-    assert session.data_to_send() == b""
+    assert [in_short(message) for message in written(session)] == ["guard"]
 
 
 @pytest.mark.parametrize(
@@ -474,40 +535,49 @@ def test_a_session_is_clean_after_an_answer_that_was_complete(reason: str, clean
     session = in_the_middle()
     say(session, stop(reason))
     assert [in_short(m) for m in written(session)] == ([] if clean else ["interrupt"])
-    assert say(session, RESULT) == [TurnEnded(clean)]
+    assert say(session, RESULT) == [TurnEnded(clean, marks=1)]
 
 
-def test_a_session_whose_answer_reached_max_tokens_is_truncated() -> None:
+def test_an_answer_that_reached_max_tokens_is_not_continued() -> None:
     session = in_the_middle()
     assert say(session, stop("max_tokens")) == [
         Finished("length", Usage(input_tokens=1), "max_tokens")
     ]
-    assert state_of(session) is State.TRUNCATED
-    # An interrupt would come too late as often as not.
+    assert [in_short(message) for message in written(session)] == ["interrupt"]
+    assert state_of(session) is State.ENDING
     session.interrupt()
-    assert say(session, START, text("b"), stop(), RESULT) == []
-    assert session.data_to_send() == b""
-    assert session.state is State.TRUNCATED
+    # The interrupt may come too late, and so may the guard.
+    assert say(session, START, text("b")) == []
+    assert [in_short(message) for message in written(session)] == ["interrupt"]
+    assert say(session, stop(), RESULT) == [TurnEnded(clean=False, marks=1)]
+    assert session.state is State.IDLE
+
+
+def test_what_the_api_refuses_after_an_answer_that_reached_max_tokens_is_not_told() -> None:
+    session = in_the_middle()
+    say(session, stop("max_tokens"))
+    line = {**RESULT, "is_error": True, "api_error_status": 400, "result": "API Error: 400"}
+    assert say(session, line) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_a_session_is_clean_again_after_the_next_complete_answer() -> None:
     session = in_the_middle()
     session.interrupt()
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
-    session.ask([user("Hello")], OPUS)
-    assert say(session, START, stop(), RESULT)[-1] == TurnEnded(clean=True)
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
+    session.ask(plan(user("Hello")), OPUS)
+    assert say(session, START, stop(), RESULT)[-1] == TurnEnded(clean=True, marks=2)
 
 
 def test_a_session_is_not_clean_if_the_cli_says_more_than_the_answer() -> None:
     session = ending()
     say(session, START, text("and another thing"), stop())
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_a_session_is_not_clean_if_the_turn_failed_after_the_answer() -> None:
     session = ending()
     assert say(session, {**RESULT, "is_error": True, "result": "API Error"}) == [
-        TurnEnded(clean=False)
+        TurnEnded(clean=False, marks=1)
     ]
 
 
@@ -516,7 +586,7 @@ def test_a_result_without_an_answer_fails() -> None:
         failed(
             status=502, message="The CLI ended the turn without an answer.", type="server_error"
         ),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
 
 
@@ -524,20 +594,22 @@ def test_a_failed_result_in_the_middle_of_an_answer_fails_it() -> None:
     line = {**RESULT, "is_error": True, "api_error_status": 529, "result": "Overloaded"}
     assert say(in_the_middle(), line) == [
         failed(status=503, message="Overloaded", type="server_error", should_retry=False),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
 
 
 def test_a_second_start_before_any_content_is_a_silent_retry() -> None:
     session = answering()
     again = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 9}}}
-    assert say(session, START, again, text("a"), stop(), RESULT) == [
-        Started("m"),
+    assert say(session, START, BLOCK_START) == [Started("m")]
+    # The guard would make the API refuse the retry.
+    assert session.data_to_send() == b""
+    assert say(session, again, BLOCK_START, text("a"), stop(), RESULT) == [
         TextDelta("a"),
         Finished("stop", Usage(input_tokens=9), "end_turn"),
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
-    assert session.data_to_send() == b""
+    assert [in_short(message) for message in written(session)] == ["guard"]
 
 
 def test_a_second_start_after_content_fails_the_answer() -> None:
@@ -549,7 +621,7 @@ def test_a_second_start_after_content_fails_the_answer() -> None:
     )
     assert say(session, START, text("a"), text("b"), stop()) == [error]
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_what_a_subagent_streams_is_not_the_answer() -> None:
@@ -563,7 +635,7 @@ def test_half_a_character_of_one_answer_is_none_of_the_next() -> None:
     say(session, START, text("\ud83e"))
     session.interrupt()
     say(session, RESULT)
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     assert say(session, START, text("b")) == [Started("m"), TextDelta("b")]
 
 
@@ -598,7 +670,7 @@ def test_a_plans_limit_holds_until_the_cli_says_something_else() -> None:
     def failure(*lines: dict[str, Any]) -> APIError:
         *_, failed, _ = session.receive_data(b"".join(map(encoded, (*lines, line))))
         assert isinstance(failed, Failed)
-        session.ask([user("Hello")], OPUS)
+        session.ask(plan(user("Hello")), OPUS)
         return failed.error
 
     first = failure({"type": "rate_limit_event", "rate_limit_info": limit})
@@ -629,11 +701,11 @@ def test_a_control_request_of_the_cli_is_refused() -> None:
 def test_an_interrupt_is_written_where_there_is_a_turn(make: Callable[[], Session]) -> None:
     session = make()
     session.interrupt()
-    expected = ["interrupt"] if make in (*WAITING, parked) else []
+    expected = ["interrupt"] if make in (answering, in_the_middle, parked) else []
     assert [in_short(message) for message in written(session)] == expected
 
 
-@pytest.mark.parametrize("make", WAITING, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [answering, in_the_middle], ids=lambda make: make.__name__)
 def test_after_an_interrupt_nothing_comes_but_the_end_of_the_turn(
     make: Callable[[], Session],
 ) -> None:
@@ -644,7 +716,7 @@ def test_after_an_interrupt_nothing_comes_but_the_end_of_the_turn(
     assert say(session, text("b"), stop(), retry(60000)) == []
     assert say(session, control_answer(interrupt["request_id"])) == []
     assert session.data_to_send() == b""
-    assert say(session, {**RESULT, "is_error": True}) == [TurnEnded(clean=False)]
+    assert say(session, {**RESULT, "is_error": True}) == [TurnEnded(clean=False, marks=1)]
     assert session.state is State.IDLE
 
 
@@ -654,16 +726,16 @@ def test_a_turn_that_starts_after_its_interrupt_is_interrupted_again() -> None:
     session.data_to_send()
     assert say(session, START, text("a")) == []
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_after_an_interrupt_no_more_history_is_replayed() -> None:
     session = replaying()
     session.interrupt()
     session.data_to_send()
-    assert say(session, REPLAYED) == [TurnEnded(clean=False)]
+    assert say(session, REPLAYED) == [TurnEnded(clean=False, marks=1)]
     assert session.data_to_send() == b""
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     assert written(session) == [QUESTION]
 
 
@@ -787,7 +859,7 @@ def test_a_line_of_an_unknown_kind_is_ignored(make: Callable[[], Session], line:
 
 
 def test_a_line_that_is_too_long_breaks_the_session_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(incoming_module, "LONGEST_LINE", 1000)
     session = answering()
     assert plain(session.receive_data(b"x" * 1001)) == [
         BROKE,
@@ -798,7 +870,7 @@ def test_a_line_that_is_too_long_breaks_the_session_once(monkeypatch: pytest.Mon
 
 
 def test_what_came_before_a_line_that_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(incoming_module, "LONGEST_LINE", 1000)
     session = answering()
     told = session.receive_data(encoded(stream(START)) + b"x" * 1001)
     assert plain(told) == [Started("m"), BROKE, ProtocolViolation("a line of more than 1000 bytes")]
@@ -858,7 +930,7 @@ CLEARED = {"type": "result", "is_error": False, "num_turns": 0, "local_command":
 
 def test_clearing_comes_before_everything_else() -> None:
     session = idle()
-    session.ask([user("a")], Limits("sonnet"), clear=True)
+    session.ask(plan(user("a"), clear=True), Limits("sonnet"))
     (line,) = written(session)
     assert line["message"]["content"] == "/clear"
     assert "client_composed" not in line
@@ -868,9 +940,9 @@ def test_clearing_comes_before_everything_else() -> None:
 
 def test_an_interrupt_while_clearing_leaves_nothing_to_ask() -> None:
     session = idle()
-    session.ask([user("a")], Limits("sonnet"), clear=True)
+    session.ask(plan(user("a"), clear=True), Limits("sonnet"))
     written(session)
     session.interrupt()
-    assert [m["request"]["subtype"] for m in written(session)] == ["interrupt"]
+    assert written(session) == []
     assert say(session, CLEARED) == [TurnEnded(clean=False)]
     assert written(session) == []

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
+from claudeproxy.cli.answer import FINISH_REASONS
 from claudeproxy.cli.notices import TurnEnded
 from claudeproxy.cli.session import Session
 from claudeproxy.cli.state import State
@@ -34,6 +35,7 @@ from .talk import (
     failed,
     idle,
     in_short,
+    plan,
     say,
     state_of,
     stop,
@@ -52,7 +54,7 @@ OUTPUT = (call_start("toolu_1", "StructuredOutput"), arguments('{"n":1}'), BLOCK
 
 def answering(profile: Profile = STRUCTURED, limits: Limits = OPUS) -> Session:
     session = idle(profile)
-    session.ask([user("Hello")], limits)
+    session.ask(plan(user("Hello")), limits)
     session.data_to_send()
     return session
 
@@ -94,7 +96,7 @@ def test_the_answer_is_finished_when_the_cli_has_found_that_it_fits() -> None:
     session = held()
     assert session.state is State.ANSWERING
     # What is remembered is a call, not the text that the client has.
-    assert say(session, {"type": "message_stop"}, RESULT) == [END, TurnEnded(clean=False)]
+    assert say(session, {"type": "message_stop"}, RESULT) == [END, TurnEnded(clean=False, marks=1)]
     assert state_of(session) is State.IDLE
     assert session.data_to_send() == b""
 
@@ -106,7 +108,7 @@ def test_an_object_that_does_not_fit_is_taken_back_and_the_next_one_is_the_answe
     assert say(session, *corrected, stop("tool_use")) == [TextDelta('{"n":2}')]
     assert say(session, RESULT) == [
         Finished("stop", Usage(input_tokens=2), "tool_use"),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
     assert session.data_to_send() == b""
 
@@ -117,7 +119,7 @@ def test_the_model_may_say_something_before_it_corrects() -> None:
     assert say(session, START, *OUTPUT, stop("tool_use"), RESULT) == [
         TextDelta('{"n":1}'),
         Finished("stop", Usage(input_tokens=3), "tool_use"),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
 
 
@@ -134,21 +136,21 @@ def test_two_corrections_are_waited_for_and_no_third() -> None:
     for _ in range(2):
         assert say(session, MISS, START, *OUTPUT, stop("tool_use"))[0] == Withdrawn()
     assert say(session, MISS, START, *OUTPUT, stop("tool_use")) == [DOES_NOT_FIT]
-    assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert [in_short(message) for message in written(session)] == ["guard", "interrupt"]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_nothing_of_a_stream_can_be_corrected() -> None:
     session = held(attrs.evolve(OPUS, streamed=True))
     assert say(session, MISS, START, *OUTPUT, stop("tool_use")) == [DOES_NOT_FIT]
-    assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert [in_short(message) for message in written(session)] == ["guard", "interrupt"]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 @pytest.mark.parametrize(("streamed", "attempts"), [(False, "3"), (True, "1")])
 def test_the_cli_is_told_how_often_the_model_may_try(streamed: bool, attempts: str) -> None:
     session = idle(STRUCTURED)
-    session.ask([user("Hello")], attrs.evolve(OPUS, streamed=streamed))
+    session.ask(plan(user("Hello")), attrs.evolve(OPUS, streamed=streamed))
     (settings,) = [
         message["request"]["settings"]
         for message in written(session)
@@ -163,7 +165,7 @@ def test_when_the_model_may_not_try_again_the_answer_fails(ended: bool) -> None:
     session = answering()
     say(session, START, *OUTPUT, *([stop("tool_use")] if ended else []))
     line = {**RESULT, "subtype": "error_max_structured_output_retries", "is_error": True}
-    assert say(session, MISS, line) == [DOES_NOT_FIT, TurnEnded(clean=False)]
+    assert say(session, MISS, line) == [DOES_NOT_FIT, TurnEnded(clean=False, marks=1)]
     assert session.data_to_send() == b""
 
 
@@ -177,7 +179,7 @@ def test_a_failed_result_fails_the_answer() -> None:
     line = {**RESULT, "is_error": True, "errors": ["Too many attempts."]}
     assert say(held(), line) == [
         failed(status=502, message="Too many attempts.", type="server_error", should_retry=False),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
 
 
@@ -185,7 +187,7 @@ def test_a_result_without_any_object_fails_the_answer() -> None:
     session = answering()
     prose = (START, BLOCK_START, text("Bob."), BLOCK_STOP, stop())
     first, error, over = say(session, *prose, RESULT)
-    assert (first, over) == (Started("m"), TurnEnded(clean=False))
+    assert (first, over) == (Started("m"), TurnEnded(clean=False, marks=1))
     assert isinstance(error, tuple)
     assert error[0] == "Failed"
 
@@ -197,7 +199,7 @@ def test_prose_alone_is_not_told_and_the_next_message_is_the_answer() -> None:
         Started("m"),
         TextDelta('{"n":1}'),
         Finished("stop", Usage(input_tokens=2), "tool_use"),
-        TurnEnded(clean=False),
+        TurnEnded(clean=False, marks=1),
     ]
     assert session.data_to_send() == b""
 
@@ -211,17 +213,21 @@ def test_a_call_beside_the_object_is_waited_with() -> None:
     assert session.state is State.PARKED
 
 
-def test_an_object_that_is_too_long_is_the_end_of_the_session() -> None:
+@pytest.mark.parametrize("reason", ["max_tokens", "refusal"])
+def test_an_object_that_is_cut_off_is_not_corrected(reason: str) -> None:
     session = answering()
-    told = say(session, START, *OUTPUT[:2], stop("max_tokens"))
-    assert told[-1] == Finished("length", Usage(input_tokens=1), "max_tokens")
-    assert session.state is State.TRUNCATED
+    told = say(session, START, *OUTPUT[:2])
+    assert session.data_to_send() == b""
+    told = say(session, stop(reason))
+    assert told == [Finished(FINISH_REASONS[reason], Usage(input_tokens=1), reason)]
+    assert [in_short(message) for message in written(session)] == ["guard", "interrupt"]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_an_object_that_is_held_can_be_interrupted() -> None:
     session = held()
     session.interrupt()
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_an_object_that_is_held_is_not_finished_if_the_cli_is_gone() -> None:
@@ -245,8 +251,8 @@ def test_a_blank_stop_sequence_ends_the_answer_and_the_turn() -> None:
     assert say(session, text("\nc"), text("d"), stop()) == [
         Finished("stop", Usage(input_tokens=1), "stop_sequence", "\n\n")
     ]
-    assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert [in_short(message) for message in written(session)] == ["guard", "interrupt"]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +262,7 @@ def test_a_blank_stop_sequence_ends_the_answer_and_the_turn() -> None:
 def test_what_was_held_back_for_it_is_told_before_what_follows(event: dict[str, Any]) -> None:
     session = stopping("\n\n")
     assert say(session, text("a\n"), BLOCK_STOP, event)[:2] == [TextDelta("a"), TextDelta("\n")]
-    assert session.data_to_send() == b""
+    assert [in_short(message) for message in written(session)] == ["guard"]
 
 
 def test_one_answers_beginning_of_a_stop_is_none_of_the_next() -> None:
@@ -264,5 +270,5 @@ def test_one_answers_beginning_of_a_stop_is_none_of_the_next() -> None:
     assert say(session, text("a\n")) == [TextDelta("a")]
     session.interrupt()
     say(session, RESULT)
-    session.ask([user("Hello")], Limits("opus", stop=("\n\n",)))
+    session.ask(plan(user("Hello")), Limits("opus", stop=("\n\n",)))
     assert say(session, START, BLOCK_START, text("\nb"))[1:] == [TextDelta("\nb")]

@@ -11,7 +11,7 @@ import pytest
 from claudeproxy.cli.failures import BROKE_OFF
 from claudeproxy.cli.notices import ProtocolViolation, TurnEnded
 from claudeproxy.cli.session import Session
-from claudeproxy.cli.state import State
+from claudeproxy.cli.state import ProtocolError, State
 from claudeproxy.conversation import Block, Limits, Profile, Tool, ToolChoice, Turn
 from claudeproxy.errors import upstream_failed
 from claudeproxy.events import (
@@ -39,6 +39,7 @@ from .talk import (
     idle,
     in_short,
     plain,
+    plan,
     say,
     state_of,
     stop,
@@ -87,7 +88,7 @@ def texts_of(session: Session) -> list[tuple[str, str]]:
 def parked(*calls: dict[str, Any]) -> Session:
     """A session that waits for the results of two calls; `calls` are the lines that came by now."""
     session = idle(TOOLS)
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     say(session, START, *CALLED, *CALLED_TOO, *calls, stop("tool_use"))
     session.data_to_send()
     assert session.state is State.PARKED
@@ -107,19 +108,19 @@ def test_initialize_names_the_server_where_there_are_tools() -> None:
 @pytest.mark.parametrize("calls", [(), (call(1),)], ids=["before", "after"])
 def test_a_message_that_breaks_off_after_a_call_is_not_waited_for(calls: Any) -> None:
     session = idle(TOOLS)
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     say(session, START, *CALLED, *calls)
     session.data_to_send()
     own = {"type": "assistant", "message": {"model": "<synthetic>", "content": []}}
     assert say(session, own) == plain([Failed(BROKE_OFF)])
     assert state_of(session) is State.ENDING
     assert [in_short(line) for line in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_what_the_cli_itself_says_is_else_left_to_its_result() -> None:
     session = idle(TOOLS)
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     own = {"type": "assistant", "message": {"model": "<synthetic>", "content": []}}
     theirs = {"type": "assistant", "message": {"model": "claude", "content": []}}
     for lines in ((own,), (START, BLOCK_START, text("a"), own), (BLOCK_STOP, *CALLED, theirs)):
@@ -159,7 +160,7 @@ def test_a_call_that_says_nothing_of_its_block_breaks_the_session() -> None:
 
 def test_after_calls_the_session_waits_for_their_results() -> None:
     session = idle(TOOLS)
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     session.data_to_send()
     assert say(session, START, BLOCK_START, text("a"), BLOCK_STOP, *CALLED) == [
         Started("m"),
@@ -172,7 +173,7 @@ def test_after_calls_the_session_waits_for_their_results() -> None:
         Finished("tool_calls", Usage(input_tokens=1), "tool_use")
     ]
     assert say(session, {"type": "message_stop"}) == []
-    assert session.data_to_send() == b""
+    assert [in_short(message) for message in written(session)] == ["guard"]
     assert session.state is State.PARKED
 
 
@@ -185,7 +186,7 @@ def test_results_answer_their_calls_and_the_turn_goes_on() -> None:
         Started("m"),
         TextDelta("b"),
         Finished("stop", Usage(input_tokens=1), "end_turn"),
-        TurnEnded(clean=True),
+        TurnEnded(clean=True, marks=1),
     ]
 
 
@@ -220,15 +221,17 @@ def test_limits_that_changed_are_set_before_the_results() -> None:
 
 
 def test_only_a_parked_session_can_be_resumed() -> None:
-    with pytest.raises(AssertionError):
-        idle(TOOLS).resume(results(1), OPUS)
+    session = idle(TOOLS)
+    with pytest.raises(ProtocolError, match="PARKED"):
+        session.resume(results(1), OPUS)
+    assert session.connection_lost(upstream_failed("Gone.")) == []
 
 
 def test_an_interrupt_ends_the_wait() -> None:
     session = parked(call(1), call(2))
     session.interrupt()
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, {**RESULT, "is_error": True}) == [TurnEnded(clean=False)]
+    assert say(session, {**RESULT, "is_error": True}) == [TurnEnded(clean=False, marks=1)]
     assert session.state is State.IDLE
 
 
@@ -236,7 +239,7 @@ def test_calls_of_a_turn_that_is_over_are_never_answered() -> None:
     session = parked(call(1), call(2))
     session.interrupt()
     say(session, RESULT)
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     say(session, START, *CALLED, stop("tool_use"))
     session.data_to_send()
     session.resume(results(1, 2), OPUS)
@@ -247,12 +250,12 @@ def test_a_cli_that_does_not_wait_is_interrupted() -> None:
     session = parked(call(1), call(2))
     assert say(session, START, BLOCK_START, text("b"), stop()) == []
     assert [in_short(message) for message in written(session)] == ["interrupt"]
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
 
 
 def test_a_cli_that_gives_up_waiting_is_not_clean() -> None:
     session = parked(call(1))
-    assert say(session, RESULT) == [TurnEnded(clean=False)]
+    assert say(session, RESULT) == [TurnEnded(clean=False, marks=1)]
     assert session.data_to_send() == b""
 
 
@@ -280,11 +283,19 @@ def thinks(session: Session) -> list[bool]:
     ]
 
 
+def thinks_on(session: Session, done: Turn) -> bool:
+    """Whether it thinks about the results of its calls."""
+    session.data_to_send()
+    session.resume(done, BUDGETED)
+    (told,) = thinks(session)
+    return told
+
+
 def asked_with_results(limits: Limits) -> Session:
     """A session that is asked with calls and results in the history, and what it wrote then."""
     session = idle(TOOLS)
     used = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}}
-    session.ask([user("a"), Turn("assistant", (used,)), results(1)], limits)
+    session.ask(plan(user("a"), Turn("assistant", (used,)), results(1)), limits)
     say(session, REPLAYED)
     return session
 
@@ -298,34 +309,28 @@ def test_it_thinks_again_about_the_next_question() -> None:
     session = asked_with_results(BUDGETED)
     say(session, START, stop(), RESULT)
     session.data_to_send()
-    session.ask([user("b")], BUDGETED)
+    session.ask(plan(user("b")), BUDGETED)
     assert thinks(session) == [True]
 
 
 def test_it_thinks_where_what_it_thought_before_is_at_hand() -> None:
     session = idle(TOOLS)
-    session.ask([user("a"), assistant("b"), user("c")], BUDGETED)
+    session.ask(plan(user("a"), assistant("b"), user("c")), BUDGETED)
     say(session, REPLAYED, START, *CALLED, call(1), stop("tool_use"))
-    session.data_to_send()
-    session.resume(results(1), BUDGETED)
-    assert thinks(session) == []
+    assert thinks_on(session, results(1))
 
 
 def test_it_does_not_begin_to_think_within_a_turn_that_replayed_calls() -> None:
     session = asked_with_results(BUDGETED)
     say(session, START, *CALLED_TOO, call(2), stop("tool_use"))
-    session.data_to_send()
-    session.resume(results(2), BUDGETED)
-    assert thinks(session) == []
+    assert not thinks_on(session, results(2))
 
 
 def test_it_does_not_begin_to_think_within_a_turn_whose_call_was_forced() -> None:
     session = idle(TOOLS)
-    session.ask([user("a")], attrs.evolve(BUDGETED, tool_choice=ToolChoice("any")))
+    session.ask(plan(user("a")), attrs.evolve(BUDGETED, tool_choice=ToolChoice("any")))
     say(session, START, *CALLED, call(1), stop("tool_use"))
-    session.data_to_send()
-    session.resume(results(1), BUDGETED)
-    assert True not in thinks(session)
+    assert not thinks_on(session, results(1))
 
 
 def test_names_that_the_api_does_not_take_stay_on_the_clients_side() -> None:
@@ -345,7 +350,7 @@ def test_names_that_the_api_does_not_take_stay_on_the_clients_side() -> None:
     past = Turn("assistant", (used,))
     done = Turn("user", ({**result(0), "tool_use_id": "toolu_0"},))
     forced = attrs.evolve(OPUS, tool_choice=ToolChoice("tool", named.name))
-    session.ask([user("Hello"), past, done], forced)
+    session.ask(plan(user("Hello"), past, done), forced)
     say(session, REPLAYED)
     lines = written(session)
     (replayed,) = [line["message"]["content"] for line in lines if line["type"] == "assistant"]

@@ -28,6 +28,7 @@ from ..cli.talk import (
     START,
     call_start,
     idle,
+    plan,
     stop,
     stream,
     user,
@@ -159,7 +160,7 @@ def told_by_a_session(
     write: Callable[[dict[str, Any]], bytes], kind: str, texts: Iterable[str]
 ) -> list[Event]:
     session = idle(Profile(tools=(TOOL,)))
-    session.ask([user("Hello")], OPUS)
+    session.ask(plan(user("Hello")), OPUS)
     lines = [write(stream(event)) + b"\n" for event in sent_by_the_api(kind, texts)]
     return list(events(session.receive_data(b"".join(lines))))
 

@@ -111,7 +111,6 @@ def test_calls_may_be_all_there_is(events: list[Event]) -> None:
     "events",
     [
         TEXT,
-        [*TEXT, finished("length")],
         [*TEXT, finished("content_filter")],
         [*TEXT, Failed(upstream_failed("Gone."))],
         [finished("stop")],
@@ -121,7 +120,7 @@ def test_calls_may_be_all_there_is(events: list[Event]) -> None:
         [*TEXT, *call(0, "{}"), *call(1, "{]"), finished("tool_calls")],
     ],
     ids=(
-        *("running", "too-long", "refused", "failed", "empty", "blank"),
+        *("running", "refused", "failed", "empty", "blank"),
         *("half-a-call", "no-arguments", "a-bad-call"),
     ),
 )

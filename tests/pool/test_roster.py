@@ -5,12 +5,30 @@ Whatever conversations come, in whatever order, each is answered from exactly it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from claudeproxy.conversation import Conversation, Limits, Profile, Turn, text_block
-from claudeproxy.pool.roster import Activity, Placement, Roster, Slot
+from claudeproxy.cli.plan import Plan, is_mark
+from claudeproxy.conversation import (
+    Conversation,
+    Limits,
+    Profile,
+    Turn,
+    called_in,
+    has_results,
+    is_results,
+    next_key,
+    profile_key,
+    text_block,
+)
+from claudeproxy.pool.roster import Placement, Roster
+from claudeproxy.pool.slot import Activity, Slot
 
 
 LIMITS = Limits("sonnet")
@@ -29,9 +47,17 @@ def conversation(*texts: str, system: str = "S") -> Conversation:
     return Conversation(Profile(system), tuple(turns), LIMITS)
 
 
-def answered(roster: Roster, slot: Slot, said: Conversation, answer: str, now: float = 0) -> None:
-    roster.finishing(slot, said.key_with(assistant(answer)))
-    roster.idle(slot, now, clean=True)
+def answered(
+    roster: Roster,
+    slot: Slot,
+    said: Conversation,
+    answer: str,
+    now: float = 0,
+    *,
+    clean: bool = True,
+) -> None:
+    roster.answered(slot, now, said, assistant(answer))
+    roster.idle(slot, now, clean=clean, marks=len(slot.marks))
 
 
 def place(roster: Roster, said: Conversation, now: float = 0) -> Placement:
@@ -40,60 +66,175 @@ def place(roster: Roster, said: Conversation, now: float = 0) -> Placement:
     return placement
 
 
+def sent(placement: Placement) -> tuple[Turn, ...]:
+    return placement.plan.new
+
+
+def told(roster: Roster, *texts: str, now: float = 0) -> Slot:
+    """The slot of a conversation whose last text is its answer."""
+    said = conversation(*texts[:-1])
+    slot = place(roster, said, now).slot
+    answered(roster, slot, said, texts[-1], now)
+    return slot
+
+
 def test_the_next_turn_goes_to_the_process_that_holds_the_others_alone() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a"))
-    assert (first.reuse, first.turns) == ("spawned", (user("a"),))
+    assert (first.reuse, sent(first)) == ("spawned", (user("a"),))
     answered(roster, first.slot, conversation("a"), " b\n")
     second = place(roster, conversation("a", "b", "c"))
-    assert (second.reuse, second.slot, second.clear) == ("continued", first.slot, False)
-    assert second.turns == (user("c"),)
+    assert (second.reuse, second.slot, second.plan.clear) == ("continued", first.slot, False)
+    assert sent(second) == (user("c"),)
 
 
 def test_a_retried_conversation_gets_a_new_process() -> None:
     roster = Roster(most=2)
-    first = place(roster, conversation("a"))
-    answered(roster, first.slot, conversation("a"), "b")
+    first = told(roster, "a", "b")
     roster.add_blank(0)
     # Neither the process that holds the conversation nor the spare: they may be gone as well.
     retried = roster.place(conversation("a", "b", "c"), 0, new_process=True)
     assert retried is not None
-    assert (retried.reuse, retried.turns) == ("spawned", conversation("a", "b", "c").turns)
-    assert retried.evicted is first.slot
+    assert (retried.reuse, sent(retried)) == ("spawned", conversation("a", "b", "c").turns)
+    assert retried.evicted is first
     # Until there is room it waits.
     assert roster.place(conversation("d"), 0, new_process=True) is None
 
 
-def test_an_edited_answer_is_replayed() -> None:
+CHAT = ("a", "b", "c", "d", "e", "f")
+
+
+@pytest.mark.parametrize(
+    ("said", "back_to", "new"),
+    [
+        (("a", "b", "c", "d", "e"), 2, ("e",)),
+        (("a", "b", "c", "d", "edited"), 2, ("edited",)),
+        (("a", "b", "c", "d", "e", "changed", "g"), 2, ("e", "changed", "g")),
+        (("a", "b", "c"), 1, ("c",)),
+        (("a", "b", "c", "changed", "e"), 1, ("c", "changed", "e")),
+        (("a", "b", "g"), 1, ("g",)),
+    ],
+    ids=["regenerated", "edited", "changed-answer", "truncated", "earlier-answer", "branched"],
+)
+@pytest.mark.parametrize("spare", [False, True])
+def test_a_process_goes_back_to_where_it_and_the_conversation_part(
+    said: tuple[str, ...], back_to: int, new: tuple[str, ...], *, spare: bool
+) -> None:
     roster = Roster(most=4)
-    first = place(roster, conversation("a"))
-    answered(roster, first.slot, conversation("a"), "b")
-    second = place(roster, conversation("a", "edited", "c"))
-    assert (second.reuse, second.clear) == ("recycled", True)
-    assert second.turns == conversation("a", "edited", "c").turns
+    slot = told(roster, *CHAT)
+    if spare:
+        roster.add_blank(0)
+    placement = place(roster, conversation(*said))
+    assert (placement.reuse, placement.slot) == ("rewound", slot)
+    assert (placement.plan.back_to, placement.plan.clear) == (back_to, False)
+    assert sent(placement) == conversation(*said).turns[-len(new) :]
+
+
+def test_nothing_is_taken_back_where_the_cli_cannot() -> None:
+    roster = Roster(most=4)
+    roster.rewinds = False
+    told(roster, *CHAT)
+    placement = place(roster, conversation("a", "b", "g"))
+    assert (placement.reuse, placement.plan) == (
+        "recycled",
+        Plan(conversation("a", "b", "g").turns, clear=True),
+    )
+
+
+def test_the_process_that_shares_most_is_taken_back() -> None:
+    roster = Roster(most=4)
+    told(roster, "a", "b", "x", "y")
+    best = told(roster, *CHAT)
+    told(roster, "a", "b", "z", "y")
+    assert place(roster, conversation("a", "b", "c", "d", "g")).slot is best
+
+
+def test_a_process_that_holds_only_a_beginning_goes_on_from_there() -> None:
+    roster = Roster(most=4)
+    slot = told(roster, "a", "b")
+    placement = place(roster, conversation(*CHAT[:5]))
+    assert (placement.reuse, placement.slot, placement.plan.back_to) == ("continued", slot, None)
+    assert sent(placement) == conversation(*CHAT[:5]).turns[2:]
+
+
+def test_a_short_beginning_is_not_worth_a_long_conversation_while_there_is_a_spare() -> None:
+    roster = Roster(most=4)
+    long = told(roster, *(f"{n}" for n in range(20)))
+    blank = roster.add_blank(0)
+    said = conversation("0", "1", "x")
+    assert place(roster, said).slot is blank
+    placement = place(roster, conversation("0", "1", "y"))
+    assert (placement.reuse, placement.slot) == ("rewound", long)
+
+
+def test_branches_that_alternate_get_a_process_each() -> None:
+    roster = Roster(most=4)
+    told(roster, *CHAT)
+    roster.add_blank(0)
+    left, right = [*CHAT[:4], "left"], [*CHAT[:4], "right"]
+    reuses = []
+    for number in range(4):
+        for branch in (left, right):
+            placement = place(roster, conversation(*branch))
+            reuses.append(placement.reuse)
+            answered(roster, placement.slot, conversation(*branch), f"answer {number}")
+            branch += [f"answer {number}", f"question {number}"]
+    assert reuses[-4:] == ["continued"] * 4
+    assert "recycled" not in reuses
+    assert len(roster.slots) == 2
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed", "structured", "too long"])
+def test_a_turn_that_went_wrong_spoils_nothing_before_it(how: str) -> None:
+    roster = Roster(most=4)
+    slot = told(roster, *CHAT[:4])
+    said = conversation(*CHAT[:5])
+    place(roster, said)
+    if how in ("cancelled", "failed"):
+        if how == "cancelled":
+            roster.interrupted(slot, 0)
+        roster.idle(slot, 0, clean=False, marks=3)
+        next_one, new = said, said.turns[-1:]
+    else:
+        answered(roster, slot, said, "f", clean=False)
+        next_one = conversation(*CHAT, "g")
+        new = next_one.turns[-3:]
+    placement = place(roster, next_one)
+    assert (placement.reuse, placement.slot, placement.plan.back_to) == ("rewound", slot, 2)
+    assert sent(placement) == new
+
+
+def test_lines_that_the_process_never_got_are_no_marks() -> None:
+    roster = Roster(most=4)
+    slot = place(roster, conversation(*CHAT[:5])).slot
+    # It was interrupted after its first line.
+    roster.interrupted(slot, 0)
+    roster.idle(slot, 0, clean=False, marks=1)
+    assert slot.marks == [conversation("a").profile_key]
 
 
 def test_conversations_that_go_on_do_not_take_each_others_process() -> None:
     roster = Roster(most=4)
-    first = place(roster, conversation("a", "b", "c"))
-    answered(roster, first.slot, conversation("a", "b", "c"), "d")
+    told(roster, "a", "b", "c", "d")
     spare = roster.add_blank(1)
     assert place(roster, conversation("x")).slot is spare
     assert place(roster, conversation("a", "b", "c", "d", "e")).reuse == "continued"
 
 
-def test_without_a_spare_a_continued_conversation_is_recycled() -> None:
+@pytest.mark.parametrize("rewinds", [True, False])
+def test_without_a_spare_a_continued_conversation_is_recycled(*, rewinds: bool) -> None:
     roster = Roster(most=4)
-    first = place(roster, conversation("a", "b", "c"))
-    answered(roster, first.slot, conversation("a", "b", "c"), "d")
+    roster.rewinds = rewinds
+    slot = told(roster, "a", "b", "c", "d")
     placement = place(roster, conversation("x"))
-    assert (placement.slot, placement.reuse, placement.clear) == (first.slot, "recycled", True)
+    assert (placement.slot, placement.reuse) == (slot, "recycled")
+    assert placement.plan.clear is not rewinds
+    assert placement.plan.back_to == (0 if rewinds else None)
 
 
 def test_another_system_prompt_takes_the_spare() -> None:
     roster = Roster(most=4)
-    first = place(roster, conversation("a"))
-    answered(roster, first.slot, conversation("a"), "b")
+    told(roster, "a", "b")
     spare = roster.add_blank(1)
     assert place(roster, conversation("a", system="T")).slot is spare
 
@@ -102,44 +243,55 @@ def test_a_process_that_is_about_to_be_idle_is_waited_for() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a"))
     roster.add_blank(0)
-    roster.finishing(first.slot, conversation("a").key_with(assistant("b")))
+    roster.answered(first.slot, 0, conversation("a"), assistant("b"))
     assert roster.place(conversation("a", "b", "c"), 1) is None
-    roster.idle(first.slot, 1, clean=True)
+    roster.idle(first.slot, 1, clean=True, marks=1)
     assert place(roster, conversation("a", "b", "c")).reuse == "continued"
+
+
+def test_a_process_that_is_interrupted_is_waited_for_if_it_holds_most() -> None:
+    roster = Roster(most=4)
+    slot = told(roster, *CHAT[:4])
+    said = conversation(*CHAT[:5])
+    place(roster, said)
+    roster.add_blank(0)
+    roster.interrupted(slot, 0)
+    assert roster.place(said, 1) is None
+    roster.idle(slot, 1, clean=False, marks=3)
+    assert place(roster, said).reuse == "rewound"
 
 
 def test_the_process_of_a_conversation_is_waited_for_though_others_are_idle() -> None:
     roster = Roster(most=4)
     first = place(roster, conversation("a"))
-    roster.prepared(roster.add_blank(0), Profile("S"), 0)
-    roster.finishing(first.slot, conversation("a").key_with(assistant("b")))
+    blank = roster.add_blank(0)
+    roster.initializing(blank, 0)
+    roster.ready(blank, Profile("S"), 0)
+    roster.answered(first.slot, 0, conversation("a"), assistant("b"))
     assert roster.place(conversation("a", "b", "c"), 1) is None
     assert place(roster, conversation("x")).reuse == "claimed"
-
-
-def test_a_spoilt_process_is_never_continued() -> None:
-    roster = Roster(most=4)
-    first = place(roster, conversation("a"))
-    roster.finishing(first.slot, conversation("a").key_with(assistant("b")))
-    roster.idle(first.slot, 0, clean=False)
-    second = place(roster, conversation("a", "b", "c"))
-    assert (second.reuse, second.clear) == ("recycled", True)
 
 
 def test_a_process_that_was_never_used_needs_no_clearing() -> None:
     roster = Roster(most=4)
     slot = roster.add_blank(0)
-    roster.prepared(slot, Profile("S"), 0)
+    roster.initializing(slot, 0)
+    roster.ready(slot, Profile("S"), 0)
     placement = place(roster, conversation("a", "b", "c"))
-    assert (placement.slot, placement.reuse, placement.clear) == (slot, "recycled", False)
+    assert (placement.slot, placement.reuse) == (slot, "recycled")
+    assert placement.plan == Plan(conversation("a", "b", "c").turns)
 
 
 def test_without_recycling_a_used_process_serves_only_its_own_conversation() -> None:
     roster = Roster(most=4, recycling=False)
-    first = place(roster, conversation("a"))
-    answered(roster, first.slot, conversation("a"), "b")
+    told(roster, "a", "b")
     assert place(roster, conversation("x")).reuse == "spawned"
-    assert place(roster, conversation("a", "b", "c")).reuse == "continued"
+    placement = place(roster, conversation("a", "b", "c"))
+    assert placement.reuse == "continued"
+    answered(roster, placement.slot, conversation("a", "b", "c"), "d")
+    placement = place(roster, conversation("a", "b", "c"))
+    # It may not be cleared if it cannot be taken back.
+    assert (placement.reuse, placement.plan.whole) == ("rewound", False)
 
 
 def test_the_least_recently_used_makes_room_and_the_busy_are_left_alone() -> None:
@@ -153,45 +305,90 @@ def test_the_least_recently_used_makes_room_and_the_busy_are_left_alone() -> Non
     assert placement.slot not in slots
 
 
-def test_one_shots_are_cleared_in_advance() -> None:
+@pytest.mark.parametrize("rewinds", [True, False])
+def test_one_shots_are_emptied_in_advance(*, rewinds: bool) -> None:
     roster = Roster(most=4)
-    slot = place(roster, conversation("a")).slot
-    answered(roster, slot, conversation("a"), "b")
-    assert not roster.should_clear(slot)
+    roster.rewinds = rewinds
+    slot = told(roster, "a", "b")
+    assert roster.preparation(slot) is None
     assert place(roster, conversation("x")).reuse == "recycled"
     answered(roster, slot, conversation("x"), "y")
-    assert roster.should_clear(slot)
+    plan = roster.preparation(slot)
+    assert plan == (Plan(back_to=0) if rewinds else Plan(clear=True))
     assert roster.profile_needing_spare() == Profile("S")
-    roster.clearing(slot, 0)
+    roster.preparing(slot, plan, 0)
     assert roster.place(conversation("z"), 0) is None
-    roster.cleared(slot, 0)
+    roster.prepared(slot, 0, clean=True, marks=0)
+    assert roster.preparation(slot) is None
     placement = place(roster, conversation("z"))
-    assert (placement.slot, placement.reuse, placement.clear) == (slot, "recycled", False)
+    assert (placement.slot, placement.reuse) == (slot, "recycled")
+    assert placement.plan == Plan((user("z"),))
 
 
 def test_a_conversation_that_goes_on_is_kept() -> None:
     roster = Roster(most=4)
-    slot = place(roster, conversation("a")).slot
-    answered(roster, slot, conversation("a"), "b")
-    place(roster, conversation("x"))
-    answered(roster, slot, conversation("x"), "y")
-    place(roster, conversation("x", "y", "z"))
-    answered(roster, slot, conversation("x", "y", "z"), "!")
-    assert not roster.should_clear(slot)
+    slot = told(roster, "a", "b")
+    told(roster, "x", "y")
+    told(roster, "x", "y", "z", "!")
+    assert roster.preparation(slot) is None
     assert roster.profile_needing_spare() is None
 
 
-class Pool(RuleBasedStateMachine):
-    """Random conversations on a roster, with processes that are lists of turns."""
+def test_tokens_are_counted_where_nothing_is_lost() -> None:
+    roster = Roster(most=4)
+    assert roster.place_count(conversation("a"), 0) is None
+    slot = told(roster, *CHAT[:4])
+    # A process that must be taken back first would lose a conversation.
+    assert roster.place_count(conversation("a", "b", "x"), 0) is None
+    said = conversation(*CHAT[:4], "e")
+    assert roster.place_count(said, 1) == (slot, Plan(said.turns, 4, whole=False))
+    # It is waited for, and holds then what it held before.
+    assert roster.place(said, 2) is None
+    roster.prepared(slot, 3, clean=True, marks=2)
+    assert place(roster, said).reuse == "continued"
 
-    @initialize(most=st.integers(1, 4), recycling=st.booleans())
-    def start(self, most: int, recycling: bool) -> None:
+
+class Process:
+    """What a CLI process remembers; it can go back to the plain lines of the user."""
+
+    def __init__(self) -> None:
+        self.lines: list[Turn] = []
+
+    @property
+    def marks(self) -> list[int]:
+        return [place for place, line in enumerate(self.lines) if is_mark(line)]
+
+    def follow(self, plan: Plan, *, refuses: bool = False) -> bool:
+        """Carry out a plan; False if the process cannot be used for it."""
+        if plan.back_to is not None and not refuses:
+            del self.lines[self.marks[plan.back_to] :]
+        elif plan.back_to is not None:
+            self.lines = list(plan.lines) if plan.whole else [user("unknown")]
+            return plan.whole
+        if plan.clear:
+            self.lines.clear()
+        self.lines += plan.new
+        return True
+
+
+class Pool(RuleBasedStateMachine):
+    """Random conversations on a roster, with processes that remember as the CLI does."""
+
+    @initialize(
+        most=st.integers(1, 5),
+        recycling=st.booleans(),
+        rewinds=st.sampled_from([True, True, False]),
+    )
+    def start(self, most: int, recycling: bool, rewinds: bool) -> None:
         self.roster = Roster(most, recycling)
+        self.can_rewind = rewinds
         self.now = 0.0
-        self.memory: dict[Slot, list[Turn]] = {}
+        self.processes: dict[Slot, Process] = {}
         self.profiles: dict[Slot, Profile] = {}
         self.running: dict[Slot, Conversation] = {}
-        self.clearing: list[Slot] = []
+        self.ending: dict[Slot, bool] = {}
+        self.preparing: dict[Slot, tuple[Plan, bool]] = {}
+        self.parked: list[Slot] = []
         # Everything that any client was ever told, to go on from, edit or branch.
         self.known: list[Conversation] = []
         self.counter = 0
@@ -201,96 +398,207 @@ class Pool(RuleBasedStateMachine):
         self.counter += 1
         return f"t{self.counter % 3}"
 
+    def following(self, data: st.DataObject, before: Conversation) -> list[Turn]:
+        """What a client sends after it was told the end of a conversation."""
+        turns = list(before.turns)
+        how = data.draw(
+            st.sampled_from(["go on", "go on", "edit", "cut", "again", "rewrite", "move"])
+        )
+        if how == "edit":
+            turns[data.draw(st.integers(0, len(turns) - 1)) // 2 * 2] = user("edited")
+        if how == "cut":
+            turns = turns[: data.draw(st.integers(1, len(turns) // 2)) * 2]
+        if how == "again":
+            return turns[:-1]
+        if how == "rewrite":
+            turns[-1] = assistant("rewritten")
+        if how == "move" and not is_results(turns[-2]) and has_results(turns[-2]):
+            # The words beside the results stood at the end of the request only.
+            turns[-2] = Turn("user", turns[-2].blocks[:1])
+        calls = called_in(turns[-1:])
+        results = tuple(result(call) for call in calls)
+        words = (text_block(self.text()),)
+        alone = bool(calls) and bool(data.draw(st.booleans()))
+        return [*turns, Turn("user", results if alone else (*results, *words))]
+
     @rule(
         data=st.data(),
-        system=st.sampled_from(["", "S", "T"]),
-        spawn=st.booleans(),
-        how=st.sampled_from(["new", "go on", "edit", "truncate"]),
+        system=st.sampled_from(["S", "S", "S", "T"]),
+        spawn=st.sampled_from([True, True, True, False]),
     )
-    def ask(self, data: st.DataObject, system: str, spawn: bool, how: str) -> None:
+    def ask(self, data: st.DataObject, system: str, spawn: bool) -> None:
         said = Conversation(Profile(system), (user(self.text()),), LIMITS)
-        if how != "new" and self.known:
-            before = data.draw(st.sampled_from(self.known))
-            turns = list(before.turns)
-            if how == "edit":
-                turns[data.draw(st.integers(0, len(turns) - 1)) // 2 * 2] = user("edited")
-            if how == "truncate":
-                turns = turns[: data.draw(st.integers(0, len(turns) // 2)) * 2]
-            said = Conversation(before.profile, (*turns, user(self.text())), LIMITS)
+        if self.known and data.draw(st.sampled_from([True, True, True, False])):
+            before = data.draw(st.sampled_from(self.known[-8:]))
+            said = attrs.evolve(before, turns=tuple(self.following(data, before)))
         self.now += 1
+        if slot := self.roster.unresumable(said):
+            self.interrupt(slot)
         placement = self.roster.place(said, self.now, may_spawn=spawn)
         if placement is None:
+            # It waits for a process that will be idle, or for room, or it may not start one.
+            assert not spawn or self.running or self.ending or self.preparing or self.parked
             return
         slot = placement.slot
-        assert slot not in self.running
         if placement.evicted is not None:
-            assert placement.evicted not in self.running
             self.forget(placement.evicted)
         assert self.profiles.setdefault(slot, said.profile) == said.profile
-        if placement.clear:
-            self.memory[slot] = []
-        held = self.memory.setdefault(slot, [])
-        held.extend(placement.turns)
+        process = self.processes.setdefault(slot, Process())
+        if placement.reuse == "resumed":
+            self.parked.remove(slot)
+            process.lines += placement.plan.new
+        else:
+            refuses = self.refuses(data)
+            if refuses and placement.plan.back_to is not None:
+                self.roster.rewinds = False
+            if not process.follow(placement.plan, refuses=refuses):
+                self.die(slot)
+                return
         # This is what reaches the API.
-        assert [(turn.role, spoken(turn)) for turn in held] == [
-            (turn.role, spoken(turn)) for turn in said.turns
-        ]
+        assert spoken(process.lines) == spoken(said.lines)
         self.running[slot] = said
 
+    def refuses(self, data: st.DataObject) -> bool:
+        return not self.can_rewind or data.draw(st.integers(0, 9)) == 0
+
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), how=st.sampled_from(["whole", "cut", "cancelled", "api error", "died"]))
+    @rule(
+        data=st.data(),
+        how=st.sampled_from(["whole", "calls", "calls", "cut", "cancelled", "error", "died"]),
+    )
     def end(self, data: st.DataObject, how: str) -> None:
         slot = data.draw(st.sampled_from(list(self.running)))
-        said = self.running.pop(slot)
+        said, process = self.running.pop(slot), self.processes[slot]
         self.now += 1
         if how == "died":
-            self.roster.remove(slot)
-            self.forget(slot)
+            self.die(slot)
             return
-        answer = assistant(self.text())
-        if how == "whole":
-            # White space at the ends may be lost on the way to the client and back.
-            self.memory[slot].append(assistant(f" {spoken(answer)}\n"))
-            self.known.append(Conversation(said.profile, (*said.turns, answer), LIMITS))
-            self.roster.finishing(slot, said.key_with(answer))
-        elif how == "cut":
-            self.memory[slot].append(answer)
-            self.memory[slot].append(user("a note of the CLI's"))
-            self.known.append(Conversation(said.profile, (*said.turns, answer), LIMITS))
-            self.roster.finishing(slot, None)
-        else:
-            self.memory[slot].append(user("interrupted"))
-        self.roster.idle(slot, self.now, clean=how == "whole")
-        if self.roster.should_clear(slot):
-            self.roster.clearing(slot, self.now)
-            self.clearing.append(slot)
+        answer = called(self.counter) if how == "calls" else assistant(self.text())
+        if how in ("whole", "calls", "cut"):
+            self.known.append(attrs.evolve(said, turns=(*said.turns, answer)))
+        if how == "calls":
+            process.lines.append(answer)
+            self.roster.parked(slot, self.now, said, answer)
+            self.parked.append(slot)
+            if self.roster.preparation(slot):
+                self.interrupt(slot)
+            return
+        # White space at the ends may be lost on the way to the client and back.
+        noted = assistant(f" {spoken([answer])[0][1]}\n") if how == "whole" else user("a note")
+        process.lines.append(noted)
+        if how in ("whole", "cut"):
+            self.roster.answered(slot, self.now, said, answer)
+        elif how == "cancelled":
+            self.roster.interrupted(slot, self.now)
+        self.ending[slot] = how == "whole"
 
-    @precondition(lambda self: self.clearing)
-    @rule()
-    def empty(self) -> None:
-        slot = self.clearing.pop(0)
-        self.memory[slot] = []
-        self.roster.cleared(slot, self.now)
+    def interrupt(self, slot: Slot) -> None:
+        self.parked.remove(slot)
+        self.processes[slot].lines.append(user("interrupted"))
+        self.roster.interrupted(slot, self.now)
+        self.ending[slot] = False
+
+    @precondition(lambda self: self.parked)
+    @rule(data=st.data())
+    def give_up(self, data: st.DataObject) -> None:
+        self.interrupt(data.draw(st.sampled_from(self.parked)))
+
+    @precondition(lambda self: self.ending)
+    @rule(data=st.data())
+    def settle(self, data: st.DataObject) -> None:
+        slot = data.draw(st.sampled_from(list(self.ending)))
+        clean = self.ending.pop(slot)
+        # Of the CLI's own notes the proxy knows nothing.
+        self.roster.idle(slot, self.now, clean=clean, marks=len(slot.marks))
+        self.prepare(data, slot)
+
+    def prepare(self, data: st.DataObject, slot: Slot) -> None:
+        if plan := self.roster.preparation(slot):
+            self.roster.preparing(slot, plan, self.now)
+            self.preparing[slot] = plan, self.refuses(data)
+
+    @precondition(lambda self: self.preparing)
+    @rule(data=st.data())
+    def prepared(self, data: st.DataObject) -> None:
+        slot = data.draw(st.sampled_from(list(self.preparing)))
+        plan, refuses = self.preparing.pop(slot)
+        if refuses and plan.back_to is not None:
+            self.roster.rewinds = False
+        clean = self.processes[slot].follow(plan, refuses=refuses)
+        marks = len(slot.marks) if clean else 0
+        self.roster.prepared(slot, self.now, clean=clean, marks=marks)
+        self.prepare(data, slot)
+
+    @rule(data=st.data())
+    def all_settle(self, data: st.DataObject) -> None:
+        while self.running:
+            self.end(data, data.draw(st.sampled_from(["whole", "calls", "cut"])))
+        while self.ending:
+            self.settle(data)
+        while self.preparing:
+            self.prepared(data)
 
     @rule()
     def spare(self) -> None:
         if len(self.roster.slots) < self.roster.most:
             self.roster.add_blank(self.now)
 
+    def die(self, slot: Slot) -> None:
+        self.roster.remove(slot)
+        self.forget(slot)
+
     def forget(self, slot: Slot) -> None:
-        self.memory.pop(slot, None)
+        assert slot not in self.running
+        self.processes.pop(slot, None)
         self.profiles.pop(slot, None)
 
     @invariant()
     def there_are_never_too_many(self) -> None:
         if hasattr(self, "roster"):
             assert len(self.roster.slots) <= self.roster.most
-            assert self.roster.count(Activity.BUSY) == len(self.running) + len(self.clearing)
+            for activity, slots in (
+                (Activity.BUSY, self.running),
+                (Activity.ENDING, self.ending),
+                (Activity.PREPARING, self.preparing),
+                (Activity.PARKED, self.parked),
+            ):
+                # A turn that failed is still busy.
+                assert self.roster.count(activity) <= len(slots) + len(self.ending)
+
+    @invariant()
+    def what_is_known_of_an_idle_process_is_true(self) -> None:
+        for slot in self.roster.slots if hasattr(self, "roster") else ():
+            if slot.activity is Activity.IDLE and slot.history_key is not None:
+                key = profile_key(slot.profile or Profile())
+                said: tuple[str, ...] = ()
+                for line in self.processes[slot].lines:
+                    key = next_key(key, line, said)
+                    said = called_in((line,)) if line.role == "assistant" else said
+                assert slot.history_key == key
 
 
-def spoken(turn: Turn) -> str:
-    return "".join(block["text"] for block in turn.blocks).strip()
+def result(call: str) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": call, "content": "r"}
+
+
+def called(number: int) -> Turn:
+    call = {"type": "tool_use", "id": f"toolu_{number}", "name": "add", "input": {"n": number % 3}}
+    return Turn("assistant", (call,))
+
+
+def spoken(lines: Sequence[Turn]) -> list[tuple[str, str]]:
+    """The texts of lines, and which calls and results there are."""
+    return [
+        (
+            line.role,
+            "".join(
+                block["text"].strip() if block["type"] == "text" else f"<{block['type']}>"
+                for block in line.blocks
+            ),
+        )
+        for line in lines
+    ]
 
 
 TestPool = Pool.TestCase
-TestPool.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPool.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)

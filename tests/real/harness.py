@@ -25,6 +25,8 @@ from twisted.web.client import HTTPConnectionPool
 from claudeproxy.cli import launch
 from claudeproxy.demo.server import DemoAPI
 from claudeproxy.demo.service import DemoService
+from claudeproxy.pool.pool import Pool
+from claudeproxy.pool.slot import Activity
 from claudeproxy.service import ProxyService
 from claudeproxy.settings import Settings
 
@@ -241,6 +243,12 @@ def conversation(body: Mapping[str, Any]) -> list[tuple[str, str]]:
         own = [text for text in texts if not text.startswith(NOTES)]
         turns.append((message["role"], "|".join(own)))
     return turns
+
+
+def at_rest(pool: Pool) -> bool:
+    """Whether no process does anything, though some may wait for tool results."""
+    active = (Activity.BUSY, Activity.ENDING, Activity.PREPARING)
+    return not any(pool.count(activity) for activity in active)
 
 
 def when(happened: Callable[[], bool]) -> Deferred[None]:

@@ -18,10 +18,9 @@ import openai
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, globalLogPublisher
 
-from claudeproxy.pool.roster import Activity
 from claudeproxy.service import ProxyService
 
-from .harness import RealCLI, conversation, when
+from .harness import RealCLI, at_rest, conversation, when
 
 
 CHAT = "/v1/chat/completions"
@@ -204,9 +203,7 @@ class BadInput(RealCLI):
 
     async def still_well(self) -> None:
         """Nothing is left of what was asked, and the next one is answered."""
-        await when(lambda: not self.proxy.pool.count(Activity.BUSY)).addTimeout(
-            DEADLINE, self.proxy._reactor
-        )
+        await when(lambda: at_rest(self.proxy.pool)).addTimeout(DEADLINE, self.proxy._reactor)
         answer = await self.ask("Are you well?")
         assert answer.choices[0].message.content
         assert self.faults == []

@@ -15,9 +15,9 @@ from typing import Any
 
 from twisted.internet.endpoints import clientFromString, connectProtocol
 
-from claudeproxy.pool.roster import Activity
+from claudeproxy.pool.slot import Activity
 
-from .harness import RealCLI, reactor, when
+from .harness import RealCLI, at_rest, reactor, when
 from .test_lifecycle import Client
 
 
@@ -128,7 +128,7 @@ class FaultCase(RealCLI):
         assert (other.whole, other.text) == (True, OTHERS_TEXT)
         if reason:
             await when(self.retired(reason))
-        await when(lambda: not self.proxy.pool.count(Activity.BUSY))
+        await when(lambda: at_rest(self.proxy.pool))
 
     async def answered(self) -> None:
         """The next request is answered."""
@@ -190,7 +190,7 @@ class KilledAtOtherTimes(FaultCase):
     async def test_all_at_once_nobody_sees_it(self) -> None:
         clients = [await self.send("ECHO:one") for _ in range(3)]
         await when(lambda: all(client.gone for client in clients))
-        await when(lambda: not self.proxy.pool.count(Activity.BUSY))
+        await when(lambda: at_rest(self.proxy.pool))
         idle = self.processes()
         assert len(idle) > 1
         client = await self.connect()

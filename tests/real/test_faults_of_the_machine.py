@@ -18,11 +18,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from claudeproxy.cli import session
-from claudeproxy.pool.roster import Activity
+from claudeproxy.cli import incoming
+from claudeproxy.pool.slot import Activity
 
 from ..test_twistd import processes_with
-from .harness import API_KEY, PATH, reactor, when
+from .harness import API_KEY, PATH, at_rest, reactor, when
 from .test_faults import TOOLS, FaultCase, Stream, asked, request
 from .test_lifecycle import Client
 
@@ -118,7 +118,7 @@ class Misbehaving(WithParts):
         await self.all_is_well(other)
 
     async def test_it_prints_a_line_without_end(self) -> None:
-        self.patch(session, "LONGEST_LINE", 1_000_000)
+        self.patch(incoming, "LONGEST_LINE", 1_000_000)
         other, client = await self.played("while True: sys.stdout.write(1000 * 'x')")
         assert client.text == "begun"
         assert "broke the protocol" in client.error
@@ -207,16 +207,16 @@ class Storms(FaultCase):
 
     async def storm(self, act: Callable[[Stream, int], Any]) -> None:
         await self.answered()
-        await when(lambda: not self.proxy.pool.count(Activity.BUSY))
+        await when(lambda: at_rest(self.proxy.pool))
         fds, timers = _fds(), len(reactor.getDelayedCalls())
         for number in range(self.CLIENTS):
             client = await self.connect()
             await act(client, number)
         pool, connections = self.proxy.pool, self.proxy._connections
         await when(lambda: not connections.protocols)
-        await when(lambda: not pool.count(Activity.BUSY) and not pool._queue)
+        await when(lambda: at_rest(pool) and not pool._queue)
         await self.answered()
-        await when(lambda: not pool.count(Activity.BUSY))
+        await when(lambda: at_rest(pool))
         # Those that the storm brought may stay: three pipes, and a timer each for idle and spare.
         new = len(self.processes()) - 2
         assert _fds() <= fds + 3 * max(new, 0) + 8

@@ -12,10 +12,9 @@ from schemathesis import GenerationMode
 from twisted.internet.threads import deferToThread
 from twisted.logger import globalLogPublisher
 
-from claudeproxy.pool.roster import Activity
 from claudeproxy.web.openapi import document
 
-from .harness import RealCLI, when
+from .harness import RealCLI, at_rest, when
 
 
 DEADLINE = 20
@@ -94,9 +93,7 @@ class Fuzz(RealCLI):
             and (method != "POST" or "requestBody" in item["post"])
         ]
         await deferToThread(self._send, schema, paths, method, mode, examples)
-        await when(lambda: not self.proxy.pool.count(Activity.BUSY)).addTimeout(
-            DEADLINE, self.proxy._reactor
-        )
+        await when(lambda: at_rest(self.proxy.pool)).addTimeout(DEADLINE, self.proxy._reactor)
         assert faults == []
         before = len(self.api.requests)
         assert (await self.ask("Are you well?")).choices[0].message.content

@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from claudeproxy.pool.roster import Activity
-
-from .harness import reactor, when
+from .harness import at_rest, reactor, when
 from .test_faults import FaultCase
 
 
@@ -19,7 +17,7 @@ class Load(FaultCase):
         return await super().start_proxy(**{"workers": 2, "queue": 40, **settings})
 
     async def settled(self) -> None:
-        await when(lambda: not self.proxy.pool.count(Activity.BUSY))
+        await when(lambda: at_rest(self.proxy.pool))
         await when(lambda: not self.proxy._connections.protocols)
 
     async def test_60_streams_at_once_on_two_processes(self) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import openai
 
-from claudeproxy.pool.roster import Activity
+from claudeproxy.pool.slot import Activity
 
-from .harness import RealCLI, on_every_cli, when
+from .harness import RealCLI, at_rest, on_every_cli, when
 
 
 UNLISTED = "claude-opus-4-6"
@@ -149,7 +149,7 @@ class Listed(RealCLI):
     async def test_sizes_are_told_once_the_cli_has_told_them(self) -> None:
         assert [model for model in (await self.models())["data"] if "context_length" in model] == []
         answer = await self.ask("ECHO:hi", model="sonnet", max_tokens=50)
-        await when(lambda: not self.proxy.pool.count(Activity.BUSY))
+        await when(lambda: at_rest(self.proxy.pool))
         models = {model["id"]: model for model in (await self.models())["data"]}
         for name in ("sonnet", answer.model):
             assert models[name]["context_length"] == models[name]["max_input_tokens"] >= 200_000

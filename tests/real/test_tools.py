@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 
 from claudeproxy.dialects.openai_answer import plain_id
-from claudeproxy.pool.roster import Activity
+from claudeproxy.pool.slot import Activity
 
 from .harness import RealCLI, conversation, on_every_cli, when
 
@@ -170,17 +170,32 @@ class Calls(ToolCase):
         assert self.seen()["tool_choice"] == {"type": "none"}
         assert answer.choices[0].message.content == "TOOL_"
 
-    async def test_what_a_running_turn_keeps_is_replayed_to_be_changed(self) -> None:
-        for changed in ({"model": "haiku"}, {"max_tokens": 3}, {"reasoning_effort": "low"}):
+    async def test_what_the_cli_keeps_for_a_running_turn_is_changed_in_the_request(self) -> None:
+        for changed in ({"max_tokens": 3}, {"reasoning_effort": "low"}):
             said, calls = await self.call("CALL:get_time")
             answer, headers = await self.told(
                 *said, result(calls[0], "x"), **{"tools": TOOLS, **changed}
             )
-            assert headers["x-claudeproxy-worker"] == "recycled"
-            assert not self.parked()
-            assert len(blocks_of(self.seen(), "tool_result")) == 1
+            assert headers["x-claudeproxy-worker"] == "resumed"
+            assert len(blocks_of(self.last_answered(), "tool_result")) == 1
             if "max_tokens" in changed:
+                assert self.last_answered()["max_tokens"] == 3
                 assert answer.usage.completion_tokens <= 3
+            else:
+                assert self.last_answered()["output_config"]["effort"] == "low"
+
+    async def test_another_model_is_not_changed_to_within_a_turn(self) -> None:
+        said, calls = await self.call("CALL:get_time")
+        answer, headers = await self.told(*said, result(calls[0], "x"), tools=TOOLS, model="haiku")
+        assert headers["x-claudeproxy-worker"] in ("rewound", "recycled")
+        assert answer.model.startswith("claude-haiku-")
+        assert not self.parked()
+        assert len(blocks_of(self.seen(), "tool_result")) == 1
+
+    def last_answered(self) -> dict[str, Any]:
+        """The last request that the API answered; it refuses what the CLI asks on its own."""
+        body: dict[str, Any] = [r for r in self.api.requests if r.status == 200][-1].body
+        return body
 
     async def test_every_model_goes_on_from_a_history_with_calls(self) -> None:
         # Some want to see the thoughts before the calls, which no client has.

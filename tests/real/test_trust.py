@@ -7,9 +7,7 @@ from typing import Any
 import openai
 from twisted.internet.endpoints import clientFromString, connectProtocol
 
-from claudeproxy.pool.roster import Activity
-
-from .harness import RealCLI, reactor, when
+from .harness import RealCLI, at_rest, reactor, when
 from .serving import Served, http
 from .test_faults import FaultCase, Stream, asked, request
 
@@ -201,5 +199,5 @@ class HalfClosed(FaultCase):
     async def nothing_is_left(self, client: Stream) -> None:
         await when(lambda: client.gone)
         assert not client.whole
-        await when(lambda: not self.proxy.pool.count(Activity.BUSY))
+        await when(lambda: at_rest(self.proxy.pool))
         await self.answered()

@@ -15,6 +15,7 @@ from twisted.web.server import Site
 
 from claudeproxy import __version__
 from claudeproxy.catalogue import Catalogue, Model, ModelMemory
+from claudeproxy.conversation import Conversation, Turn, text_block
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
 from claudeproxy.errors import APIError, unavailable
@@ -31,16 +32,18 @@ OPENAI = ("authorization: Bearer k",)
 
 
 class Server:
-    """The routes, with a list of models and without a pool."""
+    """The routes, with a list of models, and a pool that can only count."""
 
     def __init__(self) -> None:
         clock = Clock()
         self.access = Access()
         self.memory = ModelMemory(clock.seconds)
         self.catalogue_error: APIError | None = None
+        self.tokens: int | None = None
+        self.counted: list[Conversation] = []
         self.app = App(
             clock=clock,
-            pool=cast(Pool, None),
+            pool=cast(Pool, self),
             catalogue=self.catalogue,
             about=dict,
             metrics=lambda: b"",
@@ -60,6 +63,10 @@ class Server:
             raise self.catalogue_error
         models = [Model("opus", "claude-opus-5"), Model("sonnet", "claude-sonnet-5")]
         return Catalogue(models, {"best": "claude-opus-4-6"}, self.memory)
+
+    async def count_tokens(self, conversation: Conversation) -> int | None:
+        self.counted.append(conversation)
+        return self.tokens
 
     def ask(
         self, method: str, path: str, *headers: str, content: bytes = b""
@@ -114,7 +121,7 @@ def test_two_slashes_are_not_the_root(server: Server) -> None:
 # Counting, and what is not supported
 
 
-@pytest.mark.parametrize(
+COUNTED = pytest.mark.parametrize(
     ("path", "body"),
     [
         ("/v1/responses/input_tokens", {"input": "Hello"}),
@@ -122,6 +129,9 @@ def test_two_slashes_are_not_the_root(server: Server) -> None:
         ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": "Hello"}]}),
     ],
 )
+
+
+@COUNTED
 def test_tokens_are_counted_by_an_estimate_that_is_told_as_one(
     server: Server, path: str, body: dict[str, Any]
 ) -> None:
@@ -134,6 +144,22 @@ def test_tokens_are_counted_by_an_estimate_that_is_told_as_one(
     assert 1 <= told["input_tokens"] <= 10
     assert count(model="nope")[0] == 404
     assert count()[0] == 400
+
+
+@COUNTED
+def test_tokens_that_the_api_counted_are_told_as_such(
+    server: Server, path: str, body: dict[str, Any]
+) -> None:
+    server.tokens = 12345
+    content = json.dumps({**body, "model": "opus"}).encode()
+    status, headers, told = server.ask(
+        "POST", path, "content-type: application/json", content=content
+    )
+    assert (status, headers["x-claudeproxy-count"]) == (200, "exact")
+    assert told["input_tokens"] == 12345
+    [counted] = server.counted
+    assert counted.limits.model == "opus"
+    assert counted.turns == (Turn("user", (text_block("Hello"),)),)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from ..json_body import parse_object
 from ..json_schema import answer_schema
 from ..kinds import Invalid
 from ..parameters import Object, told
-from ..token_estimate import estimate
 from ..tools import Offer, ToolSet, named_choice, no_tools, read_all
 from ..wording import anthropic_error
 from .answer import THREADS, StreamedMessage, WholeMessage, encode_error
@@ -43,11 +42,14 @@ def read(body: bytes) -> ParsedRequest:
 
 
 def count_tokens(body: bytes) -> TokenCount:
-    """Read the body of POST /v1/messages/count_tokens, and estimate."""
+    """Read the body of POST /v1/messages/count_tokens; raises APIError."""
     fields, ignored = _check(body, COUNTED)
     conversation, dropped = _conversation(fields)
-    told = json.dumps({"input_tokens": estimate(conversation)}).encode("ascii")
-    return TokenCount(conversation.limits.model, (*ignored, *dropped), told)
+    return TokenCount(conversation, (*ignored, *dropped), _count_body)
+
+
+def _count_body(tokens: int) -> bytes:
+    return json.dumps({"input_tokens": tokens}).encode("ascii")
 
 
 def error_body(error: APIError, request_id: str | None = None) -> bytes:

@@ -21,7 +21,6 @@ from ..kinds import Invalid, Problem
 from ..openai_answer import encode_error
 from ..openai_request import check_request, effort_of, limits, unsupported_parameter
 from ..openai_tools import read_format, read_tools, refuse_hosted_alone
-from ..token_estimate import estimate
 from ..tools import Origin
 from ..wording import openai_error
 from .answer import ResponseContext, StreamedResponse, WholeResponse
@@ -108,11 +107,9 @@ class Responses:
         )
 
     def count_tokens(self, body: bytes) -> TokenCount:
-        """Read the body of POST /v1/responses/input_tokens, and estimate."""
+        """Read the body of POST /v1/responses/input_tokens; raises APIError."""
         asked = self._read(body)
-        count = estimate(asked.conversation)
-        told = json.dumps({"object": "response.input_tokens", "input_tokens": count})
-        return TokenCount(asked.conversation.limits.model, asked.ignored, told.encode("ascii"))
+        return TokenCount(asked.conversation, asked.ignored, _count_body)
 
     def error_body(self, error: APIError) -> bytes:
         """OpenAI's error object (openai.yaml, ErrorResponse)."""
@@ -266,3 +263,8 @@ def _with_defaults(given: Any, default: Any) -> Any:
         said = {name: value for name, value in given.items() if value is not None}
         return {**default, **said}
     return given
+
+
+def _count_body(tokens: int) -> bytes:
+    told = {"object": "response.input_tokens", "input_tokens": tokens}
+    return json.dumps(told).encode("ascii")

@@ -17,6 +17,7 @@ from claudeproxy.dialects.json_schema import ANYTHING
 from claudeproxy.dialects.messages.answer import StreamedMessage, WholeMessage, encode_error
 from claudeproxy.dialects.messages.request import OPTIONAL, count_tokens, error_body, read
 from claudeproxy.dialects.messages.schema import EFFORTS
+from claudeproxy.dialects.token_estimate import estimate
 from claudeproxy.errors import APIError
 
 from ..asking import HELLO, PDF, PNG, calm, refused, tool_result, tool_use, user
@@ -459,15 +460,15 @@ def test_what_cannot_be_had_is_refused(name: str, value: Any) -> None:
 def counted(*messages: Any, **changes: Any) -> int:
     told = {"model": "sonnet", "messages": list(messages) or [HELLO], **changes}
     answer = count_tokens(json.dumps(told).encode())
-    assert answer.model == "sonnet"
-    (tokens,) = json.loads(answer.body).values()
+    assert answer.conversation.limits.model == "sonnet"
+    (tokens,) = json.loads(answer.body(estimate(answer.conversation))).values()
     assert isinstance(tokens, int)
     return tokens
 
 
 def test_counting_answers_with_the_one_number() -> None:
     answer = count_tokens(without("max_tokens", given=BASE))
-    assert json.loads(answer.body) == {"input_tokens": counted()}
+    assert json.loads(answer.body(5)) == {"input_tokens": 5}
     assert answer.ignored == ()
     asked = json.dumps({"model": "m", "messages": [HELLO], "max_tokens": 1, "zap": 1}).encode()
     assert count_tokens(asked).ignored == ("max_tokens", "zap")

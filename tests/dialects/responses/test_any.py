@@ -80,7 +80,7 @@ def test_any_items_are_a_conversation_or_an_error_that_is_told(given_body: dict[
         writer.feed(event)
     listed = json.loads(to.input_items("resp_a", {}))["data"]
     assert len(listed) == len(given_body["input"])
-    assert to.count_tokens(body).model == "m"
+    assert to.count_tokens(body).conversation.limits.model == "m"
     more = {"model": "m", "input": "More", "previous_response_id": "resp_a"}
     again = to.read(json.dumps(more).encode()).conversation.turns
     assert said(again)[: len(said(turns))] == said(turns)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from claudeproxy.dialects import messages
+from claudeproxy.dialects.token_estimate import estimate
 from claudeproxy.errors import APIError
 
 from ..asking import PNG_URL, refused
@@ -17,8 +18,8 @@ from .test_request import F, answered, dialect
 def counted(**changes: Any) -> int:
     body = {"model": "sonnet", "input": "Hello", **changes}
     counted = dialect().count_tokens(json.dumps(body).encode())
-    assert counted.model == "sonnet"
-    value = json.loads(counted.body)
+    assert counted.conversation.limits.model == "sonnet"
+    value = json.loads(counted.body(estimate(counted.conversation)))
     assert list(value) == ["object", "input_tokens"]
     assert value["object"] == "response.input_tokens"
     assert type(value["input_tokens"]) is int
@@ -28,9 +29,8 @@ def counted(**changes: Any) -> int:
 
 def test_tokens_are_estimated_as_for_anthropics_messages() -> None:
     body = {"model": "m", "system": "Be brief.", "messages": [{"role": "user", "content": "Hello"}]}
-    told = messages.count_tokens(json.dumps(body).encode()).body
-    expected = json.loads(told)["input_tokens"]
-    assert counted(instructions="Be brief.") == expected > 0
+    told = messages.count_tokens(json.dumps(body).encode())
+    assert counted(instructions="Be brief.") == estimate(told.conversation) > 0
 
 
 def test_everything_that_the_model_reads_counts() -> None:
@@ -46,8 +46,8 @@ def test_what_a_response_before_said_counts() -> None:
     to = dialect()
     answered("a", to=to)
     body = {"model": "sonnet", "input": "Hello", "previous_response_id": "resp_a"}
-    told = to.count_tokens(json.dumps(body).encode()).body
-    assert json.loads(told)["input_tokens"] > counted()
+    told = to.count_tokens(json.dumps(body).encode())
+    assert estimate(told.conversation) > counted()
     assert to.store.get("resp_a") is not None
 
 

@@ -1,0 +1,148 @@
+"""Reads the answer of one turn: the events for the client, and how the answer ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum, auto
+from typing import Any
+
+from ..conversation import Limits, Profile
+from ..errors import APIError
+from ..events import Event, Finished, ReasoningDelta, ReasoningSigned, TextDelta
+from . import failures, outgoing
+from .answer import MessageReader
+from .naming import Names
+from .stops import StopCutter
+from .wrapped import needs_wrapper
+
+
+# The model name of messages that the CLI wrote itself, such as "API Error: ..." (both versions).
+SYNTHETIC = "<synthetic>"
+
+
+class Ending(Enum):
+    """What follows an answer."""
+
+    # The turn waits for the results of the client's tools; it ends by itself; it must be cut off,
+    # because the process remembers something else, or the CLI may ask the model again.
+    CALLED = auto()
+    WHOLE = auto()
+    CUT_OFF = auto()
+
+
+class TurnReader:
+    """Reads the stream events of a turn, which may be several messages if a schema must match."""
+
+    def __init__(
+        self,
+        names: Names,
+        profile: Profile,
+        limits: Limits,
+        longest_retry: float,
+        *,
+        reasoning: bool,
+    ) -> None:
+        """longest_retry: the maximum delay before a retry by the CLI, in seconds.
+
+        reasoning: whether to report the model's thinking.
+        """
+        self._longest_retry = longest_retry
+        schema = profile.output_schema
+        self.structured = schema is not None
+        self.ending: Ending | None = None
+        # Whether the answer reached its token limit.
+        self.truncated = False
+        # The end of an answer that the CLI has yet to compare with the schema.
+        self.held: Finished | None = None
+        self._reasoning = reasoning
+        self._corrections = outgoing.corrections(limits)
+        self._message = MessageReader(
+            names, structured=self.structured, unwrap=needs_wrapper(schema)
+        )
+        # A value that is cut off fits no schema.
+        self._stops = StopCutter(() if self.structured else limits.stop)
+
+    def repeated(self) -> APIError | None:
+        """Return the error if the CLI must not ask the model again, as it now does."""
+        # The connection to the API broke during the message, or the answer does not match the
+        # schema (and the CLI ignored its limit of attempts).
+        if not self._message.has_content:
+            return None
+        if not self.held or self._last_attempt:
+            return self.broken_off
+        self.held = None
+        return None
+
+    def feed(self, event: Mapping[str, Any]) -> Iterator[Event]:
+        """Return the client's events for one stream event; none follow Finished."""
+        for told in self._message.feed(event):
+            if self.ending is None:
+                yield from self._tell(told)
+
+    def feed_text(self, text: str) -> Iterable[Event]:
+        """Return the client's events for one piece of text."""
+        event = self._message.feed_text(text)
+        return () if event is None else self._tell(event)
+
+    @property
+    def may_guard(self) -> bool:
+        """Whether no other request of this turn may follow the one that is being answered.
+
+        Not before there is anything of the answer: if the connection breaks before that, the CLI
+        repeats the request, and the client does not notice.
+        """
+        if self.ending is Ending.CUT_OFF:
+            return True
+        if self.structured:
+            return self._message.has_output and self._last_attempt
+        return self.ending is not None or self._message.has_content
+
+    def error_in(self, message: Mapping[str, Any]) -> APIError | None:
+        """Return the error if a `system` or `assistant` line shows that the turn cannot go on."""
+        subtype = message.get("subtype")
+        if message["type"] == "assistant":
+            # The connection to the API broke after a complete call. The CLI made the call and would
+            # wait for its result forever, while the client waits for the end of the message.
+            made_up = message.get("message", {}).get("model") == SYNTHETIC
+            return failures.BROKE_OFF if made_up and self._message.has_calls else None
+        if subtype == "api_retry" and message.get("retry_delay_ms", 0) > self._longest_retry * 1000:
+            return failures.from_retry(message)
+        if subtype == "init" and self.structured:
+            offered = outgoing.STRUCTURED_OUTPUT in message.get("tools", ())
+            return None if offered else failures.UNUSABLE_SCHEMA
+        return None
+
+    @property
+    def broken_off(self) -> APIError:
+        """The error if the CLI may not ask the model again, although the answer is incomplete."""
+        return failures.DOES_NOT_FIT if self.held else failures.BROKE_OFF
+
+    @property
+    def _last_attempt(self) -> bool:
+        return self._message.corrections >= self._corrections
+
+    def _tell(self, event: Event) -> Iterator[Event]:
+        if isinstance(event, TextDelta):
+            if text := self._stops.feed(event.text):
+                yield event if text is event.text else TextDelta(text)
+            if stop := self._stops.found:
+                self.ending = Ending.CUT_OFF
+                yield Finished("stop", self._message.usage(), "stop_sequence", stop)
+            return
+        if isinstance(event, ReasoningDelta | ReasoningSigned) and not self._reasoning:
+            return
+        if rest := self._stops.flush():
+            yield TextDelta(rest)
+        if not isinstance(event, Finished):
+            yield event
+        elif self._message.has_output and event.reason == "stop":
+            # The CLI validates the answer now; a `result` line follows if it matches the schema.
+            self.held = event
+        else:
+            # After max_tokens and a refusal the CLI may ask again.
+            self.ending = _ENDINGS.get(event.reason, Ending.CUT_OFF)
+            self.truncated = event.reason == "length"
+            yield event
+
+
+_ENDINGS = {"tool_calls": Ending.CALLED, "stop": Ending.WHOLE}
