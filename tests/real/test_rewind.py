@@ -87,6 +87,13 @@ class Rewinds(RewindCase):
         messages = [{"role": "system", "content": self.system}, *as_messages(tuple(texts))]
         return client.chat.completions.create(model="sonnet", messages=messages)
 
+    async def test_what_marks_a_place_stays_in_the_proxy(self) -> None:
+        said = await self.chat("ECHO:one", "ECHO:two")
+        _, headers = await self.told(*as_messages((*said[:2], "ECHO:branch")))
+        for request in self.api.requests:
+            assert b"-0000-4000-8000-000000000000" not in request.raw
+        assert "-0000-4000-8000-" not in str(headers)
+
     async def test_a_cancelled_turn_spoils_nothing(self) -> None:
         said = await self.chat("ECHO:one", "ECHO:two")
         asked = [{"role": "system", "content": self.system}, *as_messages((*said, "SLOW:1 x y z"))]
