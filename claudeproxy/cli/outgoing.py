@@ -96,11 +96,12 @@ def question_line(turn: Turn, uuid: str) -> bytes:
     return _user_line(turn, uuid=uuid, client_composed=True)
 
 
-def assistant_line(turn: Turn, number: int) -> bytes:
+def assistant_line(turn: Turn, number: int, own: Mapping[str, Any] | None = None) -> bytes:
     """A past assistant turn. The CLI appends it at once and does not confirm it.
 
     number: unique within the process, because the CLI joins lines with the same id into one
-    message.
+    message. own: the same answer as the CLI reported it. The CLI keeps its thinking for the model
+    that the message names, and omits that of a message without a model (2.1.197, 2.1.332).
     """
     return encode(
         {
@@ -109,7 +110,11 @@ def assistant_line(turn: Turn, number: int) -> bytes:
                 "id": f"msg_replayed_{number}",
                 "type": "message",
                 "role": "assistant",
-                "content": [_for_the_api(block) for block in turn.blocks],
+                **(
+                    {"content": [_for_the_api(block) for block in turn.blocks]}
+                    if own is None
+                    else {"model": own["model"], "content": own["content"]}
+                ),
             },
             "parent_tool_use_id": None,
         }

@@ -14,7 +14,8 @@ class Plan:
     lines: the conversation. held: how many of its lines the process remembers already, after it has
     gone back. back_to: the mark to rewind to first; None if that is not necessary. clear: whether
     to send `/clear` first. whole: whether `lines` is the whole conversation, so that a process that
-    cannot be rewound may be cleared and sent all of it.
+    cannot be rewound may be cleared and sent all of it. own: whether the answers among the new
+    lines are those of the turn that has just ended, so that their thinking can be kept.
     """
 
     lines: tuple[Turn, ...] = ()
@@ -22,6 +23,7 @@ class Plan:
     back_to: int | None = None
     clear: bool = False
     whole: bool = True
+    own: bool = False
 
     @property
     def new(self) -> tuple[Turn, ...]:

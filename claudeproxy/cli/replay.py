@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..conversation import Turn
 from . import outgoing
 from .marks import Marks
 from .outbox import Outbox
+
+
+# The model name of messages that the CLI wrote itself, such as "API Error: ..." (both versions).
+SYNTHETIC = "<synthetic>"
 
 
 class Replay:
@@ -20,10 +25,24 @@ class Replay:
         self._outbox = outbox
         self._unsent: deque[Turn] = deque()
         self._messages = 0
+        # The messages of the model since the newest question, and those that are to be sent again.
+        self._heard: list[dict[str, Any]] = []
+        self._again: deque[dict[str, Any]] = deque()
 
-    def load(self, lines: Iterable[Turn]) -> None:
-        """Set the lines that are to be sent."""
+    def load(self, lines: Iterable[Turn], *, own: bool = False) -> None:
+        """Set the lines that are to be sent. own: see `Plan`."""
         self._unsent = deque(lines)
+        answers = sum(line.role == "assistant" for line in self._unsent)
+        self._again = deque(self._heard if own and answers == len(self._heard) else ())
+
+    def hear(self, line: Mapping[str, Any]) -> None:
+        """Note what the model says: an `assistant` line has one or more blocks of a message."""
+        message = line.get("message") or {}
+        if line["type"] != "assistant" or message.get("model") in (None, SYNTHETIC):
+            return
+        if not self._heard or self._heard[-1]["id"] != message["id"]:
+            self._heard.append({**message, "content": []})
+        self._heard[-1]["content"] += message["content"]
 
     def next_user_line(self) -> Turn | None:
         """Send the lines up to the next one of the user, and return that; None at the end."""
@@ -32,7 +51,8 @@ class Replay:
             if line.role == "user":
                 return line
             self._messages += 1
-            self._outbox.send(outgoing.assistant_line(line, self._messages))
+            own = self._again.popleft() if self._again else None
+            self._outbox.send(outgoing.assistant_line(line, self._messages, own))
         return None
 
     @property
@@ -46,4 +66,5 @@ class Replay:
 
     def question(self, line: Turn) -> None:
         """Send the user line that the model is to answer."""
+        self._heard.clear()
         self._outbox.send(outgoing.question_line(line, self.marks.add(line)))

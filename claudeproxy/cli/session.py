@@ -1,9 +1,8 @@
 """The stream-json protocol as a state machine: bytes in, events and bytes to write out.
 
-A session is the proxy's side of the protocol with one CLI process. Its owner calls `initialize`,
-`ask`, `resume`, `prepare`, `count` and `interrupt`, passes the CLI's output to `receive_data`, and
-writes the result of `data_to_send` to the CLI. The module `state` has the table of its states, and
-doc/cli-protocol.md describes the CLI as seen on 2.1.197, 2.1.330 and 2.1.332.
+The owner of a session calls `initialize`, `ask`, `resume`, `prepare`, `count` and `interrupt`,
+passes the CLI's output to `receive_data`, and writes the result of `data_to_send` to the CLI. The
+module `state` has the table of its states; doc/cli-protocol.md describes the CLI.
 """
 
 from __future__ import annotations
@@ -259,9 +258,11 @@ class Session:
         self._asked = False
 
     def _of_a_turn(self, message: Mapping[str, Any]) -> None:
-        if self.state is State.ANSWERING and (error := self._answer.error_in(message)):
-            self._fail(error)
-            self._cut_off()
+        if self.state is State.ANSWERING:
+            self._replay.hear(message)
+            if error := self._answer.error_in(message):
+                self._fail(error)
+                self._cut_off()
 
     def _rate_limit_event(self, message: Mapping[str, Any]) -> None:
         # It holds for later turns too.
@@ -296,7 +297,7 @@ class Session:
     def _start(self, plan: Plan, before: Sequence[_Step] = (), after: Sequence[_Step] = ()) -> None:
         require(self.state, State.IDLE)
         self._plan, self._clean = plan, True
-        self._replay.load(map(self._names.turn, plan.new))
+        self._replay.load(map(self._names.turn, plan.new), own=plan.own)
         self._steps.extend(before)
         if plan.back_to is not None:
             self._back_to = plan.back_to

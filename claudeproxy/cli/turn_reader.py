@@ -12,12 +12,9 @@ from ..events import Event, Finished, ReasoningDelta, ReasoningSigned, TextDelta
 from . import failures, outgoing
 from .answer import MessageReader
 from .naming import Names
+from .replay import SYNTHETIC
 from .stops import StopCutter
 from .wrapped import needs_wrapper
-
-
-# The model name of messages that the CLI wrote itself, such as "API Error: ..." (both versions).
-SYNTHETIC = "<synthetic>"
 
 
 class Ending(Enum):

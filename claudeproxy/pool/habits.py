@@ -93,7 +93,8 @@ class Habits:
             lines = (told.answer,)
         else:
             lines = told.since
-        return Plan(lines, back_to=len(slot.marks) - 1, whole=False)
+        # A slot with calls has answered its client with exactly what its process said.
+        return Plan(lines, back_to=len(slot.marks) - 1, whole=False, own=bool(slot.calls))
 
     def forget(self, profile: bytes) -> None:
         """No process of this profile is left."""

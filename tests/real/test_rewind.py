@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred, gatherResults
 
 from .harness import RealCLI, as_messages, at_rest, conversation, older, on_every_cli, when
-from .test_tools import TOOLS, ToolCase, result, sent_back
+from .test_tools import TOOLS, ToolCase, blocks_of, result, sent_back
 
 
 class RewindCase(RealCLI):
@@ -184,6 +184,19 @@ class Agents(ToolCase):
             assert kinds == ["tool_result", "text"]
             assert message["content"][1]["text"] == f"CALL:get_time words {number}"
         assert len(self.processes()) == before + 1
+
+    async def test_a_process_that_is_made_ready_keeps_its_thinking(self) -> None:
+        said: list[Any] = [{"role": "user", "content": "CALL:get_time"}]
+        for number in range(3):
+            answer, headers = await self.told(*said, tools=TOOLS, reasoning_effort="high")
+            calls = answer.choices[0].message.tool_calls
+            said += [sent_back(answer), *(result(call, "x") for call in calls)]
+            said.append({"role": "user", "content": f"CALL:get_time THINK:thought_{number}"})
+            await when(lambda: at_rest(self.proxy.pool))
+        assert headers["x-claudeproxy-worker"] == "continued"
+        # The second round's question made the model think, and was the first to be expected.
+        thoughts = [block["thinking"] for block in blocks_of(self.seen(), "thinking")]
+        assert thoughts == ["thought 0"]
 
     async def test_other_limits_go_on_in_the_same_turn(self) -> None:
         more = {"max_tokens": 100, "reasoning_effort": "medium"}
