@@ -335,7 +335,7 @@ class Pool:
         if plan is not None and (plan.lines or not self._queue):
             self._roster.preparing(slot, plan, now)
             worker.prepare(plan)
-            self._workers.expect_turn_end(worker)
+            self._workers.expect_turn_end(worker, len(plan.new))
             return
         self._workers.release(worker, wanted=bool(self._queue))
         self._assign_workers()

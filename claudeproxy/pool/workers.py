@@ -28,6 +28,8 @@ from .slot import Activity, Slot
 
 # An interrupted turn ends within 50 ms (seen on both versions).
 TURN_END_TIMEOUT = 5.0
+# A line of the history takes about 10 ms.
+LINE_TIMEOUT = 0.1
 
 
 @attrs.frozen
@@ -148,9 +150,13 @@ class Workers:
         """A request uses the worker: cancel its idle timeout."""
         self._timers.cancel(worker)
 
-    def expect_turn_end(self, worker: Worker) -> None:
-        """Retire the worker unless the CLI soon reports the end of its turn."""
-        self._timers.start(worker, TURN_END_TIMEOUT, self.retire, worker, "did not settle")
+    def expect_turn_end(self, worker: Worker, lines: int = 0) -> None:
+        """Retire the worker unless the CLI soon reports the end of its turn.
+
+        lines: how many it must confirm before that.
+        """
+        timeout = TURN_END_TIMEOUT + lines * LINE_TIMEOUT
+        self._timers.start(worker, timeout, self.retire, worker, "did not settle")
 
     def park(self, worker: Worker) -> None:
         """Let its turn wait for the client's tool results, up to the idle timeout."""
@@ -168,6 +174,7 @@ class Workers:
         self.in_use(worker)
         counted = self._counts[worker] = Deferred()
         worker.count(plan)
+        self.expect_turn_end(worker, len(plan.new))
         return counted
 
     def _counted(self, worker: Worker, tokens: int | None) -> None:
