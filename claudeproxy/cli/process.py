@@ -48,6 +48,7 @@ PIPE_LINGER = 1.0
 KILL_AFTER = 3.0
 # It goes back within 10 ms, and counts within 30 ms and what the API needs (2.1.332).
 RESPONSE_TIMEOUT = 5.0
+COUNT_TIMEOUT = 20.0
 STDERR_TAIL = 4096
 
 
@@ -108,7 +109,7 @@ class Worker(ProcessProtocol):
         self._profile: Profile | None = None
         self._within = 0.0
         self._counted: Counted | None = None
-        self._in_short_state = False
+        self._awaited = State.BLANK
         self.alive = False
         self.was_ready = False
 
@@ -351,12 +352,11 @@ class Worker(ProcessProtocol):
         data = self.session.data_to_send()
         if data and self.session.state is not State.BROKEN:
             self._transport.write(data)
-        if self.session.state in _SHORT:
-            if not self._in_short_state:
-                self._timers.start("response", RESPONSE_TIMEOUT, self._no_response)
-        elif self._in_short_state:
+        if self.session.state is not self._awaited:
             self._timers.cancel("response")
-        self._in_short_state = self.session.state in _SHORT
+            if limit := _SHORT.get(self.session.state):
+                self._timers.start("response", limit, self._no_response)
+            self._awaited = self.session.state
 
     def _no_response(self) -> None:
         if self.session.state is State.REWINDING:
@@ -380,8 +380,8 @@ class Worker(ProcessProtocol):
                 os.killpg(pid, number)
 
 
-# The states that last only until the CLI responds to a control request.
-_SHORT = (State.REWINDING, State.COUNTING)
+# The states that last only until the CLI responds to a control request, and for how long at most.
+_SHORT = {State.REWINDING: RESPONSE_TIMEOUT, State.COUNTING: COUNT_TIMEOUT}
 _NOTICES = (Ready, TurnEnded, Rewound, RewindRefused, Counted, ProtocolViolation)
 
 

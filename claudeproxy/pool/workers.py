@@ -16,7 +16,7 @@ from ..cli.failures import StartFailure
 from ..cli.launch import CLI, Launch
 from ..cli.notices import Ready, TurnEnded
 from ..cli.plan import Plan
-from ..cli.process import Worker
+from ..cli.process import COUNT_TIMEOUT, Worker
 from ..errors import APIError, unavailable
 from ..metrics import Metrics
 from ..timers import Timers
@@ -150,12 +150,12 @@ class Workers:
         """A request uses the worker: cancel its idle timeout."""
         self._timers.cancel(worker)
 
-    def expect_turn_end(self, worker: Worker, lines: int = 0) -> None:
+    def expect_turn_end(self, worker: Worker, lines: int = 0, more: float = 0) -> None:
         """Retire the worker unless the CLI soon reports the end of its turn.
 
-        lines: how many it must confirm before that.
+        lines: how many it must confirm before that. more: what else may take time, in seconds.
         """
-        timeout = TURN_END_TIMEOUT + lines * LINE_TIMEOUT
+        timeout = TURN_END_TIMEOUT + lines * LINE_TIMEOUT + more
         self._timers.start(worker, timeout, self.retire, worker, "did not settle")
 
     def park(self, worker: Worker) -> None:
@@ -174,7 +174,7 @@ class Workers:
         self.in_use(worker)
         counted = self._counts[worker] = Deferred()
         worker.count(plan)
-        self.expect_turn_end(worker, len(plan.new))
+        self.expect_turn_end(worker, len(plan.new), COUNT_TIMEOUT)
         return counted
 
     def _counted(self, worker: Worker, tokens: int | None) -> None:

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from claudeproxy.cli.launch import CLI, Launch
-from claudeproxy.cli.process import RESPONSE_TIMEOUT, Worker
+from claudeproxy.cli.process import COUNT_TIMEOUT, RESPONSE_TIMEOUT, Worker
 from claudeproxy.conversation import Limits, Profile
 from claudeproxy.events import Event
 
@@ -214,7 +214,10 @@ class Counts(WorkerCase):
 
     def test_it_is_stopped_if_it_does_not_respond(self) -> None:
         self.count()
+        # The API's own time is part of it.
         self.clock.advance(RESPONSE_TIMEOUT)
+        assert self.log == []
+        self.clock.advance(COUNT_TIMEOUT)
         assert self.log == ["stopping"]
 
     def test_history_has_no_such_limit(self) -> None:
