@@ -63,6 +63,9 @@ class ProxySite(Site):
         )
         self._app = app
 
+    def startFactory(self) -> None:
+        """Do without Twisted's own log: it wakes the process up every second."""
+
     def log(self, request: Any) -> None:
         """Log one line when a request has ended."""
         client_id = " (client request id {client_id})" if request.client_id else ""

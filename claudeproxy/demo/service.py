@@ -27,6 +27,9 @@ class DemoSite(Site):
     def __init__(self, api: DemoAPI, reactor: Any) -> None:
         super().__init__(api.app.resource(), reactor=reactor, parsePOSTFormSubmission=False)
 
+    def startFactory(self) -> None:
+        """Do without Twisted's own log: it wakes the process up every second."""
+
     def log(self, request: Any) -> None:
         """Nothing."""
 

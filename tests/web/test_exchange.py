@@ -444,3 +444,8 @@ class ExchangeTests(SynchronousTestCase):
         refused = self.sent()
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 5\r\n" in refused
+
+    def test_a_server_that_nobody_asks_does_nothing(self) -> None:
+        # The connection has one, after which it is closed.
+        [call] = self.clock.getDelayedCalls()
+        assert call.getTime() >= 60
