@@ -156,6 +156,9 @@ class Settings:
     )
     idle_workers: int = _setting(4, _whole(0, 256), "maximum number of idle processes")
     idle_time: float = _setting(600.0, _number(1, 86400), "idle timeout of a process")
+    pause_idle: bool = _setting(
+        True, _flag, "stop idle processes with SIGSTOP until they are used again (Linux only)"
+    )
     worker_turns: int = _setting(
         500, _whole(1, 1_000_000), "number of turns after which a process is replaced"
     )

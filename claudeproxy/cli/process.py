@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +36,7 @@ from .notices import (
 )
 from .pipes import rest_after
 from .plan import Plan
+from .rest import Group
 from .session import Session
 from .state import State
 
@@ -72,13 +71,15 @@ class Worker(ProcessProtocol):
         model: str,
         *,
         reasoning: bool = True,
+        may_rest: bool = False,
         debug: bool = False,
     ) -> None:
         """longest_retry: the maximum delay before a retry by the CLI, in seconds.
 
         model: the model that the process starts with, "" for the CLI's default; on 2.1.197 requests
         for another model get a note in the prompt. reasoning: whether to report the model's
-        thinking. debug: whether to log stderr when the process fails.
+        thinking. may_rest: whether `rest` may stop the process. debug: whether to log stderr when
+        the process fails.
         """
         self._debug = debug
         self._reactor = reactor
@@ -100,6 +101,9 @@ class Worker(ProcessProtocol):
         self._tmp = ""
         self._stderr = b""
         self._timers = Timers(reactor)
+        self._group = Group(
+            self._timers, lambda: self._transport and self._transport.pid, may_rest=may_rest
+        )
         self._stopped: list[Deferred[None]] = []
         self._reason = ""
         self._pid = 0
@@ -124,8 +128,12 @@ class Worker(ProcessProtocol):
         argv = self._launch.argv()
         env = self._launch.env_for(self._model, self._tmp)
         try:
-            self._reactor.spawnProcess(self, argv[0], argv, env=env, path=self._launch.directory)
+            self._reactor.spawnProcess(
+                *(self, argv[0], argv, env, self._launch.directory),
+                childFDs=self._group.descriptors(),
+            )
         except OSError:
+            self._group.ended()
             shutil.rmtree(self._tmp, ignore_errors=True)
             raise
         self.alive = True
@@ -182,6 +190,10 @@ class Worker(ProcessProtocol):
         if stdout := self._stdout():
             stdout.resumeProducing()
 
+    def rest(self) -> None:
+        """Stop the process soon, unless it gets something to do before."""
+        self._group.rest()
+
     @property
     def blank(self) -> bool:
         """Whether it has no profile yet."""
@@ -217,7 +229,7 @@ class Worker(ProcessProtocol):
         self._stopped.append(done)
         if len(self._stopped) == 1:
             self.on_stopping()
-            self._signal(signal.SIGTERM)
+            self._group.terminate()
             self._timers.start("kill", KILL_AFTER, self._kill, self._reason)
         return done
 
@@ -258,6 +270,7 @@ class Worker(ProcessProtocol):
         """The process has exited and its pipes are closed."""
         self.alive = False
         self._timers.close()
+        self._group.ended()
         shutil.rmtree(self._tmp, ignore_errors=True)
         if self._killed:
             self._launch.clean_up_after(self._pid)
@@ -351,6 +364,7 @@ class Worker(ProcessProtocol):
     def _write(self) -> None:
         data = self.session.data_to_send()
         if data and self.session.state is not State.BROKEN:
+            self._group.wake()
             self._transport.write(data)
         if self.session.state is not self._awaited:
             self._timers.cancel("response")
@@ -370,14 +384,7 @@ class Worker(ProcessProtocol):
         """End the process at once with SIGKILL; it cannot remove its own files then."""
         self._reason = self._reason or reason
         self._killed = True
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
-        # Signal the whole group: the process leads its own session (see launch.in_own_session).
-        pid = self._transport.pid if self._transport is not None else None
-        if pid is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, number)
+        self._group.kill()
 
 
 # The states that last only until the CLI responds to a control request, and for how long at most.

@@ -43,6 +43,7 @@ class PoolSettings:
     worker_turns: int
     worker_memory: int
     recycling: bool
+    pause_idle: bool
     reasoning: bool
     queue: int
     queue_wait: float
@@ -106,6 +107,7 @@ class Workers:
             settings.longest_retry,
             model,
             reasoning=settings.reasoning,
+            may_rest=settings.pause_idle,
             debug=settings.debug,
         )
         try:
@@ -124,6 +126,7 @@ class Workers:
         worker.on_rewind = self._rewound
         worker.on_counted = lambda tokens: self._counted(worker, tokens)
         worker.on_ended = lambda reason: self._ended(worker, reason)
+        worker.rest()
         return worker
 
     def may_start(self) -> bool:
@@ -161,6 +164,7 @@ class Workers:
     def park(self, worker: Worker) -> None:
         """Let its turn wait for the client's tool results, up to the idle timeout."""
         self._timers.start(worker, self._settings.idle_time, self.interrupt, worker)
+        worker.rest()
 
     def interrupt(self, worker: Worker) -> None:
         """End the running or parked turn of a worker, which is then idle again."""
@@ -193,6 +197,7 @@ class Workers:
             self.retire(worker, "memory limit reached")
         else:
             self._timers.start(worker, settings.idle_time, self.retire, worker, "idle timeout")
+            worker.rest()
         idle = [at for at in self._roster.slots if at.activity is Activity.IDLE]
         if len(idle) > settings.idle_workers and not wanted:
             self.retire(self.at(min(idle, key=lambda at: at.since)), "too many idle processes")
