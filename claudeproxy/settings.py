@@ -159,6 +159,9 @@ class Settings:
     pause_idle: bool = _setting(
         True, _flag, "stop idle processes with SIGSTOP until they are used again (Linux only)"
     )
+    idle_spares: bool = _setting(
+        True, _flag, "keep the spare processes when there is no request for `idle_time`"
+    )
     worker_turns: int = _setting(
         500, _whole(1, 1_000_000), "number of turns after which a process is replaced"
     )

@@ -327,11 +327,14 @@ class Roster:
             return self._oldest(Activity.PARKED)
         return None
 
-    def profile_needing_spare(self) -> Profile | None:
-        """A profile of one-shots with a single process: a second could serve while it is busy."""
+    def profile_needing_spare(self, since: float) -> Profile | None:
+        """A profile of one-shots with a single process: a second could serve while it is busy.
+
+        since: only if the process has been used since then.
+        """
         for profile in self.one_shots:
             slots = [slot for slot in self.slots if slot.profile_key == profile]
-            if len(slots) == 1:
+            if len(slots) == 1 and slots[0].turns and slots[0].since >= since:
                 return slots[0].profile
         return None
 

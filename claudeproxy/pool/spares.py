@@ -47,11 +47,13 @@ class Spares:
         self._needed = needed
         self._timers = Timers(reactor)
         self._model = ""
+        self._asked = reactor.seconds()
         # Called when a process has been initialised for a profile.
         self.on_ready: Callable[[Worker, Profile], None] = lambda *_: None
 
     def expect(self, limits: Limits) -> None:
         """A request has these limits; a spare is started with its model."""
+        self._asked = self._reactor.seconds()
         # A model that is not listed may not even exist.
         if not limits.unlisted:
             self._model = limits.model
@@ -80,18 +82,19 @@ class Spares:
 
     def _refill(self) -> None:
         """Start a spare process, if there are no requests that need the CPU now."""
-        roster = self._roster
-        full = len(roster.slots) >= self._settings.workers
+        roster, settings, now = self._roster, self._settings, self._reactor.seconds()
+        full = len(roster.slots) >= settings.workers
         if not self._workers.can_start or full or self._needed():
             return
-        if wait := self._workers.backoff.wait(self._reactor.seconds()):
+        if wait := self._workers.backoff.wait(now):
             self._timers.start("spare", wait, self._refill)
             return
         try:
-            if roster.count(Activity.BLANK) < self._settings.spares:
-                self._workers.spawn(roster.add_blank(self._reactor.seconds()), self._model)
-            elif roster.count(Activity.IDLE) < self._settings.idle_workers and (
-                profile := roster.profile_needing_spare()
+            if self._may_keep(now) and roster.count(Activity.BLANK) < settings.spares:
+                self._workers.spawn(roster.add_blank(now), self._model)
+                self._let_go()
+            elif roster.count(Activity.IDLE) < settings.idle_workers and (
+                profile := roster.profile_needing_spare(now - settings.idle_time / 2)
             ):
                 # The error has been logged already.
                 self.prepare(profile).addErrback(lambda failure: failure.trap(APIError))
@@ -102,3 +105,19 @@ class Spares:
             return
         # Start one spare at a time: the next when this one is probably ready.
         self._timers.start("spare", self._pace.starting, self._refill)
+
+    def _may_keep(self, now: float) -> bool:
+        """Whether to have spares now."""
+        return self._settings.idle_spares or now - self._asked < self._settings.idle_time
+
+    def _let_go(self) -> None:
+        """End the spares if there has been no request for long; otherwise look again then."""
+        now = self._reactor.seconds()
+        if self._settings.idle_spares:
+            return
+        if self._may_keep(now):
+            left = self._asked + self._settings.idle_time - now
+            self._timers.start("idle", left, self._let_go)
+            return
+        for slot in [slot for slot in self._roster.slots if slot.activity is Activity.BLANK]:
+            self._workers.retire(self._workers.at(slot), "idle timeout")

@@ -44,6 +44,7 @@ class PoolSettings:
     worker_memory: int
     recycling: bool
     pause_idle: bool
+    idle_spares: bool
     reasoning: bool
     queue: int
     queue_wait: float

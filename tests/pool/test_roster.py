@@ -315,7 +315,8 @@ def test_one_shots_are_emptied_in_advance(*, rewinds: bool) -> None:
     answered(roster, slot, conversation("x"), "y")
     plan = roster.preparation(slot)
     assert plan == (Plan(back_to=0) if rewinds else Plan(clear=True))
-    assert roster.profile_needing_spare() == Profile("S")
+    assert roster.profile_needing_spare(since=0) == Profile("S")
+    assert roster.profile_needing_spare(since=0.1) is None
     roster.preparing(slot, plan, 0)
     assert roster.place(conversation("z"), 0) is None
     roster.prepared(slot, 0, clean=True, marks=0)
@@ -331,7 +332,7 @@ def test_a_conversation_that_goes_on_is_kept() -> None:
     told(roster, "x", "y")
     told(roster, "x", "y", "z", "!")
     assert roster.preparation(slot) is None
-    assert roster.profile_needing_spare() is None
+    assert roster.profile_needing_spare(since=0) is None
 
 
 def test_tokens_are_counted_where_nothing_is_lost() -> None:
