@@ -2,6 +2,7 @@
 
     python benchmarks/compare.py [--node-modules DIR] [--cli PATH] [--write doc/performance.md]
     python benchmarks/compare.py --streams
+    python benchmarks/compare.py --burst
 
 `make bench` installs what it needs. Every contender uses the same real CLI against the same demo
 API on loopback, so what differs is what each makes of it. Figures are medians; read the ratios.
@@ -91,19 +92,27 @@ def new_prompts(contender: Contender, count: int) -> float:
     return statistics.median(taken)
 
 
-def at_once(contender: Contender, clients: int, system: str = SYSTEM) -> float:
-    """Seconds until all of so many one-shot clients have their answer."""
+def each_at_once(
+    contender: Contender, clients: int, system: str = SYSTEM
+) -> tuple[list[float], float]:
+    """One-shots of so many clients: seconds to the first token of each, and until all have all."""
 
-    def client(number: int) -> None:
+    def client(number: int) -> float:
         asked = messages(f"ECHO:client {number}", system=system.format(number))
-        _, answer = first_token(contender, asked)
+        seconds, answer = first_token(contender, asked)
         if answer.strip() != f"client {number}":
             raise RuntimeError(f"client {number} of {contender.name} got {answer!r}")
+        return seconds
 
     began = time.perf_counter()
     with ThreadPoolExecutor(clients) as executor:
-        list(executor.map(client, range(clients)))
-    return time.perf_counter() - began
+        first = list(executor.map(client, range(clients)))
+    return first, time.perf_counter() - began
+
+
+def at_once(contender: Contender, clients: int, system: str = SYSTEM) -> float:
+    """Seconds until all of so many one-shot clients have their answer."""
+    return each_at_once(contender, clients, system)[1]
 
 
 def batch(contender: Contender, count: int, clients: int = 4) -> float:
@@ -264,6 +273,31 @@ def measure_streams(ours: Server, floor: Floor, theirs: Server | None) -> Table:
     return table
 
 
+def measure_burst(ours: Server, theirs: Server | None, runs: int = 9) -> Table:
+    """Clients with new system prompts alone. The second figure is the median of all clients."""
+    table = Table()
+    for clients in (2, 5, 10):
+        shown: list[tuple[float, float] | None] = []
+        for contender in (ours, theirs):
+            taken, first = [], []
+            for run in range(runs if contender is not None else 0):
+                time.sleep(3)
+                system = f"You are new in run {run} of {clients}, number {{}}."
+                each, last = each_at_once(contender, clients, system)
+                taken.append(last)
+                first += each
+            figures = (statistics.median(taken), statistics.median(first)) if taken else None
+            shown.append(figures)
+        mine, yours = shown
+        assert mine is not None
+        for what, index in (
+            (f"{clients} clients at once, new system prompts", 0),
+            ("first token", 1),
+        ):
+            table.add(what, mine[index], None, yours and yours[index], seconds)
+    return table
+
+
 def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Table:
     """Everything, with all contenders up, one after the other."""
     table = Table()
@@ -403,8 +437,9 @@ def main() -> None:
     )
     parser.add_argument("--write", type=Path, help="a file whose table is replaced by the result")
     parser.add_argument("--streams", action="store_true", help="measure only the long streams")
+    parser.add_argument("--burst", action="store_true", help="measure only new system prompts")
     options = parser.parse_args()
-    if options.streams and options.write:
+    if (options.streams or options.burst) and options.write:
         parser.error("--write needs all rows")
     cli = find_cli(options.cli)
     with tempfile.TemporaryDirectory(prefix="claudeproxy-bench-", ignore_cleanup_errors=True) as at:
@@ -424,6 +459,8 @@ def main() -> None:
                 running.append(theirs)
             if options.streams:
                 table = measure_streams(ours, floor, theirs)
+            elif options.burst:
+                table = measure_burst(ours, theirs)
             else:
                 table = measure(ours, floor, theirs, demo)
         finally:

@@ -24,6 +24,8 @@ from claudeproxy.cli.launch import CLI, candidates, read_version
 
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
+# What is measured is the checkout that this file is in.
+CHECKOUT = str(Path(__file__).resolve().parent.parent)
 
 
 def free_port() -> int:
@@ -115,7 +117,8 @@ class Demo:
         """Start it on a free port."""
         port = free_port()
         argv = [sys.executable, "-m", "claudeproxy.demo", "--port", str(port)]
-        process = Process.start(argv, {"PATH": PATH, "HOME": str(home)}, home)
+        env = {"PATH": PATH, "HOME": str(home), "PYTHONPATH": CHECKOUT}
+        process = Process.start(argv, env, home)
         wait_for(port, process.popen)
         return cls(process, port)
 
@@ -241,7 +244,8 @@ def claudeproxy(demo: Demo, cli: str, home: Path, *options: str) -> Server:
         *("--pass-environment", "ANTHROPIC_BASE_URL,ANTHROPIC_API_KEY"),
         *options,
     ]
-    process = Process.start(argv, environment(demo, home), home)
+    env = {**environment(demo, home), "PYTHONPATH": CHECKOUT}
+    process = Process.start(argv, env, home)
     wait_for(port, process.popen)
     return Server("claudeproxy", process, port)
 

@@ -78,7 +78,7 @@ class Worker(ProcessProtocol):
 
         model: the model that the process starts with, "" for the CLI's default; on 2.1.197 requests
         for another model get a note in the prompt. reasoning: whether to report the model's
-        thinking. may_rest: whether `rest` may stop the process. debug: whether to log stderr when
+        thinking. may_rest: whether it may be stopped while idle. debug: whether to log stderr when
         the process fails.
         """
         self._debug = debug
@@ -101,7 +101,7 @@ class Worker(ProcessProtocol):
         self._tmp = ""
         self._stderr = b""
         self._timers = Timers(reactor)
-        self._group = Group(
+        self.group = Group(
             self._timers, lambda: self._transport and self._transport.pid, may_rest=may_rest
         )
         self._stopped: list[Deferred[None]] = []
@@ -130,10 +130,10 @@ class Worker(ProcessProtocol):
         try:
             self._reactor.spawnProcess(
                 *(self, argv[0], argv, env, self._launch.directory),
-                childFDs=self._group.descriptors(),
+                childFDs=self.group.descriptors(),
             )
         except OSError:
-            self._group.ended()
+            self.group.ended()
             shutil.rmtree(self._tmp, ignore_errors=True)
             raise
         self.alive = True
@@ -190,10 +190,6 @@ class Worker(ProcessProtocol):
         if stdout := self._stdout():
             stdout.resumeProducing()
 
-    def rest(self) -> None:
-        """Stop the process soon, unless it gets something to do before."""
-        self._group.rest()
-
     @property
     def blank(self) -> bool:
         """Whether it has no profile yet."""
@@ -229,7 +225,7 @@ class Worker(ProcessProtocol):
         self._stopped.append(done)
         if len(self._stopped) == 1:
             self.on_stopping()
-            self._group.terminate()
+            self.group.terminate()
             self._timers.start("kill", KILL_AFTER, self._kill, self._reason)
         return done
 
@@ -270,7 +266,7 @@ class Worker(ProcessProtocol):
         """The process has exited and its pipes are closed."""
         self.alive = False
         self._timers.close()
-        self._group.ended()
+        self.group.ended()
         shutil.rmtree(self._tmp, ignore_errors=True)
         if self._killed:
             self._launch.clean_up_after(self._pid)
@@ -364,7 +360,7 @@ class Worker(ProcessProtocol):
     def _write(self) -> None:
         data = self.session.data_to_send()
         if data and self.session.state is not State.BROKEN:
-            self._group.wake()
+            self.group.wake()
             self._transport.write(data)
         if self.session.state is not self._awaited:
             self._timers.cancel("response")
@@ -384,7 +380,7 @@ class Worker(ProcessProtocol):
         """End the process at once with SIGKILL; it cannot remove its own files then."""
         self._reason = self._reason or reason
         self._killed = True
-        self._group.kill()
+        self.group.kill()
 
 
 # The states that last only until the CLI responds to a control request, and for how long at most.

@@ -248,11 +248,15 @@ class Pool:
             waited=waited,
             ahead=self._queue.index(job) + 1,
             busy=busy,
-            starting=sum(not worker.ready.called for worker in self._jobs),
+            starting=self._starting(),
         )
         if busy and not worth and waited < self._pace.starting:
             self._timers.start("queue", self._pace.starting - waited, self._assign_workers)
         return worth
+
+    def _starting(self) -> int:
+        """How many processes are started for requests now."""
+        return sum(not worker.ready.called for worker in self._jobs)
 
     # Workers
 
@@ -339,6 +343,8 @@ class Pool:
             return
         self._workers.release(worker, wanted=bool(self._queue))
         self._assign_workers()
+        if self._starting() and slot.activity is Activity.IDLE:
+            self._workers.give_way(worker)
 
     def _prepared(self, worker: Worker, profile: Profile) -> None:
         """Make a ready worker idle: it is a spare, or its job has been cancelled."""

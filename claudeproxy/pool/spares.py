@@ -84,7 +84,10 @@ class Spares:
         """Start a spare process, if there are no requests that need the CPU now."""
         roster, settings, now = self._roster, self._settings, self._reactor.seconds()
         full = len(roster.slots) >= settings.workers
-        if not self._workers.can_start or full or self._needed():
+        if self._needed():
+            return
+        self._workers.catch_up()
+        if full or not self._workers.can_start:
             return
         if wait := self._workers.backoff.wait(now):
             self._timers.start("spare", wait, self._refill)

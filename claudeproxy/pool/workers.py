@@ -78,6 +78,7 @@ class Workers:
         self._slots: dict[Worker, Slot] = {}
         self._counts: dict[Worker, Deferred[int | None]] = {}
         self._timers = Timers(reactor)
+        self._gave_way: list[Worker] = []
         self.backoff = StartBackoff()
         self._failures_told: set[str] = set()
         self._went_back = False
@@ -127,7 +128,7 @@ class Workers:
         worker.on_rewind = self._rewound
         worker.on_counted = lambda tokens: self._counted(worker, tokens)
         worker.on_ended = lambda reason: self._ended(worker, reason)
-        worker.rest()
+        worker.group.rest()
         return worker
 
     def may_start(self) -> bool:
@@ -165,7 +166,21 @@ class Workers:
     def park(self, worker: Worker) -> None:
         """Let its turn wait for the client's tool results, up to the idle timeout."""
         self._timers.start(worker, self._settings.idle_time, self.interrupt, worker)
-        worker.rest()
+        worker.group.rest()
+
+    def give_way(self, worker: Worker) -> None:
+        """Stop an idle process at once: others are starting for requests and need the CPU.
+
+        After its first answer a process goes on to use 0.15 s of CPU time.
+        """
+        worker.group.rest(at_once=True)
+        self._gave_way.append(worker)
+
+    def catch_up(self) -> None:
+        """No request needs the CPU: let the processes that gave way go on."""
+        gave_way, self._gave_way = self._gave_way, []
+        for worker in gave_way:
+            worker.group.catch_up()
 
     def interrupt(self, worker: Worker) -> None:
         """End the running or parked turn of a worker, which is then idle again."""
@@ -198,7 +213,7 @@ class Workers:
             self.retire(worker, "memory limit reached")
         else:
             self._timers.start(worker, settings.idle_time, self.retire, worker, "idle timeout")
-            worker.rest()
+            worker.group.rest()
         idle = [at for at in self._roster.slots if at.activity is Activity.IDLE]
         if len(idle) > settings.idle_workers and not wanted:
             self.retire(self.at(min(idle, key=lambda at: at.since)), "too many idle processes")

@@ -73,6 +73,26 @@ class TestGroup:
         watched.clock.advance(10 * REST_AFTER)
         assert watched.sent == []
 
+    def test_it_can_be_stopped_at_once(self, watched: Watched) -> None:
+        watched.group.rest()
+        watched.group.rest(at_once=True)
+        watched.clock.advance(REST_AFTER)
+        assert watched.sent == [STOP]
+
+    def test_a_stopped_one_can_catch_up_and_is_stopped_again(self, watched: Watched) -> None:
+        watched.group.rest(at_once=True)
+        watched.group.catch_up()
+        assert watched.sent == [STOP, CONT]
+        watched.clock.advance(REST_AFTER)
+        assert watched.sent == [STOP, CONT, STOP]
+
+    def test_one_that_was_used_again_has_nothing_to_catch_up_with(self, watched: Watched) -> None:
+        watched.group.rest(at_once=True)
+        watched.group.wake()
+        watched.group.catch_up()
+        watched.clock.advance(REST_AFTER)
+        assert watched.sent == [STOP, CONT]
+
     def test_it_is_continued_before_it_is_terminated(self, watched: Watched) -> None:
         watched.rests()
         watched.group.terminate()

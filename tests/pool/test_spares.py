@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from claudeproxy.cli import rest
+from claudeproxy.cli.rest import Group
 from claudeproxy.events import Finished
 from claudeproxy.pool.slot import Activity
+from claudeproxy.pool.spares import SPARE_DELAY
 
 from ..cli.talk import RESULT, START, control_answer, encoded, stop, stream, text
 from .fakes import READY, FakeReactor, Process
@@ -14,11 +17,12 @@ from .test_starts import Starts
 
 
 def answers(reactor: FakeReactor, process: Process) -> None:
-    """Becomes ready, and answers every question at once."""
+    """Takes a second to become ready, and answers every question soon."""
 
     def write(data: bytes) -> None:
         for line in data.splitlines():
-            reactor.callLater(0.05, _answer, process, json.loads(line))
+            delay = 1.0 if b'"initialize"' in line else 0.05
+            reactor.callLater(delay, _answer, process, json.loads(line))
 
     process.write = write  # type: ignore[method-assign]
 
@@ -34,6 +38,55 @@ def _answer(process: Process, line: dict[str, Any]) -> None:
         process.say(encoded(control_answer(line["request_id"], response=went_back)))
     elif line["type"] == "user":
         process.say(encoded(*map(stream, (START, text("b"), stop())), RESULT))
+
+
+class Burst(Starts):
+    """Many requests at once, each with a system prompt of its own."""
+
+    def stopped(self) -> list[bool]:
+        """Of each process, whether it is stopped."""
+        return [process.protocol.group._stopped for process in self.reactor.running]
+
+    def test_those_that_have_answered_leave_the_cpu_to_those_that_start(self) -> None:
+        self.begin(answers, spares=0)
+        self.pool._pace.cores = 1
+        self.patch(rest, "CAN_LEASH", True)
+        self.patch(rest, "Leash", Leash)
+        self.patch(Process, "pid", 1)
+        self.patch(Group, "_signal", lambda *_: None)
+        self.probe()
+        self.reactor.pass_time(2)
+        for system in "ABC":
+            self.asked(system)
+        seen = []
+        while self.pool.count(Activity.IDLE) < 4:
+            self.reactor.advance(0.05)
+            if self.stopped() not in seen:
+                seen.append(self.stopped())
+        # The first one was idle before; nothing starts when the last one has answered.
+        assert seen == [
+            [False, False],
+            [False, False, False],
+            [False, True, False],
+            [False, True, False, False],
+            [False, True, True, False],
+        ]
+        self.reactor.pass_time(SPARE_DELAY + 0.1)
+        assert self.stopped() == [False] * 4
+        self.reactor.pass_time(rest.REST_AFTER)
+        assert self.stopped() == [True] * 4
+
+
+class Leash:
+    """One that holds nothing."""
+
+    end = 3
+
+    def tie(self, group: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 class Idle(Starts):
