@@ -1,6 +1,6 @@
 """Signals to a CLI process: it is stopped while it has nothing to do, continued, and ended.
 
-Even an idle CLI uses about one percent of a core. While a process is stopped (SIGSTOP), it uses
+Even an idle CLI uses 0.1 to 1 % of a core. While a process is stopped (SIGSTOP), it uses
 nothing, and it does not notice anything either: not the end of its stdin, and no signal except
 SIGCONT and SIGKILL. It would stay behind if the proxy was killed. The leash prevents that.
 
