@@ -7,7 +7,7 @@ from collections import OrderedDict
 import attrs
 
 from ..cli.plan import Plan
-from ..conversation import Conversation, Turn, is_results, next_key
+from ..conversation import Conversation, Turn, called_in, is_results, next_key
 from .slot import Activity, Habit, Slot, Told
 
 
@@ -69,8 +69,14 @@ class Habits:
         return slot.profile_key in self._branching
 
     def goes_on(self, slot: Slot, conversation: Conversation) -> bool:
-        """Whether a conversation is that of a parked slot, although its question is different."""
-        if slot.told is None or slot.profile_key != conversation.profile_key:
+        """Whether a conversation is that of a slot whose newest answer made calls.
+
+        Its newest question may be different: the client may have changed or moved it.
+        """
+        if slot.told is None or not slot.marks or slot.profile_key != conversation.profile_key:
+            return False
+        if not called_in((slot.told.answer,)):
+            # Other conversations may have the same words for an answer.
             return False
         last = conversation.lines[conversation.newest - 1 : conversation.newest]
         same = bool(last) and next_key(b"", last[0]) == next_key(b"", slot.told.answer)

@@ -139,7 +139,8 @@ class Roster:
     def _overlaps(self, slots: Iterable[Slot], conversation: Conversation) -> Iterable[Overlap]:
         for slot in slots:
             found = overlap(slot, conversation, rewinds=self.rewinds)
-            if found is not None and (found.held or _is_same(slot, conversation)):
+            same = _is_same(slot, conversation) or self.habits.goes_on(slot, conversation)
+            if found is not None and (found.held or same):
                 yield found
 
     def _is_good(self, shared: Overlap) -> bool:

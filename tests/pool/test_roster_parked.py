@@ -371,3 +371,30 @@ def test_another_conversation_does_not_end_a_turn_that_waits() -> None:
     assert roster.unresumable(other) is None
     assert place(roster, other).reuse == "claimed"
     assert slot.activity is Activity.PARKED
+
+
+def test_the_note_beside_the_first_question_moves_behind_the_results() -> None:
+    # The first question and the note are one message, of which nothing is kept.
+    roster = Roster(4)
+    first = Conversation(PROFILE, (Turn("user", (text_block("a"), text_block("note"))),), LIMITS)
+    slot = place(roster, first).slot
+    roster.parked(slot, 0, first, calls(1))
+    moved = Turn("user", (*results(1).blocks, text_block("note")))
+    second = after(calls(1), moved)
+    assert roster.unresumable(second) is slot
+    roster.interrupted(slot, 1)
+    roster.idle(slot, 1, clean=False, marks=1)
+    roster.add_blank(1)
+    assert place(roster, second, 2) == Placement(slot, "rewound", Plan(second.lines, 0, 0))
+
+
+def test_a_conversation_with_the_same_first_answer_is_another_one() -> None:
+    roster = Roster(4)
+    said = Turn("assistant", (text_block("b"),))
+    slot = place(roster, AWAITING_ANSWER).slot
+    roster.answered(slot, 0, AWAITING_ANSWER, said)
+    roster.idle(slot, 0, clean=True, marks=1)
+    slot.single_turn = False
+    blank = roster.add_blank(1)
+    other = Conversation(PROFILE, (user("c"), said, user("d")), LIMITS)
+    assert place(roster, other, 2).slot is blank
