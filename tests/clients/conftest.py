@@ -114,6 +114,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         env={
             "HOME": str(root / "home"),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
+            # Not what the interpreter may have installed of another copy.
+            "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(root / "tmp"),
         },
