@@ -98,7 +98,7 @@ class Session:
 
     def prepare(self, plan: Plan) -> None:
         """Make the process remember the lines of a plan, without asking: a TurnEnded follows."""
-        self._start(plan)
+        self._start(plan, after=[self._settings.relax])
 
     def count(self, plan: Plan) -> None:
         """Count the tokens of a plan's lines: a Counted and a TurnEnded follow.

@@ -52,6 +52,12 @@ class TurnSettings:
         settings = {"env": {EXTRA_BODY: NO_MESSAGES}}
         self._outbox.control("apply_flag_settings", settings=settings)
 
+    def relax(self) -> None:
+        """Take the guard back, so that the next turn does not have to wait for that."""
+        if self.guarded:
+            self._outbox.control("apply_flag_settings", settings=self._sent)
+            self.guarded = False
+
     def too_late(self, now: float) -> bool:
         """Whether the CLI may send a request before it acts on the guard."""
         return now - self._guarded_at < GUARD_MARGIN

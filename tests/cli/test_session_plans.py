@@ -245,9 +245,10 @@ def test_a_process_is_prepared_without_a_question() -> None:
     assert say(session, gone_back(the_request(session))) == [Rewound()]
     assert kinds(session) == ["history"]
     assert say(session, REPLAYED) == [TurnEnded(clean=True, marks=1)]
-    assert kinds(session) == ["assistant"]
+    # The guard is taken back now, not when a client waits.
+    assert kinds(session) == ["assistant", "apply_flag_settings"]
     session.ask(plan(user("3"), whole=False), OPUS)
-    assert kinds(session) == ["apply_flag_settings", "question"]
+    assert kinds(session) == ["question"]
 
 
 @pytest.mark.parametrize("how", ["clear", "rewind", "refused"])

@@ -169,3 +169,18 @@ def test_a_guard_acts_after_some_milliseconds() -> None:
     told.settings.guard(NOW)
     assert told.settings.too_late(NOW + 0.01)
     assert not told.settings.too_late(NOW + 0.05)
+
+
+def test_the_guard_can_be_taken_back_before_the_next_turn() -> None:
+    told = Settings()
+    told.settings.relax()
+    assert told.sent() == []
+    limited = Limits("m", max_tokens=5)
+    told.begin(limited)
+    told.settings.guard(NOW)
+    told.sent()
+    told.settings.relax()
+    assert extra(told.sent()) is None
+    # The next turn has nothing to set, but for limits of its own.
+    assert told.begin(limited) == []
+    assert [request["subtype"] for request in told.begin(M)] == ["apply_flag_settings"]
