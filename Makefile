@@ -66,7 +66,7 @@ $(VENV)/.test: $(VENV)/.python setup.cfg
 clean:
 	rm -rf $(VENV) .cli .clients tests/clients/js/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# The tables in doc/performance.md; takes about six minutes.
+# The tables in doc/performance.md; takes about four minutes.
 .PHONY: bench
 bench: $(VENV)/.test .cli/.replaced
 	scripts/loopback-only $(BIN)/python benchmarks/compare.py \

@@ -33,6 +33,7 @@ from contenders import (
     find_cli,
     replaced,
 )
+from histories import Chat, regenerated, replayed, rounds_after, user
 
 from claudeproxy.cli import launch
 
@@ -154,39 +155,18 @@ def replay(contender: Contender, turns: int = 40) -> tuple[float, float]:
     return fresh, again
 
 
-def agent_rounds(server: Server, rounds: int, *, lost: bool) -> float:
+def agent_rounds(server: Server, rounds: int, *, changing: bool) -> float:
     """Median seconds from a tool's result to the first text after it, in one conversation.
 
-    lost: another max_tokens each time, which no running turn can go on with.
+    changing: another max_tokens each time, with which no running turn can go on.
     """
+    chat = Chat(server, tools=True)
     taken = []
-    said: list[dict[str, Any]] = [*messages("hello")]
     for number in range(rounds):
-        request = {
-            "messages": said,
-            "tools": [{"type": "function", "function": {"name": "look"}}],
-            "tool_choice": "required",
-            "max_tokens": 1000 + number * lost,
-        }
-        if lost:
-            time.sleep(2.5)  # a spare is made while it is quiet
-        began = time.perf_counter()
-        text, call_id, arrived = "", "", None
-        for at, delta in server.deltas(request):
-            if delta.get("content"):
-                arrived = arrived or at
-                text += delta["content"]
-            for call in delta.get("tool_calls", ()):
-                call_id = call.get("id") or call_id
-        if arrived is None or not call_id:
-            raise RuntimeError(f"no text or no call in round {number}: {text!r}")
-        if number:
-            taken.append(arrived - began)
-        function = {"name": "look", "arguments": "{}"}
-        calls = [{"id": call_id, "type": "function", "function": function}]
-        said.append({"role": "assistant", "content": text, "tool_calls": calls})
-        said.append({"role": "tool", "tool_call_id": call_id, "content": f"seen {number}"})
-    return statistics.median(taken)
+        limits = {"tool_choice": "required", "max_tokens": 1000 + number * changing}
+        newest = chat.result(f"seen {number}") if number else user("hello")
+        taken.append(chat.ask(newest, **limits))
+    return statistics.median(taken[1:])
 
 
 class Table:
@@ -254,6 +234,41 @@ def add_streams(
         None,
         long_stream(theirs)[1] if theirs is not None else None,
         lambda value: f"{value:.3f} s",
+    )
+
+
+def add_histories(table: Table, ours: Server) -> None:
+    """Rows for conversations that go on, go back, or are replayed."""
+    for messages in (20, 200, 400):
+        time.sleep(2)
+        continued, worded = rounds_after(ours, messages, 7)
+        table.add(
+            f"first token, a continued turn, {messages} messages of history",
+            continued,
+            None,
+            None,
+            milliseconds,
+        )
+        table.add(
+            "what an agent's round with words beside its results takes longer",
+            worded - continued,
+            None,
+            None,
+            milliseconds,
+        )
+    table.add(
+        "first token, turn 10 of 20 regenerated",
+        regenerated(ours, 20, 10, 7),
+        None,
+        None,
+        milliseconds,
+    )
+    table.add(
+        "first token, 400 messages of history, replayed",
+        replayed(ours, 400, 3),
+        None,
+        None,
+        seconds,
     )
 
 
@@ -337,9 +352,9 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
     )
     table.add(
         "first token, new system prompt, spare ready",
-        new_prompts(ours, 5),
+        new_prompts(ours, 4),
         None,
-        both(new_prompts, 3),
+        both(new_prompts, 2),
         milliseconds,
     )
     for clients in (1, 5, 10, 20):
@@ -363,7 +378,7 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
         "batch of one-shots, 4 at a time",
         batch(ours, 200),
         None,
-        both(batch, 20),
+        both(batch, 12),
         lambda value: f"{value:.1f}/s",
         "more",
     )
@@ -389,7 +404,7 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
     )
     table.add("first token, the turn after it", again, None, theirs_replayed[1], milliseconds)
     for history in (20, 200, 800):
-        time.sleep(3)
+        time.sleep(2)
         table.add(
             f"the proxy's own CPU for a continued turn, {history} messages of history",
             continued(ours, history),
@@ -397,21 +412,22 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
             None,
             lambda value: f"{value * 1000:.1f} ms",
         )
-    time.sleep(3)
+    time.sleep(2)
     table.add(
         "an agent's next round, first token: the turn goes on",
-        agent_rounds(ours, 10, lost=False),
+        agent_rounds(ours, 10, changing=False),
         None,
         None,
         milliseconds,
     )
     table.add(
-        "the same with its process lost: replayed",
-        agent_rounds(ours, 6, lost=True),
+        "the same with another max_tokens: its process is taken back",
+        agent_rounds(ours, 10, changing=True),
         None,
         None,
         milliseconds,
     )
+    add_histories(table, ours)
     first_token(ours, messages("hi"))
     mine = demo.bytes_of_last_request()
     yours = None

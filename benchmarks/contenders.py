@@ -156,12 +156,16 @@ def environment(demo: Demo, home: Path) -> dict[str, str]:
 
 @attrs.define
 class Server:
-    """A contender with an OpenAI-compatible API."""
+    """A contender with an OpenAI-compatible API.
+
+    worker: how claudeproxy served the newest request.
+    """
 
     name: str
     process: Process
     port: int
     model: str = "claude-sonnet-4"
+    worker: str = ""
 
     def ask(self, messages: list[dict[str, str]]) -> Iterator[tuple[float, str]]:
         """Stream an answer: the time of arrival and the text of each delta."""
@@ -185,6 +189,7 @@ class Server:
             response = connection.getresponse()
             if response.status != 200:
                 raise RuntimeError(f"{self.name}: {response.status} {response.read()[:500]!r}")
+            self.worker = response.getheader("x-claudeproxy-worker", "")
             for line in response:
                 if line.startswith(b"data: {"):
                     event = json.loads(line[6:])
