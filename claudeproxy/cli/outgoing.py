@@ -160,11 +160,6 @@ def corrections(limits: Limits) -> int:
     return 0 if limits.streamed else MOST_CORRECTIONS
 
 
-def thinks(settings: Mapping[str, Any]) -> bool:
-    """Whether these flag settings enable thinking."""
-    return not settings["env"]["CLAUDE_CODE_DISABLE_THINKING"]
-
-
 def _tool_choice(limits: Limits, profile: Profile) -> dict[str, Any] | None:
     choice = limits.tool_choice
     if profile.output_schema is not None and not choice.forced:

@@ -44,6 +44,12 @@ class Replay:
             self._heard.append({**message, "content": []})
         self._heard[-1]["content"] += message["content"]
 
+    @property
+    def thought(self) -> bool:
+        """Whether the newest message of the model begins with its thinking."""
+        content = self._heard[-1]["content"] if self._heard else []
+        return bool(content) and content[0].get("type") in ("thinking", "redacted_thinking")
+
     def next_user_line(self) -> Turn | None:
         """Send the lines up to the next one of the user, and return that; None at the end."""
         while self._unsent:

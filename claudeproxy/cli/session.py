@@ -115,7 +115,7 @@ class Session:
         limits: those that `turn_settings.can_change` allows.
         """
         require(self.state, State.PARKED)
-        if limits.budgeted and not self._settings.thinking:
+        if limits.budgeted and not self._replay.thought:
             # The calls came without thinking, so the API accepts no thinking after them.
             limits = attrs.evolve(limits, thinking=False)
         self._limits = self._names.limits(limits)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conversation import Limits, Profile
 from .outbox import Outbox
-from .outgoing import EXTRA_BODY, flag_settings, thinks
+from .outgoing import EXTRA_BODY, flag_settings
 
 
 # The API refuses a request without messages, so it costs nothing.
@@ -36,11 +36,6 @@ class TurnSettings:
     def go_on(self, limits: Limits, profile: Profile) -> None:
         """Set what holds for the rest of a turn, in which the CLI keeps some of its settings."""
         self._apply(limits, flag_settings(limits, profile, self._turn))
-
-    @property
-    def thinking(self) -> bool:
-        """Whether the last answer could think."""
-        return thinks(self._sent)
 
     def guard(self, now: float) -> None:
         """Make the API refuse any further request of this turn.

@@ -101,3 +101,14 @@ def test_another_question_ends_what_is_remembered() -> None:
     sent.replay.hear(heard(1, THINKING, CALL))
     sent.ask()
     assert sent.answers(user("Hello"), ANSWER) == [(None, [CALL])]
+
+
+def test_whether_the_newest_message_begins_with_thinking() -> None:
+    sent = Sent()
+    assert not sent.replay.thought
+    sent.replay.hear(heard(1, THINKING, CALL))
+    assert sent.replay.thought
+    sent.replay.hear(heard(2, CALL))
+    assert not sent.replay.thought
+    sent.replay.hear(heard(3, {"type": "redacted_thinking", "data": "x"}))
+    assert sent.replay.thought

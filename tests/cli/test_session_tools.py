@@ -272,6 +272,14 @@ def test_who_waits_after_results_is_told_that_the_cli_is_gone() -> None:
 # Thinking
 
 BUDGETED = Limits("opus", budgeted=True)
+THOUGHT = {
+    "type": "assistant",
+    "message": {
+        "id": "msg_1",
+        "model": "claude-opus",
+        "content": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}],
+    },
+}
 
 
 def thinks(session: Session) -> list[bool]:
@@ -316,8 +324,16 @@ def test_it_thinks_again_about_the_next_question() -> None:
 def test_it_thinks_where_what_it_thought_before_is_at_hand() -> None:
     session = idle(TOOLS)
     session.ask(plan(user("a"), assistant("b"), user("c")), BUDGETED)
-    say(session, REPLAYED, START, *CALLED, call(1), stop("tool_use"))
+    say(session, REPLAYED, START, THOUGHT, *CALLED, call(1), stop("tool_use"))
     assert thinks_on(session, results(1))
+
+
+def test_it_does_not_think_after_calls_that_it_made_without_thinking() -> None:
+    session = idle(TOOLS)
+    session.ask(plan(user("a"), assistant("b"), user("c")), BUDGETED)
+    say(session, REPLAYED, START, *CALLED, call(1), stop("tool_use"))
+    # The API would refuse it, although the model could have thought.
+    assert not thinks_on(session, results(1))
 
 
 def test_it_does_not_begin_to_think_within_a_turn_that_replayed_calls() -> None:

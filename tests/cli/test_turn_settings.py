@@ -131,16 +131,6 @@ def test_the_next_turn_has_its_limits_from_the_cli_again() -> None:
     assert limits_in(requests) == ("7", "high")
 
 
-def test_whether_the_last_answer_could_think() -> None:
-    told = Settings()
-    assert told.settings.thinking
-    told.begin(Limits("m", thinking=False))
-    assert not told.settings.thinking
-    # The guard says nothing of thinking.
-    told.settings.guard(NOW)
-    assert not told.settings.thinking
-
-
 @pytest.mark.parametrize(
     ("turn", "wanted", "can"),
     [
