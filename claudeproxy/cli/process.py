@@ -173,6 +173,11 @@ class Worker(ProcessProtocol):
         self.session.count(plan)
         self._write()
 
+    def relax(self) -> None:
+        """Take back what held for the turn that has ended; the worker is idle."""
+        self.session.settings.relax()
+        self._write()
+
     def interrupt(self) -> None:
         """End the running turn; its listener gets no more events."""
         self._listener = None

@@ -60,7 +60,7 @@ class Session:
         self._out: list[Event | Notice] = []
         self._replay = Replay(self._outbox)
         self._marks = self._replay.marks
-        self._settings = TurnSettings(self._outbox, model)
+        self._settings = self.settings = TurnSettings(self._outbox, model)
         self._plan = Plan()
         # What is left to do of the plan.
         self._steps: deque[_Step] = deque()

@@ -213,6 +213,8 @@ class Workers:
             self.retire(worker, "memory limit reached")
         else:
             self._timers.start(worker, settings.idle_time, self.retire, worker, "idle timeout")
+            if not wanted:
+                worker.relax()
             worker.group.rest()
         idle = [at for at in self._roster.slots if at.activity is Activity.IDLE]
         if len(idle) > settings.idle_workers and not wanted:
