@@ -194,3 +194,19 @@ class Rewinds(SynchronousTestCase):
         assert self.ask("a", "answer", "e") == "rewound"
         assert self.counted() == {"done": 2, "stale target": 1}
         assert self.warnings() == []
+
+    def settings_after_the_question(self) -> list[bool]:
+        """For each settings line since the newest question: whether it is the guard."""
+        [process] = self.reactor.running
+        lines = [json.loads(line) for line in process.written.splitlines()]
+        last = max(index for index, line in enumerate(lines) if line["type"] == "user")
+        requests = [line["request"] for line in lines[last:] if "request" in line]
+        return ["messages" in json.dumps(request) for request in requests]
+
+    def test_the_guard_of_an_answer_is_taken_back_while_nobody_waits(self) -> None:
+        self.begin(goes_back)
+        self.chat()
+        assert self.settings_after_the_question() == [True, False]
+        before = self.cli.asked
+        assert self.ask("a", "answer", "b", "answer", "c") == "continued"
+        assert self.cli.asked == [*before, "answer", "c"]
