@@ -100,6 +100,13 @@ class ExchangeTests(SynchronousTestCase):
         self.transport = StringTransport()
         self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
         self.channel.makeConnection(self.transport)
+        # A request that nobody ends would be ended while another test runs, as garbage.
+        self.over = False
+        self.addCleanup(self.end)
+
+    def end(self) -> None:
+        if not self.over:
+            self.gone()
 
     def post(self, **more: Any) -> None:
         body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], **more}
@@ -121,6 +128,7 @@ class ExchangeTests(SynchronousTestCase):
         return data
 
     def gone(self) -> None:
+        self.over = True
         self.channel.connectionLost(Failure(ConnectionError()))
 
     def timers(self) -> int:
