@@ -217,10 +217,10 @@ class Storms(FaultCase):
         await when(lambda: at_rest(pool) and not pool._queue)
         await self.answered()
         await when(lambda: at_rest(pool))
-        # Those that the storm brought may stay: three pipes, and a timer each for idle and spare.
+        # Those that the storm brought may stay: three pipes and a leash, and some timers.
         new = len(self.processes()) - 2
-        assert _fds() <= fds + 3 * max(new, 0) + 8
-        assert len(reactor.getDelayedCalls()) <= timers + max(new, 0) + 4
+        assert _fds() <= fds + 5 * max(new, 0) + 8
+        assert len(reactor.getDelayedCalls()) <= timers + 2 * max(new, 0) + 4
         assert not pool._jobs
         assert not pool._awaiting_first_event
         assert not self.flushLoggedErrors()

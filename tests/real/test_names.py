@@ -63,7 +63,7 @@ class Parameters(ToolCase):
             said, calls = await self.call(text, tools=tools)
             assert json.loads(calls[0].function.arguments) == wanted
             history = [*said, result(calls[0], "found")]
-            for worker, more in (("resumed", []), ("recycled", [{"role": "user", "content": "x"}])):
+            for worker, more in (("resumed", []), ("rewound", [{"role": "user", "content": "x"}])):
                 if more:
                     # Another beginning, so that no process has it.
                     history[0] = {"role": "user", "content": f"Again: {text}"}
