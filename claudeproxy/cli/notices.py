@@ -62,11 +62,11 @@ class Counted:
     def of(cls, response: Mapping[str, Any]) -> Counted:
         """Read the response to `get_context_usage` (2.1.197, 2.1.332).
 
-        Without `apiUsage` the figures are the CLI's own estimate.
+        With `apiUsage` the CLI has estimated what came after the last answer.
         """
         told = response.get("response") or {}
         tokens = told.get("totalTokens")
-        return cls(tokens if isinstance(tokens, int) and told.get("apiUsage") else None)
+        return cls(tokens if isinstance(tokens, int) and not told.get("apiUsage") else None)
 
 
 @attrs.frozen

@@ -97,14 +97,13 @@ class Session:
         self._start(plan, before=[self._set_model] if probe else ())
 
     def prepare(self, plan: Plan) -> None:
-        """Make the process remember the lines of a plan, without asking: a TurnEnded follows."""
+        """Make the process remember the lines of a plan: a TurnEnded follows."""
         self._start(plan, after=[self._settings.relax])
 
     def count(self, plan: Plan) -> None:
         """Count the tokens of a plan's lines: a Counted and a TurnEnded follow.
 
-        The process then remembers only the lines that it held before. The first line after those
-        must be one that it can be taken back to.
+        The process then remembers what it held before; the next line must be a plain user line.
         """
         self._back_to = len(self._marks)
         self._start(plan, after=[self._count, self._rewind])
@@ -304,6 +303,8 @@ class Session:
             self._steps.append(self._rewind)
         if plan.clear:
             self._steps.append(self._clear)
+        if self._asked:
+            self._steps.append(lambda: self._settings.choose(self._limits.model))
         self._steps.append(self._send_history)
         self._steps.extend(after)
         self._go_on()
@@ -356,7 +357,6 @@ class Session:
     # How an answer ends
 
     def _give_up(self) -> None:
-        # The owner takes all further marks for those of the plan.
         if self._clear in self._steps:
             self._marks.keep(0)
         elif self._rewind in self._steps:

@@ -28,6 +28,12 @@ class TurnSettings:
         self.guarded = False
         self._guarded_at = 0.0
 
+    def choose(self, model: str) -> None:
+        """Set the model; before the history, of which 2.1.332 would else note the change."""
+        if model != self.model:
+            self._outbox.control("set_model", model=model)
+            self.model = model
+
     def begin(self, limits: Limits, profile: Profile) -> None:
         """Set what holds for the next turn."""
         self._turn = limits
@@ -58,11 +64,10 @@ class TurnSettings:
         return now - self._guarded_at < GUARD_MARGIN
 
     def _apply(self, limits: Limits, settings: dict[str, Any]) -> None:
-        if limits.model != self.model:
-            self._outbox.control("set_model", model=limits.model)
+        self.choose(limits.model)
         if settings != self._sent or self.guarded:
             self._outbox.control("apply_flag_settings", settings=settings)
-        self.model, self._sent, self.guarded = limits.model, settings, False
+        self._sent, self.guarded = settings, False
 
 
 def can_change(turn: Limits, wanted: Limits) -> bool:

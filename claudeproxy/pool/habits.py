@@ -79,7 +79,10 @@ class Habits:
             # Other conversations may have the same words for an answer.
             return False
         last = conversation.lines[conversation.newest - 1 : conversation.newest]
-        same = bool(last) and next_key(b"", last[0]) == next_key(b"", slot.told.answer)
+        ids = set(map(_letters, called_in((slot.told.answer,))))
+        same = any(_letters(call) in ids for call in called_in(last)) or (
+            bool(last) and next_key(b"", last[0]) == next_key(b"", slot.told.answer)
+        )
         return same and slot.marks[-1] in conversation.places
 
     def preparation(self, slot: Slot) -> Plan | None:
@@ -111,3 +114,8 @@ class Habits:
         self._abandoned[key] = None
         if len(self._abandoned) > MOST_ABANDONED:
             self._abandoned.popitem(last=False)
+
+
+def _letters(call_id: str) -> str:
+    """What clients leave of the id of a call; ids are unique beyond this."""
+    return "".join(filter(str.isalnum, call_id))

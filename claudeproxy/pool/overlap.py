@@ -35,6 +35,9 @@ class Overlap:
 
 def overlap(slot: Slot, conversation: Conversation, *, rewinds: bool) -> Overlap | None:
     """What a slot can keep for a conversation of its profile; None if nothing at all."""
+    if not slot.empty and slot.limits and slot.limits.model != conversation.limits.model:
+        # The CLI would note the change of the model in the conversation (2.1.332).
+        return None
     places = conversation.places
     whole = places.get(slot.history_key) if slot.history_key is not None else None
     # The last key is that of the conversation with its newest turn, which has to be asked.

@@ -288,24 +288,20 @@ class Roster:
             slot.history_key = None
 
     def place_count(self, conversation: Conversation, now: float) -> tuple[Slot, Plan] | None:
-        """Assign a slot that can count a conversation's tokens at once, and loses nothing by it."""
+        """Assign a slot that can count a conversation's tokens at once, and loses nothing by it.
+
+        It must be empty: once there was an answer, the CLI estimates what follows it.
+        """
         if not self.rewinds:
             return None
-        idle = [
-            slot
-            for slot in self.slots
-            if slot.activity is Activity.IDLE
-            and slot.profile_key == conversation.profile_key
+        for slot in self.slots:
+            fits = slot.activity is Activity.IDLE and slot.profile_key == conversation.profile_key
             # Another model may count differently.
-            and slot.limits is not None
-            and slot.limits.model == conversation.limits.model
-        ]
-        found = (overlap(slot, conversation, rewinds=False) for slot in idle)
-        best = largest(each for each in found if each is not None)
-        if best is None or not is_mark(conversation.lines[best.held]):
-            return None
-        best.slot.enter(Happening.PREPARE, now)
-        return best.slot, Plan(conversation.lines, best.held, whole=False)
+            same = slot.limits is not None and slot.limits.model == conversation.limits.model
+            if fits and same and slot.empty:
+                slot.enter(Happening.PREPARE, now)
+                return slot, Plan(conversation.lines, whole=False)
+        return None
 
     # Other questions
 

@@ -363,14 +363,14 @@ def test_a_model_is_set_once_and_set_back() -> None:
     assert requests_of_next_turn(session, OPUS) == back
 
 
-def test_limits_are_set_right_before_the_question_not_before_history() -> None:
+def test_limits_are_set_right_before_the_question_and_the_model_before_history() -> None:
     session = idle()
     session.ask(plan(user("1"), assistant("2"), user("Hello")), Limits("haiku", max_tokens=5))
-    assert [in_short(message) for message in written(session)] == ["history"]
+    # 2.1.332 would note a change of the model in the history.
+    assert [in_short(message) for message in written(session)] == ["set_model", "history"]
     say(session, REPLAYED)
     assert [in_short(message) for message in written(session)] == [
         "assistant",
-        "set_model",
         "apply_flag_settings",
         "question",
     ]

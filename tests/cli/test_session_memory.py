@@ -76,7 +76,7 @@ class ModelCLI:
             case "rewind_conversation":
                 return [control_answer(request_id, **self._rewind(request))]
             case "get_context_usage":
-                told = {"totalTokens": len(self.remembered), "apiUsage": {"input_tokens": 1}}
+                told = {"totalTokens": len(self.remembered), "apiUsage": None}
                 return [control_answer(request_id, response=told)]
             case "set_model" if request["model"] == "unlisted":
                 if not self._draw(st.booleans()):

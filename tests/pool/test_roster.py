@@ -335,18 +335,33 @@ def test_a_conversation_that_goes_on_is_kept() -> None:
     assert roster.profile_needing_spare(since=0) is None
 
 
-def test_tokens_are_counted_where_nothing_is_lost() -> None:
+def test_tokens_are_counted_by_an_empty_process() -> None:
     roster = Roster(most=4)
-    assert roster.place_count(conversation("a"), 0) is None
+    said = conversation(*CHAT[:5])
+    assert roster.place_count(said, 0) is None
+    slot = told(roster, "a", "b")
+    # After an answer the CLI would estimate, and another conversation would be lost.
+    assert roster.place_count(said, 0) is None
+    roster.preparing(slot, Plan(back_to=0), 0)
+    roster.prepared(slot, 0, clean=True, marks=0)
+    other = attrs.evolve(said, limits=Limits("opus"))
+    assert roster.place_count(other, 0) is None
+    assert roster.place_count(said, 1) == (slot, Plan(said.turns, whole=False))
+    # It is empty again then.
+    roster.prepared(slot, 3, clean=True, marks=0)
+    assert place(roster, said).plan == Plan(said.turns)
+
+
+@pytest.mark.parametrize("texts", [CHAT[:3], ("a", "b", "x")])
+def test_a_conversation_with_another_model_begins_anew(texts: tuple[str, ...]) -> None:
+    roster = Roster(most=4)
+    slot = told(roster, "a", "b")
     slot = told(roster, *CHAT[:4])
-    # A process that must be taken back first would lose a conversation.
-    assert roster.place_count(conversation("a", "b", "x"), 0) is None
-    said = conversation(*CHAT[:4], "e")
-    assert roster.place_count(said, 1) == (slot, Plan(said.turns, 4, whole=False))
-    # It is waited for, and holds then what it held before.
-    assert roster.place(said, 2) is None
-    roster.prepared(slot, 3, clean=True, marks=2)
-    assert place(roster, said).reuse == "continued"
+    said = attrs.evolve(conversation(*texts), limits=Limits("opus"))
+    placement = place(roster, said)
+    # The CLI would note a change of the model in what it remembers.
+    assert (placement.slot, placement.reuse) == (slot, "recycled")
+    assert placement.plan == Plan(said.turns, back_to=0)
 
 
 class Process:
@@ -386,6 +401,7 @@ class Pool(RuleBasedStateMachine):
         self.now = 0.0
         self.processes: dict[Slot, Process] = {}
         self.profiles: dict[Slot, Profile] = {}
+        self.models: dict[Slot, str] = {}
         self.running: dict[Slot, Conversation] = {}
         self.ending: dict[Slot, bool] = {}
         self.preparing: dict[Slot, tuple[Plan, bool]] = {}
@@ -426,12 +442,14 @@ class Pool(RuleBasedStateMachine):
         data=st.data(),
         system=st.sampled_from(["S", "S", "S", "T"]),
         spawn=st.sampled_from([True, True, True, False]),
+        model=st.sampled_from(["sonnet", "sonnet", "sonnet", "opus"]),
     )
-    def ask(self, data: st.DataObject, system: str, spawn: bool) -> None:
+    def ask(self, data: st.DataObject, system: str, spawn: bool, model: str) -> None:
         said = Conversation(Profile(system), (user(self.text()),), LIMITS)
         if self.known and data.draw(st.sampled_from([True, True, True, False])):
             before = data.draw(st.sampled_from(self.known[-8:]))
             said = attrs.evolve(before, turns=tuple(self.following(data, before)))
+        said = attrs.evolve(said, limits=Limits(model))
         self.now += 1
         if slot := self.roster.unresumable(said):
             self.interrupt(slot)
@@ -455,6 +473,9 @@ class Pool(RuleBasedStateMachine):
             if not process.follow(placement.plan, refuses=refuses):
                 self.die(slot)
                 return
+        # The CLI notes a change of the model in what it remembers.
+        assert self.models.get(slot, model) == model or not placement.plan.held
+        self.models[slot] = model
         # This is what reaches the API.
         assert spoken(process.lines) == spoken(said.lines)
         self.running[slot] = said
@@ -552,6 +573,7 @@ class Pool(RuleBasedStateMachine):
         assert slot not in self.running
         self.processes.pop(slot, None)
         self.profiles.pop(slot, None)
+        self.models.pop(slot, None)
 
     @invariant()
     def there_are_never_too_many(self) -> None:

@@ -223,7 +223,9 @@ def test_a_parked_turn_that_its_conversation_cannot_resume_is_found() -> None:
     roster, slot = parked()
     assert roster.unresumable(after(calls(1, 2), BESIDE)) is slot
     assert roster.unresumable(after(calls(1, 2), results(1, 2))) is None
-    assert roster.unresumable(after(calls(1), results(1))) is None
+    # The client has left one call out.
+    assert roster.unresumable(after(calls(1), results(1))) is slot
+    assert roster.unresumable(after(calls(3), results(3))) is None
 
 
 # An agent that adds words to the results of its tools, or a note to each request.
@@ -398,3 +400,14 @@ def test_a_conversation_with_the_same_first_answer_is_another_one() -> None:
     blank = roster.add_blank(1)
     other = Conversation(PROFILE, (user("c"), said, user("d")), LIMITS)
     assert place(roster, other, 2).slot is blank
+
+
+def test_a_turn_whose_answer_the_client_changed_is_found_by_its_calls() -> None:
+    roster, slot = parked()
+    changed = Turn("assistant", (text_block("changed"), *calls(1).blocks))
+    assert roster.unresumable(after(changed, results(1))) is slot
+    other = Turn("assistant", (text_block("changed"), *calls(5).blocks))
+    assert roster.unresumable(after(other, results(5))) is None
+    # A client may leave the letters and digits of an id only.
+    plain = Turn("assistant", ({**calls(1).blocks[0], "id": "toolu1"},))
+    assert roster.unresumable(after(plain, results(1))) is slot

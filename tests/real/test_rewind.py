@@ -94,6 +94,23 @@ class Rewinds(RewindCase):
             assert b"-0000-4000-8000-000000000000" not in request.raw
         assert "-0000-4000-8000-" not in str(headers)
 
+    async def test_another_model_leaves_no_note(self) -> None:
+        said = await self.chat("ECHO:one", "ECHO:two")
+        for model in ("opus", "sonnet", "opus"):
+            # In its own conversation, and in one with a history after it.
+            reuse, answer = await self.rung(*said, "ECHO:three", model=model)
+            assert answer == "three"
+            assert reuse == "recycled"
+            assert self.spoken() == [*said, "ECHO:three"]
+            assert b"<command-name>" not in self.api.requests[-1].raw
+            notes = str([m for m in self.seen()["messages"] if m["role"] == "system"])
+            assert f"model ID is claude-{model}" in notes
+            other = "sonnet" if model == "opus" else "opus"
+            assert f"claude-{other}" not in notes
+            await self.rung("ECHO:shot", model=model)
+            await self.rung("q", "a", "ECHO:x", model=other)
+            assert b"<command-name>" not in self.api.requests[-1].raw
+
     async def test_a_cancelled_turn_spoils_nothing(self) -> None:
         said = await self.chat("ECHO:one", "ECHO:two")
         asked = [{"role": "system", "content": self.system}, *as_messages((*said, "SLOW:1 x y z"))]
@@ -183,6 +200,21 @@ class Agents(ToolCase):
             kinds = [block["type"] for block in message["content"]]
             assert kinds == ["tool_result", "text"]
             assert message["content"][1]["text"] == f"CALL:get_time words {number}"
+        assert len(self.processes()) == before + 1
+
+    async def test_an_agent_that_changes_its_own_answers_keeps_its_process(self) -> None:
+        said: list[Any] = [{"role": "user", "content": "CALL:get_time AGAIN:5"}]
+        before = len(self.processes())
+        reuses = []
+        for number in range(5):
+            answer, headers = await self.told(*said, tools=TOOLS)
+            reuses.append(headers["x-claudeproxy-worker"])
+            said.append({**sent_back(answer), "content": f"rewritten {number}"})
+            said += [result(call, "x") for call in answer.choices[0].message.tool_calls]
+            await when(lambda: at_rest(self.proxy.pool))
+        assert reuses == ["spawned", "rewound", *["continued"] * 3]
+        texts = [text for role, text in conversation(self.seen()) if role == "assistant"]
+        assert texts == [f"rewritten {number}" for number in range(4)]
         assert len(self.processes()) == before + 1
 
     async def test_a_process_that_is_made_ready_keeps_its_thinking(self) -> None:
@@ -290,29 +322,33 @@ class Counts(RewindCase):
         [how] = response.headers.getRawHeaders("x-claudeproxy-count")
         return how, json.loads(content)["input_tokens"]
 
-    async def test_tokens_are_counted_where_a_process_holds_the_conversation(self) -> None:
+    async def test_tokens_are_counted_by_the_api_where_a_process_is_empty(self) -> None:
         path, items = "/v1/responses/input_tokens", {"instructions": self.system}
         assert (await self.count(path, **items, input="hi"))[0] == "estimate"
-        said = await self.chat("ECHO:one", "ECHO:two")
-        told = as_messages((*said, "ECHO:a longer question"))
+        # After two one-shots the process is emptied in advance.
+        await self.rung("ECHO:one")
+        await self.rung("ECHO:two")
+        said = ("ECHO:one", "one", "ECHO:a longer question " * 100)
         before = len(self.api.requests)
-        how, tokens = await self.count(path, **items, input=told)
+        how, tokens = await self.count(path, **items, input=as_messages(said))
         assert how == "exact"
-        messages = {"system": self.system, "messages": told}
+        messages = {"system": self.system, "messages": as_messages(said)}
         assert await self.count("/v1/messages/count_tokens", **messages) == (how, tokens)
-        assert (await self.count(path, **items, input=told[:3]))[0] == "estimate"
-        longer = [*told[:-1], {"role": "user", "content": "ECHO:a longer question " * 20}]
-        assert (await self.count(path, **items, input=longer))[1] > tokens + 50
         # Nothing of it stays, and nothing of it was asked.
         counted = [request.path for request in list(self.api.requests)[before:]]
         assert set(counted) == {"/v1/messages/count_tokens"}
-        reuse, _ = await self.rung(*said, "ECHO:three")
-        assert reuse == "continued"
-        assert self.spoken() == [*said, "ECHO:three"]
+        answer, headers = await self.told(
+            {"role": "system", "content": self.system}, *as_messages(said)
+        )
+        assert headers["x-claudeproxy-worker"] == "recycled"
+        assert self.spoken() == list(said)
+        # The API counts it as it counts the request itself, within a note's length.
+        assert abs(answer.usage.prompt_tokens - tokens) < 60
 
     async def test_another_model_is_not_counted_by_a_process(self) -> None:
-        said = await self.chat("ECHO:one", "ECHO:two")
-        told = as_messages((*said, "more"))
+        await self.rung("ECHO:one")
+        await self.rung("ECHO:two")
+        told = as_messages(("more",))
         how, _ = await self.count(
             "/v1/messages/count_tokens", system=self.system, messages=told, model="haiku"
         )
