@@ -174,7 +174,8 @@ class Settings:
     stable_cache_marks: bool = _setting(
         True,
         _flag,
-        "mark for the API's prompt cache what stays in its place; turns experimental betas off",
+        "put the marks for the API's prompt cache where they can be found again; turns the CLI's "
+        "experimental betas off",
     )
     reasoning: bool = _setting(
         True, _flag, "include the model's thinking in answers, as reasoning_content"
