@@ -42,7 +42,8 @@ class Unlisted(RealCLI):
             answer, headers = await self.told(*told, model=model)
             assert answer.model.startswith("claude-sonnet-" if model == "sonnet" else UNLISTED)
             told += [answer.choices[0].message.content, f"ECHO:{len(told)}"]
-        assert headers["x-claudeproxy-worker"] == "continued"
+        # Each change begins the conversation anew: the CLI would note it there.
+        assert headers["x-claudeproxy-worker"] == "recycled"
         assert self.tries() in ([], [UNLISTED])
         assert {status for _, status in self.asked()} == {200}
 
