@@ -114,13 +114,7 @@ class Conversation:
     @cached_property
     def keys(self) -> tuple[bytes, ...]:
         """For each line, the digest of all that comes before it; then the digest of all lines."""
-        keys = [profile_key(self.profile)]
-        called: tuple[str, ...] = ()
-        for line in self.lines:
-            keys.append(next_key(keys[-1], line, called))
-            if line.role == "assistant":
-                called = called_in((line,))
-        return tuple(keys)
+        return keys_of(profile_key(self.profile), self.lines)
 
     @cached_property
     def places(self) -> Mapping[bytes, int]:
@@ -208,6 +202,20 @@ def next_key(before: bytes, turn: Turn, called: Sequence[str] = ()) -> bytes:
     """
     said = _encode([turn.role, *_as_sent_back(turn, called)])
     return hashlib.sha256(before + said.encode("ascii")).digest()
+
+
+def keys_of(before: bytes, lines: Iterable[Turn]) -> tuple[bytes, ...]:
+    """For each line, the digest of all that comes before it; then the digest of all lines.
+
+    before: the digest of what comes before the first line, which has no results of earlier calls.
+    """
+    keys = [before]
+    called: tuple[str, ...] = ()
+    for line in lines:
+        keys.append(next_key(keys[-1], line, called))
+        if line.role == "assistant":
+            called = called_in((line,))
+    return tuple(keys)
 
 
 # The order of the names in an object does not count.

@@ -60,7 +60,7 @@ class Session:
         self._out: list[Event | Notice] = []
         self._replay = Replay(self._outbox)
         self._marks = self._replay.marks
-        self._settings = self.settings = TurnSettings(self._outbox, model)
+        self.settings = TurnSettings(self._outbox, model)
         self._plan = Plan()
         # What is left to do of the plan.
         self._steps: deque[_Step] = deque()
@@ -93,12 +93,12 @@ class Session:
         self._limits = self._names.limits(limits)
         self._asked = True
         # If the API does not know the model, the CLI would have another one answer.
-        probe = limits.unlisted and limits.model != self._settings.model
+        probe = limits.unlisted and limits.model != self.settings.model
         self._start(plan, before=[self._set_model] if probe else ())
 
     def prepare(self, plan: Plan) -> None:
         """Make the process remember the lines of a plan: a TurnEnded follows."""
-        self._start(plan, after=[self._settings.relax])
+        self._start(plan, after=[self.settings.relax])
 
     def count(self, plan: Plan) -> None:
         """Count the tokens of a plan's lines: a Counted and a TurnEnded follow.
@@ -120,7 +120,7 @@ class Session:
         self._limits = self._names.limits(limits)
         self._asked, self._clean = True, True
         self._enter(Happening.RESULTS)
-        self._settings.go_on(self._limits, self._profile)
+        self.settings.go_on(self._limits, self._profile)
         self._read_answer()
         for line in self._calls.answer(results):
             self._send(line)
@@ -197,7 +197,7 @@ class Session:
         self._enter(Happening.RESPONSE)
         wanted = self._limits.model
         if response.get("subtype") == "success":
-            self._settings.model = wanted
+            self.settings.model = wanted
         else:
             self._give_up()
             self._fail(failures.from_model_refusal(response, wanted))
@@ -242,8 +242,8 @@ class Session:
         self._after_event()
 
     def _after_event(self) -> None:
-        if not self._settings.guarded and self._answer.may_guard:
-            self._settings.guard(self._now())
+        if not self.settings.guarded and self._answer.may_guard:
+            self.settings.guard(self._now())
         match self._answer.ending:
             case None:
                 return
@@ -252,7 +252,7 @@ class Session:
             case Ending.WHOLE:
                 self._end(clean=True)
             case Ending.CUT_OFF:
-                self.doomed = self._answer.truncated and self._settings.too_late(self._now())
+                self.doomed = self._answer.truncated and self.settings.too_late(self._now())
                 self._cut_off()
         self._asked = False
 
@@ -272,11 +272,11 @@ class Session:
         if failed and self.state in (State.CLEARING, State.REPLAYING):
             raise ProtocolError("a turn of the history was rejected")
         if self.state is State.ANSWERING:
-            if failed and self._settings.guarded and message.get("api_error_status") == 400:
+            if failed and self.settings.guarded and message.get("api_error_status") == 400:
                 # The API refused what the CLI asked next, which is not the client's request.
                 self._fail(self._answer.broken_off)
             elif failed:
-                limit, model = self._plan_limit, self._settings.model
+                limit, model = self._plan_limit, self.settings.model
                 self._fail(failures.from_result(message, limit, self._now(), model))
             elif self._answer.held:
                 self._asked = False
@@ -304,7 +304,7 @@ class Session:
         if plan.clear:
             self._steps.append(self._clear)
         if self._asked:
-            self._steps.append(lambda: self._settings.choose(self._limits.model))
+            self._steps.append(lambda: self.settings.choose(self._limits.model))
         self._steps.append(self._send_history)
         self._steps.extend(after)
         self._go_on()
@@ -337,7 +337,7 @@ class Session:
             return
         if self._asked and self._replay.done:
             self._enter(Happening.QUESTION)
-            self._settings.begin(self._limits, self._profile)
+            self.settings.begin(self._limits, self._profile)
             self._read_answer()
             self._replay.question(line)
         else:

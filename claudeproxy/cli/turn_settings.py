@@ -29,7 +29,7 @@ class TurnSettings:
         self._guarded_at = 0.0
 
     def choose(self, model: str) -> None:
-        """Set the model; before the history, of which 2.1.332 would else note the change."""
+        """Set the model. This comes before the history, or 2.1.332 would note the change in it."""
         if model != self.model:
             self._outbox.control("set_model", model=model)
             self.model = model

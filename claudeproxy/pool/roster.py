@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from ..cli.plan import Plan, is_mark
-from ..conversation import Conversation, Profile, Turn, called_in, next_key, profile_key
+from ..conversation import Conversation, Profile, Turn, called_in, keys_of, profile_key
 from .habits import Habits, told_by
 from .overlap import Overlap, keeps_enough, largest, overlap
 from .results import answering, can_resume
@@ -139,8 +139,11 @@ class Roster:
     def _overlaps(self, slots: Iterable[Slot], conversation: Conversation) -> Iterable[Overlap]:
         for slot in slots:
             found = overlap(slot, conversation, rewinds=self.rewinds)
-            same = _is_same(slot, conversation) or self.habits.goes_on(slot, conversation)
-            if found is not None and (found.held or same):
+            if found is not None and (
+                found.held
+                or _is_same(slot, conversation)
+                or self.habits.goes_on(slot, conversation)
+            ):
                 yield found
 
     def _is_good(self, shared: Overlap) -> bool:
@@ -233,9 +236,7 @@ class Roster:
         """
         slot.enter(Happening.ENDED, now)
         slot.turns += 1
-        del slot.marks[marks:]
-        if not clean:
-            slot.history_key = None
+        _settle(slot, clean=clean, marks=marks)
 
     def ready(self, slot: Slot, profile: Profile, now: float) -> None:
         """The process is initialised for a profile and remembers nothing."""
@@ -268,13 +269,8 @@ class Roster:
     def preparing(self, slot: Slot, plan: Plan, now: float) -> None:
         """The process carries out a plan that `preparation` returned."""
         slot.enter(Happening.PREPARE, now)
-        keys = [slot.profile_key or b""]
-        if plan.back_to is not None:
-            keys = [slot.marks[plan.back_to]]
-        called: tuple[str, ...] = ()
-        for line in plan.lines:
-            keys.append(next_key(keys[-1], line, called))
-            called = called_in((line,)) if line.role == "assistant" else called
+        kept = slot.profile_key or b"" if plan.back_to is None else slot.marks[plan.back_to]
+        keys = keys_of(kept, plan.lines)
         _remember(slot, plan, keys)
         slot.history_key = keys[-1]
         slot.habit = self.habits.of(slot) if plan.lines else None
@@ -283,9 +279,7 @@ class Roster:
     def prepared(self, slot: Slot, now: float, *, clean: bool, marks: int) -> None:
         """The process is idle again. clean, marks: as for `idle`."""
         slot.enter(Happening.PREPARED, now)
-        del slot.marks[marks:]
-        if not clean:
-            slot.history_key = None
+        _settle(slot, clean=clean, marks=marks)
 
     def place_count(self, conversation: Conversation, now: float) -> tuple[Slot, Plan] | None:
         """Assign a slot that can count a conversation's tokens at once, and loses nothing by it.
@@ -378,6 +372,13 @@ def _is_same(slot: Slot, conversation: Conversation) -> bool:
         and len(slot.marks) == 1
         and slot.first_key == conversation.keys[1]
     )
+
+
+def _settle(slot: Slot, *, clean: bool, marks: int) -> None:
+    """Note what a process that is idle again remembers; the parameters are those of `idle`."""
+    del slot.marks[marks:]
+    if not clean:
+        slot.history_key = None
 
 
 def _remember(slot: Slot, plan: Plan, keys: Sequence[bytes]) -> None:
