@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import os
-import platform
 import signal
 import sys
 import tempfile
@@ -20,11 +19,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import attrs
+import report
 from contenders import Demo, Server, claudeproxy, find_cli
 
 from claudeproxy.demo.prompt_cache import Position, positions
@@ -45,7 +44,6 @@ NOTES = {
     "<local-command-": "the CLI's note about /clear",
     "<command-name>": "the CLI's note about /clear",
 }
-START, END = "<!-- cache -->", "<!-- end of cache -->"
 
 
 def prose(topic: str, tokens: int) -> str:
@@ -423,17 +421,10 @@ def main() -> None:
             )
         finally:
             demo.process.stop()
-    about = (
-        f"{date.today()}, Claude Code {cli.version}, Python {platform.python_version()}, "
-        f"{platform.system()} on {platform.machine()}, {os.cpu_count()} cores."
-    )
+    about = report.about(cli.version)
     print(f"\n{about}\n\n{table}\n{time.perf_counter() - began:.0f} s in all")
     if options.write is not None:
-        page = options.write.read_text("utf-8")
-        before, _, rest = page.partition(START)
-        _, _, after = rest.partition(END)
-        result = f"{START}\n{about}\n\n{table}{END}"
-        options.write.write_text(before + result + after, "utf-8")
+        report.write(options.write, "cache", f"{about}\n\n{table}")
 
 
 if __name__ == "__main__":

@@ -11,18 +11,16 @@ API on loopback, so what differs is what each makes of it. Figures are medians; 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+import report
 from contenders import (
     Demo,
     Floor,
@@ -482,18 +480,10 @@ def main() -> None:
         finally:
             for contender in reversed(running):
                 contender.process.stop()
-    about = (
-        f"{date.today()}, Claude Code {cli.version}, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.release()} on {platform.machine()}, "
-        f"{os.cpu_count()} cores."
-    )
+    about = report.about(cli.version)
     print(f"\n{about}\n\n{table.markdown()}")
     if options.write is not None:
-        page = options.write.read_text("utf-8")
-        start, _, rest = page.partition("<!-- result -->")
-        _, _, end = rest.partition("<!-- end of result -->")
-        result = f"<!-- result -->\n{about}\n\n{table.markdown()}<!-- end of result -->"
-        options.write.write_text(start + result + end, "utf-8")
+        report.write(options.write, "result", f"{about}\n\n{table.markdown()}")
 
 
 if __name__ == "__main__":

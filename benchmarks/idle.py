@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import attrs
+import report
 from compare import first_token, messages, one_shots
 from contenders import Demo, Server, claudeproxy, find_cli
 
@@ -152,18 +151,10 @@ def main() -> None:
         finally:
             for contender in reversed(running):
                 contender.process.stop()
-    about = (
-        f"{date.today()}, Claude Code {cli.version}, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.release()} on {platform.machine()}, "
-        f"{os.cpu_count()} cores; nobody asked for {options.minutes:g} minutes."
-    )
+    about = report.about(cli.version, f"; nobody asked for {options.minutes:g} minutes")
     print(f"\n{about}\n\n{table}")
     if options.write is not None:
-        page = options.write.read_text("utf-8")
-        start, _, rest = page.partition("<!-- idle -->")
-        _, _, end = rest.partition("<!-- end of idle -->")
-        result = f"<!-- idle -->\n{about}\n\n{table}<!-- end of idle -->"
-        options.write.write_text(start + result + end, "utf-8")
+        report.write(options.write, "idle", f"{about}\n\n{table}")
 
 
 if __name__ == "__main__":

@@ -10,17 +10,15 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
-import platform
 import socket
 import sys
 import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
 
+import report
 from contenders import Demo, Server, claudeproxy, find_cli
 
 
@@ -127,18 +125,10 @@ def main() -> None:
         finally:
             for process in reversed(running):
                 process.stop()
-    about = (
-        f"{date.today()}, Claude Code {cli.version}, Python {platform.python_version()}, "
-        f"{platform.system()} on {platform.machine()}, {os.cpu_count()} cores; "
-        "as it comes: 8 workers, a queue of 64."
-    )
+    about = report.about(cli.version, "; as it comes: 8 workers, a queue of 64")
     print(f"{about}\n\n{table}")
     if options.write is not None:
-        page = options.write.read_text("utf-8")
-        start, _, rest = page.partition("<!-- result -->")
-        _, _, end = rest.partition("<!-- end of result -->")
-        result = f"<!-- result -->\n{about}\n\n{table}<!-- end of result -->"
-        options.write.write_text(start + result + end, "utf-8")
+        report.write(options.write, "result", f"{about}\n\n{table}")
 
 
 if __name__ == "__main__":
