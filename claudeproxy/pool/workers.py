@@ -266,7 +266,8 @@ class Workers:
             # Without this request of the CLI's, processes are cleared instead.
             self._roster.rewinds = False
             self.log.warn(
-                "This CLI cannot take a conversation back ({refusal}); the server uses /clear.",
+                "The CLI did not go back to an earlier line of a conversation: {refusal}. "
+                "From now on the server uses /clear instead.",
                 refusal=refusal,
             )
 
