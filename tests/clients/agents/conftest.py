@@ -75,6 +75,22 @@ class Place:
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def configure_codex(self, url: str, model: str, more: str = "") -> None:
+        """Write Codex's settings, with the server at a base URL as its model provider."""
+        directory = self.home / ".codex"
+        directory.mkdir()
+        (directory / "config.toml").write_text(
+            f"""
+model = "{model}"
+model_provider = "claudeproxy"
+
+[model_providers.claudeproxy]
+name = "claudeproxy"
+base_url = "{url}"
+wire_api = "responses"
+{more}"""
+        )
+
     def picture(self) -> Path:
         """A file with one red pixel."""
         path = self.work / "red.png"

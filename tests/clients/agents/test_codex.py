@@ -31,25 +31,17 @@ PATCH = """\
 @pytest.fixture
 def codex(place: Place, url: str) -> Codex:
     """Runs `codex exec` with these arguments; what it prints, the last message of the model."""
-    directory = place.home / ".codex"
-    directory.mkdir()
     server = mcp_command()
     # JSON's strings and lists are TOML's too.
-    (directory / "config.toml").write_text(
+    place.configure_codex(
+        url,
+        MODEL,
         f"""
-model = "{MODEL}"
-model_provider = "claudeproxy"
-
-[model_providers.claudeproxy]
-name = "claudeproxy"
-base_url = "{url}"
-wire_api = "responses"
-
 [mcp_servers.weather]
 command = {json.dumps(server["command"])}
 args = {json.dumps(server["args"])}
 default_tools_approval_mode = "approve"
-"""
+""",
     )
 
     def codex(*arguments: str) -> str:

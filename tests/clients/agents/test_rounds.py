@@ -135,19 +135,7 @@ def test_openclaw(place: Place, relay: Relay) -> None:
 
 
 def test_codex(place: Place, relay: Relay) -> None:
-    directory = place.home / ".codex"
-    directory.mkdir()
-    (directory / "config.toml").write_text(
-        f"""
-model = "claude-opus-4"
-model_provider = "claudeproxy"
-
-[model_providers.claudeproxy]
-name = "claudeproxy"
-base_url = "{relay.url}/v1"
-wire_api = "responses"
-"""
-    )
+    place.configure_codex(f"{relay.url}/v1", "claude-opus-4")
     prompt = rounds(50, "exec_command", "cmd")
     assert place.run("codex", "exec", "--skip-git-repo-check", prompt) == "done\n"
     assert set(check(relay, 50)) == {"resumed"}
