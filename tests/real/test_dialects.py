@@ -77,9 +77,10 @@ class Messages(OverHTTP):
         assert (told["stop_reason"], told["stop_sequence"]) == ("stop_sequence", "STOP")
 
     async def test_max_tokens(self) -> None:
-        _, told = await self.message({"role": "user", "content": "LONG:50"}, max_tokens=3)
+        # At the pace of a real answer: of one that comes all at once, less is guaranteed.
+        _, told = await self.message({"role": "user", "content": "LONG:50 SLOW:0.03"}, max_tokens=3)
         assert told["stop_reason"] == "max_tokens"
-        assert len(self.api.requests) == 1
+        assert [request.status for request in self.api.requests].count(200) == 1
 
     async def test_a_stream(self) -> None:
         body = {"model": "sonnet", "max_tokens": 50, "messages": [HELLO]}
