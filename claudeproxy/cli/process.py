@@ -34,7 +34,7 @@ from .notices import (
     Rewound,
     TurnEnded,
 )
-from .pipes import rest_after
+from .pipes import Output
 from .plan import Plan
 from .rest import Group
 from .session import Session
@@ -101,6 +101,7 @@ class Worker(ProcessProtocol):
         self._tmp = ""
         self._stderr = b""
         self._timers = Timers(reactor)
+        self._output = Output(reactor.seconds, self._timers, self._stdout)
         self.group = Group(
             self._timers, lambda: self._transport and self._transport.pid, may_rest=may_rest
         )
@@ -187,13 +188,11 @@ class Worker(ProcessProtocol):
 
     def pause(self) -> None:
         """Stop reading the answer until `resume`, so that the CLI buffers it, not the proxy."""
-        if stdout := self._stdout():
-            stdout.pauseProducing()
+        self._output.pause()
 
     def resume(self) -> None:
         """Continue to read after `pause`."""
-        if stdout := self._stdout():
-            stdout.resumeProducing()
+        self._output.resume()
 
     @property
     def blank(self) -> bool:
@@ -247,7 +246,7 @@ class Worker(ProcessProtocol):
             # The owner learns of its end. What it still says must not look like the end of a turn.
             return
         try:
-            told = self.session.receive_data(data + rest_after(data, self._stdout()))
+            told = self.session.receive_data(self._output.all_of(data))
             # Write first: it may be an interrupt, which must arrive before the CLI's next request.
             self._write()
             if self.session.doomed and not self._killed:
