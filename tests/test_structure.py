@@ -14,12 +14,13 @@ PACKAGE = "claudeproxy"
 LONGEST = 400
 
 CORE = frozenset({"__init__", "conversation", "events", "errors", "settings", "metrics", "timers"})
-EVERYTHING = CORE | {"dialects", "catalogue", "cli", "pool", "web", "demo"}
+EVERYTHING = CORE | {"dialects", "catalogue", "structured", "cli", "pool", "web", "demo"}
 # What each top-level module or package may import; a package stands for all its modules.
 MAY_IMPORT = {
     **dict.fromkeys(CORE, CORE),
     "catalogue": CORE,
     "dialects": CORE,
+    "structured": CORE,
     "cli": CORE,
     "pool": CORE | {"cli"},
     "web": CORE | {"catalogue", "dialects", "pool"},
@@ -35,6 +36,7 @@ EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 # Modules and packages that must not depend on a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects"),
+    *("structured.api_schema", "structured.check"),
     *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),
     *("cli.notices", "cli.mcp", "cli.calls", "cli.stops", "cli.output_schema", "cli.wrapped"),
     *("cli.state",),

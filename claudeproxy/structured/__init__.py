@@ -1,0 +1,1 @@
+"""Structured answers: the schema that the Messages API gets, and the check of an answer."""
