@@ -62,6 +62,26 @@ TREE = {
             {"a": "demo", "b": 0},
         ),
         ({"required": ["x"], "additionalProperties": {"type": "integer"}}, {"x": 0}),
+        ({"type": "string", "format": "date"}, "2026-01-01"),
+        ({"type": "string", "format": "unknown"}, "demo"),
+        ({"type": "string", "pattern": r"^\d{2}$"}, "00"),
+        ({"type": "string", "pattern": "^[a-z]+$"}, "demo"),
+        ({"type": "string", "pattern": "^x*$", "minLength": 0}, ""),
+        ({"type": "integer", "enum": ["a", True, 3]}, 3),
+        ({"type": ["string", "null"], "anyOf": [{"type": "null"}]}, None),
+        ({"allOf": [{"type": "number"}, {"type": "integer"}]}, 0),
+        ({"allOf": [{"enum": [1, 2]}, {"enum": [2, 3]}]}, 2),
+        (
+            {
+                "type": "object",
+                "required": ["a"],
+                "allOf": [
+                    {"properties": {"a": {"type": ["string", "integer"]}}},
+                    {"properties": {"a": {"type": ["integer", "null"]}}},
+                ],
+            },
+            {"a": 0},
+        ),
     ],
 )
 def test_the_smallest_value(schema: dict[str, Any], expected: Any) -> None:
@@ -83,3 +103,10 @@ def test_the_smallest_value(schema: dict[str, Any], expected: Any) -> None:
 )
 def test_a_schema_without_an_end_has_one(schema: dict[str, Any]) -> None:
     instance(schema)
+
+
+def test_the_properties_come_in_the_order_of_required_or_of_their_definitions() -> None:
+    one = {"type": "integer"}
+    schema = {"properties": {"a": one, "b": one, "c": one}, "required": ["c", "d", "a"]}
+    assert list(instance(schema)) == ["c", "d", "a"]
+    assert list(instance(schema, in_order=True)) == ["a", "c", "d"]
