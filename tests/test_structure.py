@@ -44,7 +44,8 @@ PURE = (
     *("cli.turn_reader", "cli.turn_settings"),
     *("pool.roster", "pool.slot", "pool.overlap", "pool.habits", "pool.results"),
     *("pool.pace", "pool.backoff"),
-    "demo.prompt_cache",
+    *("demo.prompt_cache", "demo.formats", "demo.schemas", "demo.structured", "demo.patterns"),
+    "demo.strings",
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

@@ -30,8 +30,11 @@ class Chosen:
     complaints: tuple[str, ...] = ()
 
 
-def chosen_calls(body: Mapping[str, Any], words: Words) -> Chosen:
-    """What to call in answer to a request whose last user message has these words."""
+def chosen_calls(body: Mapping[str, Any], words: Words, *, fitting: bool = True) -> Chosen:
+    """What to call in answer to a request whose last user message has these words.
+
+    Without ``fitting``, made-up arguments of ``StructuredOutput`` do not fit its schema.
+    """
     known = _referenced(body)
     tools: dict[str, Any] = {
         tool["name"]: tool
@@ -53,7 +56,7 @@ def chosen_calls(body: Mapping[str, Any], words: Words) -> Chosen:
             calls.append(Call(name, call.text, call.arguments))
     if not calls and tools:
         forced = choice["type"] in ("any", "tool")
-        calls.extend(_untold(body, words, tools, forced=forced))
+        calls.extend(_untold(body, words, tools, forced=forced, fitting=fitting))
         if forced:
             # It cannot answer in text alone here, so there is nothing to say about the others.
             complaints.clear()
@@ -63,7 +66,12 @@ def chosen_calls(body: Mapping[str, Any], words: Words) -> Chosen:
 
 
 def _untold(
-    body: Mapping[str, Any], words: Words, tools: Mapping[str, Any], *, forced: bool
+    body: Mapping[str, Any],
+    words: Words,
+    tools: Mapping[str, Any],
+    *,
+    forced: bool,
+    fitting: bool,
 ) -> list[Call]:
     """The calls that no word asked for, out of these tools."""
     prompt = guess.prompt_of(body)
@@ -74,7 +82,9 @@ def _untold(
     wanted = STRUCTURED in tools and not words.calls and "PROSE" not in words
     if not names and wanted and not _structured_done(body):
         names = [STRUCTURED]
-    return [guess.call(tools[name], values) for name in names]
+    return [
+        guess.call(tools[name], values, fitting=fitting or name != STRUCTURED) for name in names
+    ]
 
 
 def results_of(content: Any) -> list[dict[str, Any]]:

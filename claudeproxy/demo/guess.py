@@ -10,11 +10,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from attrs import define
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import UnknownType
 
 from .answer import compact
 from .instance import instance
+from .structured import fits, misfit
 from .words import Call, own_texts
 
 
@@ -72,11 +71,16 @@ def spoken_of(prompt: str, tools: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [best] if common.get(best) else []
 
 
-def call(tool: Mapping[str, Any], values: Values) -> Call:
-    """A call of a tool with arguments that fit its schema, out of the values where they fit."""
+def call(tool: Mapping[str, Any], values: Values, *, fitting: bool = True) -> Call:
+    """A call of a tool with arguments that fit its schema, out of the values where they fit.
+
+    Without ``fitting`` they do not fit, if the schema has objects that do not.
+    """
     schema = tool.get("input_schema") or {"type": "object"}
-    arguments = instance(schema, values.take)
-    if tool["name"] == STRUCTURED and not schema.get("properties"):
+    arguments = instance(schema, values.take, in_order=bool(tool.get("strict")))
+    if not fitting:
+        arguments = misfit(schema, of_object=True)
+    elif tool["name"] == STRUCTURED and not schema.get("properties"):
         # JSON of any form: such a prompt can only name the keys.
         arguments = {**arguments, **dict.fromkeys(values.texts, "demo")}
     return Call(tool["name"], compact(arguments), arguments)
@@ -93,7 +97,7 @@ class Values:
         """The first that fits a schema and was not taken before; None if none does."""
         for values in (self.texts, self.numbers):
             for index, value in enumerate(values):
-                if _fits(value, schema):
+                if fits(value, schema):
                     return values.pop(index)
         return None
 
@@ -104,13 +108,6 @@ def values_of(prompt: str) -> Values:
     rest = _QUOTED.sub(" ", prompt)
     numbers = [float(n) if "." in n else int(n) for n in _NUMBER.findall(rest)]
     return Values(texts, numbers)
-
-
-def _fits(value: object, schema: Mapping[str, Any]) -> bool:
-    try:
-        return Draft202012Validator(schema).is_valid(value)
-    except (UnknownType, re.error):
-        return False
 
 
 def _place(name: str, prompt: str) -> int:

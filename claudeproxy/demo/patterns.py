@@ -8,6 +8,7 @@ whatever only some kinds of regular expressions know.
 from __future__ import annotations
 
 import re
+import warnings
 
 from attrs import define
 
@@ -34,11 +35,18 @@ def example(pattern: str) -> str:
     text = reader.alternatives()
     if not reader.ended:
         raise PatternError("an unmatched ')'")
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise PatternError(str(error)) from error
+    _compiled(pattern)
     return text
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    with warnings.catch_warnings():
+        # Of what may mean something else in a later version of Python.
+        warnings.simplefilter("ignore", FutureWarning)
+        try:
+            return re.compile(pattern)
+        except re.error as error:
+            raise PatternError(str(error)) from error
 
 
 @define
@@ -149,10 +157,7 @@ class _Reader:
                 self._escape()
             else:
                 self.at += 1
-        try:
-            matches = re.compile(self.pattern[start : self.at]).match
-        except re.error as error:
-            raise PatternError(str(error)) from error
+        matches = _compiled(self.pattern[start : self.at]).match
         found = next(filter(matches, _PLAIN), None)
         if found is None:
             found = next(filter(matches, map(chr, range(0x3000))), None)

@@ -9,8 +9,11 @@ Pure: the caller passes the time in.  The rules, from Anthropic's page "Prompt c
   that an earlier request marked.  It must be the same to the last byte; marks do not count.
 - A request has at most four marks.  A mark with the longer lifetime stands before a shorter one.
 - An entry lives for 5 minutes or 1 hour.  The time starts anew when the entry is used.
-- Other parameters are part of the prompt as well: the model of all of it, and the tool choice, the
-  thinking, the effort and the presence of images of all messages.
+- Other parameters are part of the prompt as well: the model of all of it, the format of the answer
+  (``output_config.format``) of all but the tools, and the tool choice, the thinking, the effort and
+  the presence of images of all messages.
+- With a format the API adds a text that describes it to the system prompt.  It counts as tokens.
+  Where it stands is not documented: here it is before the system prompt, and no block of its own.
 
 Tokens are an estimate: a quarter of the characters, images not counted.
 """
@@ -152,7 +155,12 @@ def positions(body: Mapping[str, Any]) -> list[Position]:
     found: list[Position] = []
     characters = 0
     automatic = body.get("cache_control")
+    described = _description_of_format(body)
     for kind, block, extra in _blocks(body):
+        if kind != "tool" and described:
+            digest.update(b"format" + described)
+            characters += len(described)
+            described = b""
         digest.update(extra)
         _add(digest, kind, block)
         characters += characters_of(block)
@@ -167,6 +175,7 @@ def positions(body: Mapping[str, Any]) -> list[Position]:
 def input_tokens(body: Mapping[str, Any]) -> int:
     """All tokens of a prompt: at least 1."""
     characters = sum(characters_of(block) for _, block, _ in _blocks(body))
+    characters += len(_description_of_format(body))
     return max(1, math.ceil(characters / _CHARACTERS_PER_TOKEN))
 
 
@@ -249,7 +258,10 @@ def _blocks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], b
     for block in _as_blocks(body.get("system")):
         if not str(block.get("text", "")).startswith(_ATTRIBUTION):
             yield "system", block, b""
-    extra = _compact([body.get(name) for name in ("thinking", "tool_choice", "output_config")])
+    config = body.get("output_config")
+    if config is not None:
+        config = {name: value for name, value in config.items() if name != "format"}
+    extra = _compact([body.get("thinking"), body.get("tool_choice"), config])
     extra += b"image" if any(map(_has_image, body["messages"])) else b""
     for message in body["messages"]:
         if len(message) > 2:
@@ -258,6 +270,12 @@ def _blocks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], b
         for block in _as_blocks(message["content"]):
             yield message["role"], block, extra
             extra = b""
+
+
+def _description_of_format(body: Mapping[str, Any]) -> bytes:
+    """What the API tells the model of the format of its answer, as far as it can be known."""
+    wanted = (body.get("output_config") or {}).get("format")
+    return _compact(wanted) if wanted else b""
 
 
 def _as_blocks(content: Any) -> Sequence[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import guess
 from .blocks import message_problems, system_problems
+from .formats import format_problems, strict_problems
 from .prompt_cache import mark_problems
 from .tools import choice_problems, thinking_on, tool_problems
 
@@ -84,6 +85,8 @@ def _problems(body: object, *, counting: bool) -> Iterator[str]:
     yield from _thoughts_before_calls(body)
     yield from tool_problems(body)
     yield from choice_problems(body)
+    yield from format_problems(body)
+    yield from strict_problems(body)
     yield from mark_problems(body)
 
 

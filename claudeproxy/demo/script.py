@@ -19,6 +19,14 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``PAUSE:seconds``    A pause after the first piece of text.
 ``HOLD:seconds``     A pause before the last event, `message_stop`.
 ``WAIT:seconds``     A pause before anything is answered, headers too.
+``MISFIT``           The answer does not fit ``output_config.format``: it is the ``ECHO`` text as
+                     it is, or else JSON that breaks the schema.  A call of ``StructuredOutput``
+                     that no word asks for has arguments that break its schema.
+``MISFIT:n``         The same for the first n answers after this message, also in answer to later
+                     messages without words.
+``COMPLEX``          With ``output_config.format``, the API's error for a schema that is too
+                     complex.
+``FORMATLESS``       With ``output_config.format``, the API's error for a model without formats.
 ``STOP:reason``      Ends with this stop_reason (``refusal``, ``pause_turn``, ...).
 ``CACHED:n``         cache_read_input_tokens of the usage, whatever the cache holds.
 ``CREATED:n``        cache_creation_input_tokens of the usage, whatever the cache holds.
@@ -32,6 +40,9 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``STALL:n``          After n pieces of text nothing more comes, ever.
 ``SSEERR:n``         After n pieces of text the stream has an ``error`` event, and ends.
 ===================  ===============================================================================
+
+With ``output_config.format``, an answer without calls is one text block of JSON that fits, whatever
+the words say of the text: that of ``ECHO`` if it fits, or else a made-up one.
 
 Text comes in pieces of a word, and a piece counts as a token: ``max_tokens`` cuts after so many.
 As with the real API, ``stop_sequences`` cut the text, ``tool_choice`` forces or forbids calls, and
@@ -50,9 +61,14 @@ from attrs import frozen
 
 from .answer import Answer, Block, Fault, FaultKind, Refusal, compact
 from .calls import chosen_calls, results_of
+from .formats import FORMAT, NOT_PERMITTED, SCHEMA
 from .guess import MODEL as CHOOSING
+from .guess import prompt_of, values_of
+from .instance import instance
 from .limits import rejected_headers
 from .prompt_cache import Use, input_tokens
+from .schemas import TOO_COMPLEX
+from .structured import misfit_text, schema_of, text_fits
 from .tools import thinking_on
 from .words import Words, own_texts, read, rounds
 
@@ -93,7 +109,11 @@ def plan(
     is what the prompt cache does for it, None for nothing.
     """
     words = _words(body) or _again(body)
-    outcome = _failure(words, now, first_time=first_time) or _answer(body, words, use)
+    outcome = (
+        _failure(words, now, first_time=first_time)
+        or _format_failure(body, words)
+        or _answer(body, words, use)
+    )
     return Plan(outcome, words.seconds("WAIT"), "WARNING" in words)
 
 
@@ -131,6 +151,24 @@ def _again(body: Mapping[str, Any]) -> Words:
     return Words()
 
 
+def _misfitting(body: Mapping[str, Any]) -> Words | None:
+    """The words by which the answer is not to fit its format, None if it is to fit."""
+    answers = 0
+    for message in reversed(body["messages"]):
+        answers += message["role"] == "assistant"
+        if message["role"] != "user":
+            continue
+        said = [read(texts) for texts in rounds(_texts(message["content"]))]
+        for start, words in enumerate(said):
+            if "MISFIT" in words:
+                number = words.integer("MISFIT")
+                if start <= answers < start + (1 if number is None else number):
+                    return words
+        if any(said):
+            return None
+    return None
+
+
 def _texts(content: Any) -> list[str]:
     if isinstance(content, str):
         return [content]
@@ -153,16 +191,29 @@ def _failure(words: Words, now: float, *, first_time: bool) -> Refusal | None:
     return None
 
 
+def _format_failure(body: Mapping[str, Any], words: Words) -> Refusal | None:
+    if schema_of(body) is None:
+        return None
+    if "FORMATLESS" in words:
+        return Refusal(400, f"{FORMAT}: {NOT_PERMITTED}")
+    return Refusal(400, f"{SCHEMA}: {TOO_COMPLEX}") if "COMPLEX" in words else None
+
+
 def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
-    wanted = chosen_calls(body, words)
+    misfitting = _misfitting(body)
+    wanted = chosen_calls(body, words, fitting=misfitting is None)
     blocks: list[Block] = []
     if "THINK" in words and thinking_on(body):
         thoughts = words.said["THINK"].replace("_", " ") or _THOUGHTS
         # With this the real API thinks too, but keeps the text to itself.
         shown = body["thinking"].get("display") != "omitted"
         blocks.append(Block("thinking", _pieces(thoughts) if shown else ()))
-    text = _text(body, words, calls=bool(wanted.calls))
-    text = "\n".join(part for part in (text, *wanted.complaints) if part)
+    schema = schema_of(body)
+    if schema is not None and not wanted.calls:
+        text = _formatted(body, schema, words, misfitting)
+    else:
+        text = _text(body, words, calls=bool(wanted.calls))
+        text = "\n".join(part for part in (text, *wanted.complaints) if part)
     text, stop_sequence = _stopped(text, body.get("stop_sequences") or ())
     if text:
         blocks.append(Block("text", _pieces(text)))
@@ -190,6 +241,18 @@ def _fault(words: Words) -> Fault | None:
         if after is not None:
             return Fault(kind, after)
     return None
+
+
+def _formatted(
+    body: Mapping[str, Any], schema: Mapping[str, Any], words: Words, misfitting: Words | None
+) -> str:
+    """The text of an answer that is to fit a schema; ``misfitting``: by these words it does not."""
+    if misfitting is not None:
+        return misfit_text(schema) if misfitting.echo is None else misfitting.echo
+    if words.echo is not None and text_fits(words.echo, schema):
+        return words.echo
+    values = values_of(prompt_of(body))
+    return compact(instance(schema, values.take, in_order=True))
 
 
 def _text(body: Mapping[str, Any], words: Words, *, calls: bool) -> str:

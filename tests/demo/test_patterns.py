@@ -25,6 +25,7 @@ from claudeproxy.demo.patterns import PatternError, example
         ("a{,3}", "a{,3}"),
         ("[^a-z]", "0"),
         ("[]x]", "]"),
+        ("[[x]", "["),
         (r"[\]x]", "]"),
         (r"[\d.]", "0"),
         ("[你好]", "你"),

@@ -153,6 +153,8 @@ def test_the_cache_is_bounded_and_forgets_the_least_recently_used() -> None:
 
 
 TOOL = {"name": "look", "description": "d" * 4096, "input_schema": {"type": "object"}}
+FORMAT = {"type": "json_schema", "schema": {"type": "string"}}
+OTHER_FORMAT = {"type": "json_schema", "schema": {"type": "null"}}
 IMAGE = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
 CALL = {"type": "tool_use", "id": "t1", "name": "look", "input": {"a": 1, "b": 2}}
 RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "r"}]}
@@ -166,6 +168,7 @@ RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text
         ({"tool_choice": {"type": "any"}}, "system"),
         ({"thinking": {"type": "adaptive"}}, "system"),
         ({"output_config": {"effort": "low"}}, "system"),
+        ({"output_config": {"format": FORMAT}}, "tools"),
         ({"system": [text("other", SHORT)]}, "tools"),
         ({"model": "claude-opus-4-8"}, ""),
         ({"tools": [{**TOOL, "name": "see", "cache_control": SHORT}]}, ""),
@@ -181,6 +184,58 @@ def test_a_change_loses_its_own_part_of_the_cache_and_what_follows(
     tools, system, messages = positions(body)
     known = {"": 0, "tools": tools.tokens, "system": system.tokens, "messages": messages.tokens}
     assert served(cache, {**body, **change})[0] == known[kept]
+
+
+def with_format(wanted: Any, **more: Any) -> dict[str, Any]:
+    marked = {"tools": [{**TOOL, "cache_control": SHORT}], "system": [text(SYSTEM, SHORT)]}
+    config = {"effort": "low", "format": wanted}
+    return prompt([text("a" * 400, SHORT)], output_config=config, **{**marked, **more})
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, 2),
+        ({"output_config": {"effort": "low", "format": OTHER_FORMAT}}, 0),
+        ({"output_config": {"effort": "low", "format": None}}, 0),
+        ({"output_config": {"effort": "low"}}, 0),
+        ({"output_config": {"effort": "high", "format": FORMAT}}, 1),
+    ],
+)
+def test_another_format_leaves_only_the_tools_in_the_cache(
+    change: dict[str, Any], kept: int
+) -> None:
+    cache = PromptCache()
+    body = with_format(FORMAT)
+    served(cache, body)
+    tools, system, messages = positions(body)
+    known = [tools.tokens, system.tokens, messages.tokens]
+    assert served(cache, {**body, **change})[0] == known[kept]
+
+
+def test_the_format_counts_as_tokens_of_the_prompt_before_the_system_prompt() -> None:
+    # The description of the format in characters, a quarter of which are tokens.
+    tokens = len('{"type":"json_schema","schema":{"type":"string"}}') / 4
+    without, with_it = with_format(None), with_format(FORMAT)
+    more = [b.tokens - a.tokens for a, b in zip(*map(positions, (without, with_it)), strict=True)]
+    assert more == [0, round(tokens), round(tokens)]
+    assert input_tokens(with_it) - input_tokens(without) == round(tokens)
+    use = PromptCache().look_up(with_it, 0.0)
+    assert use.created_5m == input_tokens(with_it)
+
+
+def test_the_format_counts_without_tools_and_without_a_system_prompt() -> None:
+    without, with_it = (
+        prompt("a", system=None, output_config={"format": f}) for f in (None, FORMAT)
+    )
+    assert input_tokens(with_it) > input_tokens(without) == 1
+    assert positions(with_it)[-1].tokens == input_tokens(with_it)
+    assert positions(with_it)[-1].digest != positions(without)[-1].digest
+
+
+def test_a_format_of_none_is_no_part_of_the_prompt() -> None:
+    body = with_format(None)
+    assert positions(body) == positions({**body, "output_config": {"effort": "low"}})
 
 
 def test_a_new_image_changes_all_messages() -> None:

@@ -21,6 +21,13 @@ from claudeproxy.demo.service import DemoSite
 
 KEY = {"x-api-key": "secret"}
 BEARER = {"authorization": "Bearer secret"}
+COUNT = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+FORMATTED = {"output_config": {"format": {"type": "json_schema", "schema": COUNT}}}
 
 
 def body(content: Any, **changes: Any) -> dict[str, Any]:
@@ -248,6 +255,39 @@ class AnswerTest(ServerTest):
         self.refused(
             self.ask({**value, "messages": []}, line), 400, "invalid_request_error", problem
         )
+
+    def test_count_tokens_takes_a_format(self) -> None:
+        value = body("x" * 8, **FORMATTED)
+        del value["max_tokens"]
+        line = "POST /v1/messages/count_tokens"
+        assert self.ask(value, line).value["input_tokens"] > 2
+        value["output_config"] = {"format": {"type": "json_schema", "schema": {}}}
+        assert self.ask(value, line).head[0] == 400
+
+    def test_an_answer_that_fits_a_format(self) -> None:
+        whole = self.ask(body("Hi", **FORMATTED)).value
+        assert whole["content"] == [{"type": "text", "text": '{"n":0}'}]
+        assert self.stream('ECHO:{"n": 12}', **FORMATTED).text == '{"n": 12}'
+        assert self.stream("MISFIT ECHO:no", **FORMATTED).text == "no"
+
+    def test_a_format_that_is_refused(self) -> None:
+        kind = "invalid_request_error"
+        too_old = "output_config.format: Extra inputs are not permitted"
+        for value in (
+            body("Hi", **{**FORMATTED, "model": "claude-opus-4-1"}),
+            body("FORMATLESS", **FORMATTED),
+        ):
+            self.refused(self.ask(value), 400, kind, too_old)
+        complicated = "output_config.format.schema: Schema is too complex for compilation."
+        self.refused(self.stream("COMPLEX", **FORMATTED), 400, kind, complicated)
+        assert self.stream("COMPLEX ECHO:a").text == "a"
+
+    def test_what_was_refused_is_not_in_the_cache(self) -> None:
+        system = [{"type": "text", "text": "x" * 8000, "cache_control": {"type": "ephemeral"}}]
+        self.ask(body("COMPLEX", system=system, **FORMATTED))
+        usage = self.ask(body("Hi", system=system, **FORMATTED)).value["usage"]
+        assert usage["cache_read_input_tokens"] == 0
+        assert usage["cache_creation_input_tokens"] > 2000
 
     def test_the_second_turn_reads_what_the_first_put_into_the_cache(self) -> None:
         mark = {"cache_control": {"type": "ephemeral"}}
