@@ -59,6 +59,16 @@ class Model:
     adaptive: bool = True
     unlisted: bool = False
 
+    @property
+    def has_output_format(self) -> bool:
+        """Whether the API can make its answers match a schema.
+
+        Models of version 4.5 and newer have this ("Structured outputs"). An id without a version
+        counts as new.
+        """
+        version = _version(self.resolved)
+        return not version or version >= (4, 5)
+
     def adapt(self, limits: Limits) -> Limits:
         """Return the limits without those that this model does not support."""
         # The API requires a thinking budget of at least 1024 tokens, and max_tokens above the
@@ -115,12 +125,17 @@ def unlisted_model(full_id: str) -> Model:
 
     An id without a version counts as new.
     """
-    words = re.split(r"[-.\[]", full_id.removeprefix("claude-"))
-    version = tuple(int(word) for word in words if re.fullmatch(r"\d{1,2}", word))[:2]
+    version = _version(full_id)
     adaptive = not version or version >= (4, 6)
-    has_effort = adaptive or (version == (4, 5) and "opus" in words)
+    has_effort = adaptive or (version == (4, 5) and "opus" in full_id)
     efforts = ("low", "medium", "high") if has_effort else ()
     return Model(full_id, full_id, efforts, adaptive=adaptive, unlisted=True)
+
+
+def _version(full_id: str) -> tuple[int, ...]:
+    """The version in a full model id; () if it has none."""
+    words = re.split(r"[-.\[]", full_id.removeprefix("claude-"))
+    return tuple(int(word) for word in words if re.fullmatch(r"\d{1,2}", word))[:2]
 
 
 @attrs.frozen

@@ -41,7 +41,11 @@ class Tool:
 
 @attrs.frozen
 class Profile:
-    """What a worker is made for, once and for all."""
+    """What a worker is made for, once and for all.
+
+    output_schema: the JSON schema that every answer must match, if the CLI's own tool is to see to
+    that.
+    """
 
     system: str = ""
     tools: tuple[Tool, ...] = ()
@@ -74,7 +78,8 @@ class Limits:
     effort: one of the CLI's effort levels, None for the model's default. thinking: whether the
     model may think before it answers. budgeted: it thinks by a budget of tokens, so the API wants
     to see what it thought before the calls that the conversation ends with. streamed: the client
-    is told the answer while it is made, so nothing of it can be taken back.
+    is told the answer while it is made, so nothing of it can be taken back. output_format: the
+    JSON schema that the API makes the answer match, in the keywords that the API takes.
     """
 
     model: str
@@ -88,15 +93,20 @@ class Limits:
     top_p: float | None = None
     streamed: bool = False
     unlisted: bool = False
+    output_format: Mapping[str, Any] | None = None
 
 
 @attrs.frozen
 class Conversation:
-    """Everything one request asks for. Turns alternate, and the first and last are the user's."""
+    """Everything one request asks for. Turns alternate, and the first and last are the user's.
+
+    output_schema: the JSON schema that the answer must match, in the client's own keywords.
+    """
 
     profile: Profile
     turns: tuple[Turn, ...]
     limits: Limits
+    output_schema: Mapping[str, Any] | None = None
 
     @cached_property
     def lines(self) -> tuple[Turn, ...]:

@@ -163,6 +163,17 @@ def upstream_failed(
     )
 
 
+def does_not_match(why: str = "") -> APIError:
+    """502: the model's answer does not match the schema that the client gave.
+
+    By default an SDK would retry twice, and each retry would cost the same again.
+    """
+    where = f": {why}" if why else "."
+    return upstream_failed(
+        f"The model's response does not match the schema{where}", should_retry=False
+    )
+
+
 def unavailable(message: str, retry_after: int | None = None) -> APIError:
     """503: the server cannot serve the request now: it is stopping, or no CLI can be started."""
     return APIError(503, message, type="server_error", retry_after=retry_after)

@@ -110,13 +110,15 @@ class Finished:
     """The answer is complete. No event follows.
 
     stop_reason: the stop reason as the Messages API gives it. stop_sequence: the stop sequence that
-    ended the answer, if one did.
+    ended the answer, if one did. schema_mismatch: why the answer, which has been streamed, does not
+    match the schema that the client asked for.
     """
 
     reason: FinishReason
     usage: Usage
     stop_reason: str = ""
     stop_sequence: str | None = None
+    schema_mismatch: str = ""
 
 
 @attrs.frozen

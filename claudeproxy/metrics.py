@@ -45,6 +45,18 @@ class Metrics:
             "Requests rejected because no worker was available",
             registry=self._registry,
         )
+        self._structured = Counter(
+            "claudeproxy_structured_answers",
+            "Structured answers that the API was asked for, by how they match their schema",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._structured_by_tool = Counter(
+            "claudeproxy_structured_by_tool",
+            "Structured answers made by the CLI's tool instead of the API, by reason",
+            ["reason"],
+            registry=self._registry,
+        )
         self._first = Histogram(
             "claudeproxy_first_event_seconds",
             "Time from the start of a request to the first event of its answer",
@@ -78,6 +90,14 @@ class Metrics:
     def rewound(self, outcome: str) -> None:
         """A process was taken back (`done`), or was not; the label is the reason then."""
         self._rewound.labels(outcome).inc()
+
+    def structured_by_api(self, outcome: str) -> None:
+        """The API was asked for an answer that matches a schema, and it ended so."""
+        self._structured.labels(outcome).inc()
+
+    def structured_by_tool(self, reason: str) -> None:
+        """A structured answer is made by the CLI's tool, for this reason."""
+        self._structured_by_tool.labels(reason).inc()
 
     def refused(self) -> None:
         """A request is rejected: the queue is full, or it waited there too long."""

@@ -38,6 +38,8 @@ from .metrics import Metrics
 from .pool.pool import Pool
 from .pool.workers import PoolSettings
 from .settings import Settings, SettingsError
+from .structured.output import StructuredOutput
+from .structured.ways import Choice, Ways
 from .web.access import Access
 from .web.app import App
 from .web.connections import Channel, Connections
@@ -113,6 +115,12 @@ class ProxyService(Service):
         self._app = App(
             clock=reactor,
             pool=self.pool,
+            structured=StructuredOutput(
+                self.pool,
+                Ways(Choice(settings.structured_output), reactor.seconds),
+                self.metrics,
+                retry=settings.structured_retry,
+            ),
             catalogue=self._catalogue,
             about=self._about,
             metrics=self.metrics.exposition,

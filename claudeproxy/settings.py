@@ -48,6 +48,15 @@ def _text(value: Any) -> str:
     return value
 
 
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return str(value)
+
+    return read
+
+
 def _path(value: Any) -> str:
     return os.path.expanduser(_text(value))
 
@@ -176,6 +185,15 @@ class Settings:
         _flag,
         "put the marks for the API's prompt cache where they can be found again; turns the CLI's "
         "experimental betas off",
+    )
+    structured_output: str = _setting(
+        "auto",
+        _one_of("auto", "api", "tool"),
+        "how an answer is made to match a JSON schema: by the API, by a tool of the CLI, or auto: "
+        "by the API where it can",
+    )
+    structured_retry: bool = _setting(
+        True, _flag, "ask once more if a structured answer that is not streamed does not match"
     )
     reasoning: bool = _setting(
         True, _flag, "include the model's thinking in answers, as reasoning_content"

@@ -21,14 +21,11 @@ from ..events import (
     ToolArgumentsDelta,
     ToolCallStarted,
     Usage,
-    Withdrawn,
 )
 from .argument_names import ArgumentNames
 from .lines import WholeCharacters
 from .mcp import PREFIX
 from .naming import Names
-from .outgoing import STRUCTURED_OUTPUT
-from .wrapped import Unwrapper
 
 
 # The API's stop_reason -> the reason in the Finished event.
@@ -45,25 +42,13 @@ FINISH_REASONS: dict[str, FinishReason] = {
 class MessageReader:
     """Reads the stream events of one message, up to Finished at its stop reason.
 
-    Later events belong to another message and need a new reader. The exception is an answer that
-    must match a schema: if a message does not contain one, the reader goes on with the CLI's next
-    message.
+    Later events belong to another message and need a new reader.
     """
 
-    def __init__(
-        self, names: Names | None = None, *, structured: bool = False, unwrap: bool = False
-    ) -> None:
-        """names: the names of the tools that may be called.
-
-        structured: the text of the answer is the arguments of the StructuredOutput call. unwrap:
-        it is only the value of their one property.
-        """
+    def __init__(self, names: Names | None = None) -> None:
+        """names: the names of the tools that may be called."""
         self.has_content = False
-        self.has_output = False
-        self.corrections = 0
         self._names = names or Names()
-        self._structured = structured
-        self._unwrap = unwrap
         self._started = False
         self._calls = 0
         self._characters = WholeCharacters()
@@ -72,14 +57,11 @@ class MessageReader:
         self._argument_names: ArgumentNames | None = None
         self._thought = False
         self._usage: dict[str, Any] = {}
-        self._spent = Usage()
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[Event]:
         """Return the events of the answer for one stream event."""
         match event["type"]:
             case "message_start":
-                if self.has_output:
-                    yield from self._corrected()
                 # A second start: the CLI retries a request that failed before it had any content.
                 self._usage = {}
                 message = event["message"]
@@ -107,7 +89,7 @@ class MessageReader:
     def usage(self) -> Usage:
         """The tokens that the answer has used so far."""
         details = self._usage.get("output_tokens_details") or {}
-        return self._spent + Usage(
+        return Usage(
             input_tokens=self._usage.get("input_tokens", 0),
             cache_read_tokens=self._usage.get("cache_read_input_tokens", 0),
             cache_creation_tokens=self._usage.get("cache_creation_input_tokens", 0),
@@ -121,32 +103,22 @@ class MessageReader:
         self._argument_names = None
         self._thought = False
         # Blocks of unknown types are left out.
-        self._to_event = _nothing
+        self._to_event = nothing
         if kind == "thinking":
             self._to_event = ReasoningDelta
-        elif kind == "text" and not self._structured:
-            # Text beside the JSON that must match a schema would make the answer invalid.
+        elif kind == "text":
             self._to_event = TextDelta
-        if not self._is_call:
-            return
-        self.has_content = True
-        if self._structured and block["name"] == STRUCTURED_OUTPUT:
-            # Only the first call counts: nothing may follow the JSON of the answer.
-            self._to_event = _nothing if self.has_output else self._output()
-            self.has_output = True
-        else:
-            index, self._calls = self._calls, self._calls + 1
-            self._to_event = partial(ToolArgumentsDelta, index)
-            name = block["name"].removeprefix(PREFIX)
-            if renamed := self._names.client_parameters(name):
-                self._argument_names = ArgumentNames(renamed)
-            yield ToolCallStarted(index, block["id"], self._names.client_tool(name))
+        elif self._is_call:
+            self.has_content = True
+            yield from self._begin_call(block)
 
-    def _output(self) -> Callable[[str], Event | None]:
-        if not self._unwrap:
-            return TextDelta
-        unwrapper = Unwrapper()
-        return lambda text: TextDelta(value) if (value := unwrapper.feed(text)) else None
+    def _begin_call(self, block: Mapping[str, Any]) -> Iterator[Event]:
+        index, self._calls = self._calls, self._calls + 1
+        self._to_event = partial(ToolArgumentsDelta, index)
+        name = block["name"].removeprefix(PREFIX)
+        if renamed := self._names.client_parameters(name):
+            self._argument_names = ArgumentNames(renamed)
+        yield ToolCallStarted(index, block["id"], self._names.client_tool(name))
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Event]:
         if delta["type"] == "signature_delta" and self._thought:
@@ -185,25 +157,8 @@ class MessageReader:
             self.has_content = True
         return event
 
-    def _corrected(self) -> Iterator[Event]:
-        self._next_message()
-        self.corrections += 1
-        self.has_output = False
-        yield Withdrawn()
-
-    def _next_message(self) -> None:
-        self._spent, self._usage = self.usage(), {}
-        self.has_content = False
-
     def _message_over(self, reason: str, stop_sequence: str | None) -> Iterator[Event]:
-        finish = FINISH_REASONS.get(reason, "stop")
-        if self._structured and finish == "stop" and not self.has_output:
-            # The CLI itself asks the model again.
-            self._next_message()
-            return
-        if self.has_output and finish == "tool_calls" and not self._calls:
-            finish = "stop"
-        yield Finished(finish, self.usage(), reason, stop_sequence)
+        yield Finished(FINISH_REASONS.get(reason, "stop"), self.usage(), reason, stop_sequence)
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         # message_start has the input side, message_delta the output side; either may repeat the
@@ -217,5 +172,6 @@ class MessageReader:
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
 
-def _nothing(text: str) -> None:
-    return None
+def nothing(text: str) -> None:
+    """What a block that the client is not told becomes."""
+    return

@@ -17,6 +17,7 @@ from ..errors import (
     LONGEST_RETRY_AFTER,
     APIError,
     bad_request,
+    does_not_match,
     model_refused,
     not_logged_in,
     rate_limited,
@@ -32,10 +33,7 @@ BROKE_OFF = upstream_failed(
 BROKE_PROTOCOL = upstream_failed("The CLI broke the protocol; see the log.")
 NO_ANSWER = upstream_failed("The CLI ended the turn without an answer.")
 NOT_REWOUND = upstream_failed("The CLI process could not be reused.")
-# By default an SDK would retry twice, and each retry would cost the same again.
-DOES_NOT_FIT = upstream_failed(
-    "The model's response does not match the schema.", should_retry=False
-)
+DOES_NOT_FIT = does_not_match()
 # The CLI does not offer the StructuredOutput tool for such a schema.
 UNUSABLE_SCHEMA = bad_request(
     "Invalid schema: Claude Code does not accept it and gives no reason. For example, it does not "

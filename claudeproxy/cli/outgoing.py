@@ -6,16 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from ..conversation import Block, Limits, Profile, ToolChoice, Turn
-from . import mcp, output_schema
+from . import mcp
 from .lines import encode
+from .output_tool import settings as output_tool
 
 
-# The tool that the CLI adds for a `jsonSchema` (2.1.197, 2.1.330).
-STRUCTURED_OUTPUT = "StructuredOutput"
-MOST_CORRECTIONS = 2
 # The variable whose JSON object the CLI merges into each API request (both versions).
 EXTRA_BODY = "CLAUDE_CODE_EXTRA_BODY"
 # The control request that makes the CLI count tokens.
@@ -39,9 +35,7 @@ def initialize(profile: Profile) -> dict[str, Any]:
     wanted: dict[str, Any] = {"systemPrompt": [profile.system]}
     if profile.tools:
         wanted["sdkMcpServers"] = [mcp.SERVER]
-    if profile.output_schema is not None:
-        wanted["jsonSchema"] = output_schema.for_cli(profile.output_schema)
-    return wanted
+    return {**wanted, **output_tool.of_initialize(profile)}
 
 
 def control_request(request_id: str, subtype: str, request: Mapping[str, Any]) -> bytes:
@@ -141,33 +135,30 @@ def flag_settings(limits: Limits, profile: Profile, turn: Limits | None = None) 
     }
     if turn is not None and limits.max_tokens != turn.max_tokens:
         extra["max_tokens"] = limits.max_tokens
-    if turn is not None and limits.effort not in (None, turn.effort):
-        extra["output_config"] = {"effort": limits.effort}
+    effort = limits.effort if turn is not None and limits.effort != turn.effort else None
+    output = {"effort": effort, "format": _output_format(limits)}
+    extra["output_config"] = {name: told for name, told in output.items() if told} or None
     extra = {name: value for name, value in extra.items() if value is not None}
     env = {
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(limits.max_tokens or ""),
         "CLAUDE_CODE_DISABLE_THINKING": "" if thinking else "1",
         EXTRA_BODY: json.dumps(extra) if extra else "",
     }
-    if profile.output_schema is not None:
-        # Despite its name it includes the first attempt (both versions).
-        env["MAX_STRUCTURED_OUTPUT_RETRIES"] = str(1 + corrections(limits))
+    env.update(output_tool.environment(limits, profile))
     return {"effortLevel": limits.effort, "env": env}
 
 
-def corrections(limits: Limits) -> int:
-    """How often the model may correct an answer that does not match its schema."""
-    return 0 if limits.streamed else MOST_CORRECTIONS
+def _output_format(limits: Limits) -> dict[str, Any] | None:
+    """Messages API, "Structured outputs". The CLI merges it with its own output_config."""
+    if limits.output_format is None:
+        return None
+    return {"type": "json_schema", "schema": limits.output_format}
 
 
 def _tool_choice(limits: Limits, profile: Profile) -> dict[str, Any] | None:
-    choice = limits.tool_choice
-    if profile.output_schema is not None and not choice.forced:
-        if choice.mode == "none" or (not profile.tools and limits.effort is None):
-            return {"type": "tool", "name": STRUCTURED_OUTPUT, "disable_parallel_tool_use": True}
-        if limits.effort is None:
-            choice = attrs.evolve(choice, mode="any")
-        # Otherwise the request enables thinking, and the CLI itself makes the model call the tool.
+    choice = output_tool.tool_choice(limits, profile)
+    if not isinstance(choice, ToolChoice):
+        return dict(choice)
     if choice == ToolChoice():
         return None
     told: dict[str, Any] = {"type": choice.mode}

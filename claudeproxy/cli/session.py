@@ -25,9 +25,10 @@ from .naming import Names
 from .notices import Counted, Notice, ProtocolViolation, Ready, RewindRefused, Rewound, TurnEnded
 from .outbox import Outbox
 from .plan import Plan
+from .readers import turn_reader
 from .replay import Replay
 from .state import Happening, ProtocolError, State, following, require
-from .turn_reader import Ending, TurnReader
+from .turn_reader import Ending
 from .turn_settings import TurnSettings
 
 
@@ -350,9 +351,8 @@ class Session:
         self._control(outgoing.COUNT)
 
     def _read_answer(self) -> None:
-        self._answer = TurnReader(
-            self._names, self._profile, self._limits, self._longest_retry, reasoning=self._reasoning
-        )
+        told = self._names, self._profile, self._limits, self._longest_retry
+        self._answer = turn_reader(*told, reasoning=self._reasoning)
 
     # How an answer ends
 

@@ -6,15 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
 from typing import Any
 
-from ..conversation import Limits, Profile
 from ..errors import APIError
 from ..events import Event, Finished, ReasoningDelta, ReasoningSigned, TextDelta
-from . import failures, outgoing
+from . import failures
 from .answer import MessageReader
-from .naming import Names
 from .replay import SYNTHETIC
 from .stops import StopCutter
-from .wrapped import needs_wrapper
 
 
 class Ending(Enum):
@@ -28,47 +25,35 @@ class Ending(Enum):
 
 
 class TurnReader:
-    """Reads the stream events of a turn, which may be several messages if a schema must match."""
+    """Reads the stream events of a turn."""
 
     def __init__(
         self,
-        names: Names,
-        profile: Profile,
-        limits: Limits,
+        message: MessageReader,
+        stops: tuple[str, ...],
         longest_retry: float,
         *,
         reasoning: bool,
     ) -> None:
-        """longest_retry: the maximum delay before a retry by the CLI, in seconds.
+        """message: the reader of its message. stops: the texts at which the answer ends.
 
-        reasoning: whether to report the model's thinking.
+        longest_retry: the maximum delay before a retry by the CLI, in seconds. reasoning: whether
+        to report the model's thinking.
         """
+        self._message = message
+        self._stops = StopCutter(stops)
         self._longest_retry = longest_retry
-        schema = profile.output_schema
-        self.structured = schema is not None
         self.ending: Ending | None = None
         # Whether the answer reached its token limit.
         self.truncated = False
-        # The end of an answer that the CLI has yet to compare with the schema.
+        # The end of an answer that the CLI has yet to accept.
         self.held: Finished | None = None
         self._reasoning = reasoning
-        self._corrections = outgoing.corrections(limits)
-        self._message = MessageReader(
-            names, structured=self.structured, unwrap=needs_wrapper(schema)
-        )
-        # A value that is cut off fits no schema.
-        self._stops = StopCutter(() if self.structured else limits.stop)
 
     def repeated(self) -> APIError | None:
         """Return the error if the CLI must not ask the model again, as it now does."""
-        # The connection to the API broke during the message, or the answer does not match the
-        # schema (and the CLI ignored its limit of attempts).
-        if not self._message.has_content:
-            return None
-        if not self.held or self._last_attempt:
-            return self.broken_off
-        self.held = None
-        return None
+        # The connection to the API broke during the message.
+        return self.broken_off if self._message.has_content else None
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[Event]:
         """Return the client's events for one stream event; none follow Finished."""
@@ -88,10 +73,6 @@ class TurnReader:
         Not before there is anything of the answer: if the connection breaks before that, the CLI
         repeats the request, and the client does not notice.
         """
-        if self.ending is Ending.CUT_OFF:
-            return True
-        if self.structured:
-            return self._message.has_output and self._last_attempt
         return self.ending is not None or self._message.has_content
 
     def error_in(self, message: Mapping[str, Any]) -> APIError | None:
@@ -104,19 +85,12 @@ class TurnReader:
             return failures.BROKE_OFF if made_up and self._message.has_calls else None
         if subtype == "api_retry" and message.get("retry_delay_ms", 0) > self._longest_retry * 1000:
             return failures.from_retry(message)
-        if subtype == "init" and self.structured:
-            offered = outgoing.STRUCTURED_OUTPUT in message.get("tools", ())
-            return None if offered else failures.UNUSABLE_SCHEMA
         return None
 
     @property
     def broken_off(self) -> APIError:
         """The error if the CLI may not ask the model again, although the answer is incomplete."""
-        return failures.DOES_NOT_FIT if self.held else failures.BROKE_OFF
-
-    @property
-    def _last_attempt(self) -> bool:
-        return self._message.corrections >= self._corrections
+        return failures.BROKE_OFF
 
     def _tell(self, event: Event) -> Iterator[Event]:
         if isinstance(event, TextDelta):
@@ -130,16 +104,16 @@ class TurnReader:
             return
         if rest := self._stops.flush():
             yield TextDelta(rest)
-        if not isinstance(event, Finished):
-            yield event
-        elif self._message.has_output and event.reason == "stop":
-            # The CLI validates the answer now; a `result` line follows if it matches the schema.
-            self.held = event
+        if isinstance(event, Finished):
+            yield from self._finish(event)
         else:
-            # After max_tokens and a refusal the CLI may ask again.
-            self.ending = _ENDINGS.get(event.reason, Ending.CUT_OFF)
-            self.truncated = event.reason == "length"
             yield event
+
+    def _finish(self, event: Finished) -> Iterator[Event]:
+        # After max_tokens and a refusal the CLI may ask again.
+        self.ending = _ENDINGS.get(event.reason, Ending.CUT_OFF)
+        self.truncated = event.reason == "length"
+        yield event
 
 
 _ENDINGS = {"tool_calls": Ending.CALLED, "stop": Ending.WHOLE}

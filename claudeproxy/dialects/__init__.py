@@ -18,6 +18,8 @@ from ..errors import APIError
 from ..events import Event
 
 
+# The extension by which a stream says at its end why its text does not match the client's schema.
+SCHEMA_MISMATCH = "schema_mismatch"
 # Writes a string as json.dumps does, in a fifth of the time: for the deltas of a stream.
 quoted: Callable[[str], str] = encode_basestring_ascii
 

@@ -22,7 +22,7 @@ def estimate(conversation: Conversation) -> int:
     texts = [
         profile.system,
         *(json.dumps(attrs.asdict(tool)) for tool in profile.tools),
-        json.dumps(profile.output_schema or ""),
+        json.dumps(conversation.output_schema or ""),
     ]
     images = 0
     for turn in conversation.turns:

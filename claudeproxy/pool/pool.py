@@ -117,9 +117,12 @@ class Pool:
         None if there is no warm process of its profile that can do it at once.
         """
         now = self._reactor.seconds()
-        # For a model that is not listed, the CLI would first send a request.
-        unlisted = conversation.limits.unlisted
-        placed = None if unlisted else self._roster.place_count(conversation, now)
+        limits = conversation.limits
+        if limits.unlisted or limits.output_format is not None:
+            # For a model that is not listed, the CLI would first send a request. It does not count
+            # what the API adds to the prompt for the format of the answer.
+            return None
+        placed = self._roster.place_count(conversation, now)
         if placed is None:
             return None
         return await self._workers.count_tokens(*placed)

@@ -17,11 +17,13 @@ from werkzeug.routing import RequestRedirect
 
 from .. import __version__
 from ..catalogue import Catalogue, Model
+from ..conversation import Conversation
 from ..dialects import Counting, Dialect, chat, completions, messages
 from ..dialects.responses.request import Responses
 from ..dialects.token_estimate import estimate
 from ..errors import APIError, internal_error, unavailable, unsupported
 from ..pool.pool import Pool
+from ..structured.output import StructuredOutput
 from .exchange import Exchange, Timeouts
 from .models import list_object, model_object, page_of
 from .openapi import document
@@ -47,6 +49,7 @@ class App:
 
     clock: Any
     pool: Pool
+    structured: StructuredOutput
     catalogue: Callable[[], Awaitable[Catalogue]]
     about: Callable[[], dict[str, Any]]
     metrics: Callable[[], bytes]
@@ -263,13 +266,13 @@ class App:
             asked = dialect.read(self._body_of(request))
             wanted = asked.conversation.limits
             catalogue = await self.catalogue()
-            limits = catalogue.resolve(wanted.model).adapt(wanted)
+            model = catalogue.resolve(wanted.model)
+            limits = model.adapt(wanted)
+            conversations = [self._as_asked(one, model) for one in asked.conversations]
             self._tell_ignored(request, asked.ignored_for(limits))
             answer = asked.answer(request.unique, int(self.clock.seconds()))
             exchange = Exchange(request, dialect, answer, self.clock, self.timeouts)
-            await exchange.run(
-                self.pool, [attrs.evolve(one, limits=limits) for one in asked.conversations]
-            )
+            await exchange.run(self.structured, conversations)
             if limits.unlisted and exchange.answered:
                 catalogue.memory.accept(limits.model)
             elif limits.unlisted and exchange.error and exchange.error.code == "model_not_found":
@@ -284,10 +287,10 @@ class App:
     async def _count(self, request: Any, dialect: Counting) -> None:
         try:
             asked = dialect.count_tokens(self._body_of(request))
-            wanted = asked.conversation.limits
-            limits = (await self.catalogue()).resolve(wanted.model).adapt(wanted)
+            catalogue = await self.catalogue()
+            model = catalogue.resolve(asked.conversation.limits.model)
+            conversation = self._as_asked(asked.conversation, model, asks=False)
             self._tell_ignored(request, asked.ignored)
-            conversation = attrs.evolve(asked.conversation, limits=limits)
             tokens = await self.pool.count_tokens(conversation)
         except APIError as error:
             send_error(request, dialect, error)
@@ -295,6 +298,17 @@ class App:
         how = "estimate" if tokens is None else "exact"
         request.setHeader("x-claudeproxy-count", how)
         send_body(request, asked.body(estimate(conversation) if tokens is None else tokens))
+
+    def _as_asked(
+        self, conversation: Conversation, model: Model, *, asks: bool = True
+    ) -> Conversation:
+        """Return the conversation with what this model can do of it; raises a 400.
+
+        asks: whether it is asked, and not only counted.
+        """
+        adapted = attrs.evolve(conversation, limits=model.adapt(conversation.limits))
+        has_feature = model.has_output_format
+        return self.structured.choose(adapted, has_feature=has_feature, asks=asks)
 
     def _tell_ignored(self, request: Any, ignored: Sequence[str]) -> None:
         if ignored and self.strict_parameters:

@@ -20,8 +20,7 @@ from ..conversation import Conversation
 from ..dialects import Answer, Dialect
 from ..errors import APIError, internal_error, timed_out
 from ..events import Event, Failed, Finished
-from ..pool.job import Job
-from ..pool.pool import Pool
+from ..structured.output import Answering, Running
 from ..timers import Timers
 from .respond import send_error, send_stream_head, send_whole_head
 
@@ -68,14 +67,14 @@ class Exchange:
         self._timeouts = timeouts
         self.answered = False
         self.error: APIError | None = None
-        self._jobs: list[Job] = []
+        self._jobs: list[Running] = []
         self._unfinished = 0
         self._done: Deferred[None] = Deferred()
         self._started = False
         self._paused = False
         self._timers = Timers(clock)
 
-    async def run(self, pool: Pool, conversations: Sequence[Conversation]) -> None:
+    async def run(self, pool: Answering, conversations: Sequence[Conversation]) -> None:
         """Answer the conversations; returns when the whole response has been written.
 
         Each conversation is one choice of the response, and has its own worker. Raises APIError if

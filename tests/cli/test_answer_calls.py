@@ -8,6 +8,7 @@ import pytest
 
 from claudeproxy.cli.answer import MessageReader
 from claudeproxy.cli.naming import Names
+from claudeproxy.cli.output_tool.message import OutputReader
 from claudeproxy.conversation import Tool
 from claudeproxy.events import (
     Event,
@@ -43,7 +44,7 @@ def prose(*pieces: str) -> list[Said]:
 
 
 def read(*events: Said, structured: bool = False) -> list[Event]:
-    reader = MessageReader(structured=structured)
+    reader = OutputReader(Names(), unwrap=False) if structured else MessageReader()
     return [told for event in events for told in reader.feed(event)]
 
 
@@ -164,7 +165,7 @@ def test_an_object_without_members_is_one() -> None:
 
 
 def test_a_wrapped_output_is_told_without_its_wrapper() -> None:
-    reader = MessageReader(structured=True, unwrap=True)
+    reader = OutputReader(Names(), unwrap=True)
     said = call("toolu_1", OUTPUT, '{"value', '":["\ud83e', '\udd9c"', " ]} ")
     told = [event for one in said for event in reader.feed(one)]
     assert told == [TextDelta('["'), TextDelta('🦜"'), TextDelta(" ]")]
@@ -186,7 +187,7 @@ def test_a_message_without_an_object_is_gone_on_from_at_the_cost_of_both() -> No
         usage = {"output_tokens": tokens}
         return {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}
 
-    reader = MessageReader(structured=True)
+    reader = OutputReader(Names(), unwrap=False)
     told = [
         event
         for said in (

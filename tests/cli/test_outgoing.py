@@ -11,6 +11,7 @@ from claudeproxy.cli import outgoing
 from claudeproxy.conversation import Limits, Profile, Tool, ToolChoice, Turn, text_block
 
 
+FORMAT = {"type": "json_schema", "schema": {"type": "array"}}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
 
 
@@ -185,6 +186,8 @@ def test_each_limit_has_its_setting() -> None:
         (Limits("m", stop=("\n",)), None),
         (Limits("m", temperature=0.0), {"temperature": 0.0}),
         (Limits("m", top_p=0.5), {"top_p": 0.5}),
+        (Limits("m", output_format={"type": "array"}), {"output_config": {"format": FORMAT}}),
+        (Limits("m", effort="low"), None),
     ],
 )
 def test_what_the_api_is_told_beside(limits: Limits, extra: Any) -> None:
@@ -197,6 +200,14 @@ BOTH = Profile(tools=TOOLS.tools, output_schema={})
 ONE_OUTPUT = {"type": "tool", "name": "StructuredOutput", "disable_parallel_tool_use": True}
 ALONE = {"disable_parallel_tool_use": True}
 ADD = ToolChoice("tool", "add")
+
+
+def test_the_format_may_change_within_a_turn_as_the_effort_may() -> None:
+    began = Limits("m", effort="low")
+    for effort, more in (("low", {}), ("high", {"effort": "high"})):
+        limits = Limits("m", effort=effort, output_format={"type": "array"})
+        extra = outgoing.flag_settings(limits, Profile(), began)["env"]["CLAUDE_CODE_EXTRA_BODY"]
+        assert json.loads(extra) == {"output_config": {**more, "format": FORMAT}}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from claudeproxy.dialects import Answer
 from claudeproxy.dialects.chat.answer import StreamedAnswer
 from claudeproxy.dialects.messages.answer import StreamedMessage
 from claudeproxy.dialects.responses.answer import ResponseContext, StreamedResponse
-from claudeproxy.events import Event, Failed, Started
+from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 
 from ..cli.player import RECORDINGS, VERSIONS, Player
 from ..cli.talk import (
@@ -258,3 +258,25 @@ def test_awkward_texts(
     dialect: str, write: Callable[[dict[str, Any]], bytes], kind: str, texts: list[str]
 ) -> None:
     check(dialect, kind, texts, told_by_a_session(write, kind, texts))
+
+
+@every_dialect
+def test_a_stream_that_does_not_match_its_schema_says_so_once_at_its_end(dialect: str) -> None:
+    why = '$.a: "x" is not an integer.'
+    for mismatch in ("", why):
+        answer = DIALECTS[dialect]()
+        for event in (Started("m"), TextDelta('{"a":"x"}')):
+            assert b"schema_mismatch" not in answer.feed(event)
+        end = answer.feed(Finished("stop", Usage(), "end_turn", schema_mismatch=mismatch))
+        told = [
+            json.loads(line.removeprefix("data: "))
+            for line in end.decode("ascii").splitlines()
+            if line.startswith("data: {")
+        ]
+        places = [
+            place
+            for frame in told
+            for place in (frame, *frame.get("choices", ()), frame.get("response") or {})
+            if "schema_mismatch" in place
+        ]
+        assert [place["schema_mismatch"] for place in places] == ([why] if mismatch else [])

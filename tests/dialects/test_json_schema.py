@@ -23,9 +23,9 @@ NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
 def read_schema(schema: Any) -> Any:
     """The schema of a tool, which is that of a structured answer too."""
     answer = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
-    profile = ask(tools=[function(parameters=schema)], response_format=answer).conversation.profile
-    assert profile.tools[0].input_schema == profile.output_schema
-    return profile.output_schema
+    asked = ask(tools=[function(parameters=schema)], response_format=answer).conversation
+    assert asked.profile.tools[0].input_schema == asked.output_schema
+    return asked.output_schema
 
 
 @pytest.mark.parametrize("absent", [{}, {"parameters": None}, {"parameters": {}}])
@@ -131,7 +131,7 @@ def test_a_schema_of_the_answer_is_told_by_its_name() -> None:
 
 def answer_schema(schema: Any) -> Any:
     form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
-    return ask(response_format=form).conversation.profile.output_schema
+    return ask(response_format=form).conversation.output_schema
 
 
 @pytest.mark.parametrize(

@@ -331,13 +331,14 @@ def test_a_choice_in_the_words_of_the_other_kind_is_refused(changes: dict[str, A
 )
 def test_the_answer_is_text_or_fits_a_schema(wanted: Any, schema: Any) -> None:
     asked = ask(response_format=wanted)
-    assert asked.conversation.profile == Profile(output_schema=schema)
+    assert asked.conversation.output_schema == schema
+    assert asked.conversation.profile == Profile()
     assert asked.ignored == ()
 
 
 def test_an_answer_that_fits_a_schema_may_come_after_calls() -> None:
-    profile = ask(tools=TWO, response_format={"type": "json_object"}).conversation.profile
-    assert (len(profile.tools), profile.output_schema) == (2, {"type": "object"})
+    asked = ask(tools=TWO, response_format={"type": "json_object"}).conversation
+    assert (len(asked.profile.tools), asked.output_schema) == (2, {"type": "object"})
 
 
 @pytest.mark.parametrize(

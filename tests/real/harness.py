@@ -78,6 +78,8 @@ class RealCLI(TestCase):
     timeout = 120
     find_cli = staticmethod(bundled)
     credentials: Mapping[str, str] = API_KEY
+    # Of every proxy of the case.
+    settings: Mapping[str, Any] = {}
 
     async def setUp(self) -> None:  # type: ignore[override]
         self.cli = self.find_cli()
@@ -110,6 +112,7 @@ class RealCLI(TestCase):
                     "cli_retries": 0,
                     # Starting one costs a second of CPU, and few tests need any.
                     "spares": 0,
+                    **self.settings,
                     **settings,
                 }
             ),

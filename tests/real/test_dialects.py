@@ -149,7 +149,7 @@ class Messages(OverHTTP):
     async def test_structured_output(self) -> None:
         schema = Person.model_json_schema()
         _, told = await self.message(
-            {"role": "user", "content": f"CALL:StructuredOutput:{json.dumps(PERSON)}"},
+            {"role": "user", "content": f"ECHO:{json.dumps(PERSON)}"},
             output_config={"format": {"type": "json_schema", "schema": schema}},
         )
         (block,) = told["content"]
@@ -311,7 +311,7 @@ class Responses(OverHTTP):
         parsed = await self.with_openai(
             lambda client: client.responses.parse(
                 model="sonnet",
-                input=f"CALL:StructuredOutput:{json.dumps(PERSON)}",
+                input=f"ECHO:{json.dumps(PERSON)}",
                 text_format=Person,
             )
         )

@@ -53,6 +53,10 @@ PLAN = schema_of(Plan.model_json_schema())
 
 @on_every_cli(globals())
 class Structured(RealCLI):
+    """By the CLI's own tool; test_output_format has the API's way."""
+
+    settings = {"structured_output": "tool"}
+
     async def test_the_sdk_parses_it(self) -> None:
         answer = await self.with_openai(
             lambda client: client.chat.completions.parse(

@@ -13,6 +13,15 @@ from .harness import RealCLI, as_messages, at_rest, conversation, older, on_ever
 from .test_tools import TOOLS, ToolCase, blocks_of, result, sent_back
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+FORM = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+
+
 class RewindCase(RealCLI):
     system = "You are brief."
 
@@ -150,22 +159,12 @@ class Rewinds(RewindCase):
         assert self.spoken() == [*said, "LONG:50 SLOW:0.03", cut, "ECHO:go on"]
         assert self.processes() == before
 
-    async def test_a_structured_answer_keeps_its_process(self) -> None:
-        schema = {
-            "type": "object",
-            "properties": {"n": {"type": "integer"}},
-            "required": ["n"],
-            "additionalProperties": False,
-        }
-        form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
-        _, told = await self.rung("how many?", response_format=form)
+    async def test_a_structured_answer_is_an_answer_like_any_other(self) -> None:
+        _, told = await self.rung("how many?", response_format=FORM)
         before = self.processes()
-        reuse, more = await self.rung("how many?", told, "and now?", response_format=form)
-        assert reuse == "rewound"
-        reuse, _ = await self.rung(
-            "how many?", told, "and now?", more, "at last?", response_format=form
-        )
-        # It has been seen once, so the process is made ready for it.
+        reuse, more = await self.rung("how many?", told, "and now?", response_format=FORM)
+        assert reuse == "continued"
+        reuse, _ = await self.rung("how many?", told, "and now?", more, "at last?")
         assert reuse == "continued"
         assert self.spoken() == ["how many?", told, "and now?", more, "at last?"]
         assert self.processes() == before
@@ -291,6 +290,23 @@ class Anything(RewindCase):
         await gatherResults([ensureDeferred(client(number)) for number in range(4)])
 
 
+class StructuredByTool(RewindCase):
+    settings = {"structured_output": "tool"}
+
+    async def test_a_structured_answer_keeps_its_process(self) -> None:
+        _, told = await self.rung("how many?", response_format=FORM)
+        before = self.processes()
+        reuse, more = await self.rung("how many?", told, "and now?", response_format=FORM)
+        assert reuse == "rewound"
+        reuse, _ = await self.rung(
+            "how many?", told, "and now?", more, "at last?", response_format=FORM
+        )
+        # It has been seen once, so the process is made ready for it.
+        assert reuse == "continued"
+        assert self.spoken() == ["how many?", told, "and now?", more, "at last?"]
+        assert self.processes() == before
+
+
 class WithoutRewinding(RewindCase):
     """2.1.197 can only go back to the newest line, and not to the first."""
 
@@ -334,6 +350,10 @@ class Counts(RewindCase):
         assert how == "exact"
         messages = {"system": self.system, "messages": as_messages(said)}
         assert await self.count("/v1/messages/count_tokens", **messages) == (how, tokens)
+        # The CLI does not count what the API adds to the prompt for a format.
+        config = {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}
+        how, more = await self.count("/v1/messages/count_tokens", **messages, **config)
+        assert (how, more > tokens / 2) == ("estimate", True)
         # Nothing of it stays, and nothing of it was asked.
         counted = [request.path for request in list(self.api.requests)[before:]]
         assert set(counted) == {"/v1/messages/count_tokens"}

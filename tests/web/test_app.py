@@ -19,7 +19,10 @@ from claudeproxy.conversation import Conversation, Turn, text_block
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
 from claudeproxy.errors import APIError, unavailable
+from claudeproxy.metrics import Metrics
 from claudeproxy.pool.pool import Pool
+from claudeproxy.structured.output import StructuredOutput
+from claudeproxy.structured.ways import Choice, Ways
 from claudeproxy.web.access import Access
 from claudeproxy.web.app import App
 from claudeproxy.web.connections import Connections
@@ -44,6 +47,9 @@ class Server:
         self.app = App(
             clock=clock,
             pool=cast(Pool, self),
+            structured=StructuredOutput(
+                cast(Pool, self), Ways(Choice.AUTO, clock.seconds), Metrics(), retry=True
+            ),
             catalogue=self.catalogue,
             about=dict,
             metrics=lambda: b"",

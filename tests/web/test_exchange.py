@@ -19,7 +19,10 @@ from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
 from claudeproxy.errors import APIError, model_refused, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
+from claudeproxy.metrics import Metrics
 from claudeproxy.service import ProxySite
+from claudeproxy.structured.output import StructuredOutput
+from claudeproxy.structured.ways import Choice, Ways
 from claudeproxy.web.access import Access
 from claudeproxy.web.app import App
 from claudeproxy.web.connections import Connections
@@ -85,6 +88,9 @@ class ExchangeTests(SynchronousTestCase):
         self.app = App(
             clock=self.clock,
             pool=self.pool,  # type: ignore[arg-type]
+            structured=StructuredOutput(
+                self.pool, Ways(Choice.AUTO, self.clock.seconds), Metrics(), retry=True
+            ),
             catalogue=catalogue,
             about=dict,
             metrics=bytes,

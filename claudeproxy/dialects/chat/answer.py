@@ -25,7 +25,7 @@ from ...events import (
     ToolCallStarted,
     Usage,
 )
-from .. import WholeBody, quoted
+from .. import SCHEMA_MISMATCH, WholeBody, quoted
 from ..custom_tools import InputReader, whole_input
 from ..openai_answer import DONE, REFUSAL, encode_error, plain_id, usage_object
 from ..tools import Origin
@@ -215,7 +215,10 @@ class StreamedAnswer:
         )
         if finished.reason == "content_filter":
             frames += self._chunk(choice, json.dumps({"refusal": REFUSAL}))
-        frames += self._chunk(choice, "{}", f'"{finish_reason(finished, legacy=self.legacy)}"')
+        finish = f'"{finish_reason(finished, legacy=self.legacy)}"'
+        if finished.schema_mismatch:
+            finish += f',"{SCHEMA_MISMATCH}":{quoted(finished.schema_mismatch)}'
+        frames += self._chunk(choice, "{}", finish)
         self._ended.append(finished)
         if len(self._ended) < self.choices:
             return frames

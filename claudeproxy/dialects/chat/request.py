@@ -37,7 +37,7 @@ def read(body: bytes) -> ParsedRequest:
     # 0 and -1 are what clients send for "no limit".
     bounds = [fields.get(name) for name in ("max_tokens", "max_completion_tokens")]
     conversation = Conversation(
-        profile=Profile(history.system_prompt, tool_set.tools, schema),
+        profile=Profile(history.system_prompt, tool_set.tools),
         turns=turns,
         limits=limits(
             fields,
@@ -46,6 +46,7 @@ def read(body: bytes) -> ParsedRequest:
             tool_choice=tool_set.choice,
             **effort_of(fields, "reasoning_effort"),
         ),
+        output_schema=schema,
     )
     choices = fields.get("n", 1)
     make = partial(StreamedAnswer, with_usage=with_usage) if fields.get("stream") else WholeAnswer

@@ -26,7 +26,7 @@ from ...events import (
     ToolArgumentsDelta,
     Usage,
 )
-from .. import WholeBody, quoted
+from .. import SCHEMA_MISMATCH, WholeBody, quoted
 from ..tool_calls import read_arguments
 
 
@@ -198,7 +198,10 @@ class StreamedMessage:
                 )
                 yield self._delta(event.text)
             case Finished():
-                yield _frame("message_delta", delta=_stop(event), usage=usage_object(event.usage))
+                why = event.schema_mismatch
+                more = {SCHEMA_MISMATCH: why} if why else {}
+                usage = usage_object(event.usage)
+                yield _frame("message_delta", delta=_stop(event), usage=usage, **more)
                 yield _frame("message_stop")
 
     def _delta(self, text: str) -> bytes:

@@ -91,8 +91,8 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
         streamed=bool(fields.get("stream")),
     )
     system = "\n\n".join(filter(None, (read_system(fields), history.system_prompt)))
-    profile = Profile(system, tool_set.tools, schema)
-    return Conversation(profile, turns, bounds), dropped
+    profile = Profile(system, tool_set.tools)
+    return Conversation(profile, turns, bounds, schema), dropped
 
 
 def _schema(form: Fields) -> Mapping[str, Any] | None:

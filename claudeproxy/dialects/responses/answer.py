@@ -26,7 +26,7 @@ from ...events import (
     ToolCallStarted,
     Usage,
 )
-from .. import WholeBody, quoted
+from .. import SCHEMA_MISMATCH, WholeBody, quoted
 from ..custom_tools import InputReader, whole_input
 from ..openai_answer import REFUSAL, plain_id
 from ..tool_calls import read_arguments
@@ -198,6 +198,11 @@ class _Writer:
             **self.context.echo,
             "model": self._model or self.context.echo["model"],
             "usage": None if finished is None else usage_object(finished.usage),
+            **(
+                {SCHEMA_MISMATCH: finished.schema_mismatch}
+                if finished is not None and finished.schema_mismatch
+                else {}
+            ),
         }
 
     def _complete(self) -> dict[str, Any]:

@@ -198,11 +198,11 @@ class Responses:
             **effort_of(fields.child("reasoning"), "effort"),
         )
         system = "\n\n".join(filter(None, (fields.get("instructions"), history.system_prompt)))
-        profile = Profile(system, tool_set.tools, schema)
+        profile = Profile(system, tool_set.tools)
         return _Asked(
             fields=fields,
             ignored=ignored,
-            conversation=Conversation(profile, turns, bounds),
+            conversation=Conversation(profile, turns, bounds, schema),
             origins=tool_set.origins,
             items=items,
             before=before,

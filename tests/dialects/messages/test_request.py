@@ -275,24 +275,24 @@ def test_a_wish_to_think_that_cannot_be_is_named(thinking: Any, param: str) -> N
 @pytest.mark.parametrize("where", [{"output_config": {"format": FORM}}, {"output_format": FORM}])
 def test_the_answer_must_fit_a_schema(where: Any) -> None:
     asked = ask(**where)
-    assert asked.conversation.profile.output_schema == SCHEMA
+    assert asked.conversation.output_schema == SCHEMA
     assert asked.ignored == ()
 
 
 def test_effort_and_form_go_together() -> None:
     asked = ask(output_config={"effort": "low", "format": FORM}).conversation
-    assert (asked.profile.output_schema, asked.limits.effort) == (SCHEMA, "low")
+    assert (asked.output_schema, asked.limits.effort) == (SCHEMA, "low")
 
 
 def test_beside_tools_the_answer_may_be_either() -> None:
     asked = ask(tools=[F], output_format=FORM)
-    assert asked.conversation.profile.output_schema == SCHEMA
+    assert asked.conversation.output_schema == SCHEMA
 
 
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "f"}])
 def test_a_forced_call_leaves_no_room_for_a_form(choice: Any) -> None:
     asked = ask(tools=[F], tool_choice=choice, output_config={"format": FORM})
-    assert asked.conversation.profile.output_schema is None
+    assert asked.conversation.output_schema is None
     assert asked.ignored == ("output_config.format",)
 
 

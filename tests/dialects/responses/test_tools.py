@@ -149,16 +149,17 @@ def test_a_tool_or_choice_that_cannot_be_is_told_by_its_place(
 )
 def test_the_answer_is_text_or_fits_a_schema(text: Any, schema: Any) -> None:
     asked = ask(text=text)
-    assert asked.conversation.profile == Profile(output_schema=schema)
+    assert asked.conversation.output_schema == schema
+    assert asked.conversation.profile == Profile()
     assert asked.ignored == ()
 
 
 @pytest.mark.parametrize("choice", ["required", F])
 def test_a_call_that_is_forced_has_no_other_form(choice: Any) -> None:
     asked = ask(text={"format": FORM}, tools=[F], tool_choice=choice)
-    assert asked.conversation.profile.output_schema is None
+    assert asked.conversation.output_schema is None
     assert asked.ignored == ("text.format",)
-    assert profile(text={"format": FORM}, tools=[F]).output_schema == SCHEMA
+    assert ask(text={"format": FORM}, tools=[F]).conversation.output_schema == SCHEMA
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from claudeproxy.cli.output_schema import SUPPORTED_KEYWORDS, usable
+from claudeproxy.cli.output_tool.schema import SUPPORTED_KEYWORDS, usable
 
-from .talk import calm
+from ..talk import calm
 
 
 STRING = {"type": "string"}

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from claudeproxy.cli.output_schema import for_cli
-from claudeproxy.cli.wrapped import Unwrapper, needs_wrapper, wrapped
+from claudeproxy.cli.output_tool.schema import for_cli
+from claudeproxy.cli.output_tool.wrapped import Unwrapper, needs_wrapper, wrapped
 
-from .talk import calm
+from ..talk import calm
 
 
 def wrapper(value: Any, **definitions: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Answers that must fit a schema, in each dialect, whole and streamed, on every CLI."""
+"""Answers that the CLI's own tool makes fit a schema, in each dialect, whole and streamed."""
 
 from __future__ import annotations
 
@@ -79,6 +79,8 @@ def streamed(content: bytes) -> tuple[str, str]:
 
 
 class StructuredCase(OverHTTP):
+    settings = {"structured_output": "tool"}
+
     async def tell(self, dialect: str, words: str, schema: object, **more: Any) -> Told:
         path, body = asked(dialect, words, schema, **more)
         response, content = await self.http("POST", path, body)

@@ -1,0 +1,207 @@
+"""Answers conversations whose answer must match a schema; all others go to the pool as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from ..conversation import Conversation, Turn, text_block
+from ..errors import APIError, does_not_match
+from ..events import AnswerAccumulator, Event, Failed, Finished, Started, Usage, Withdrawn
+from ..metrics import Metrics
+from .check import mismatch
+from .ways import ByTool, Ways
+
+
+class Listener(Protocol):
+    """Receives the events of an answer."""
+
+    def received(self, events: Sequence[Event]) -> None:
+        """Take the events of one read, in order; none follow Finished or Failed."""
+
+
+class Running(Protocol):
+    """An answer in progress. reuse: how its process was obtained, "" while it has none."""
+
+    @property
+    def reuse(self) -> str:
+        """As in the header `x-claudeproxy-worker`."""
+
+    def cancel(self, reason: str) -> None:
+        """Stop the answer, so that it uses no more tokens."""
+
+    def pauseProducing(self) -> None:
+        """The client reads slowly."""
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+
+
+class Answering(Protocol):
+    """What answers conversations: the pool, or this module in front of it."""
+
+    def start(self, conversation: Conversation, listener: Listener) -> Running:
+        """Begin to answer; raises APIError. Any later error reaches the listener as Failed."""
+
+
+class StructuredOutput:
+    """Makes answers match their schemas, whichever way that is done."""
+
+    def __init__(self, pool: Answering, ways: Ways, metrics: Metrics, *, retry: bool) -> None:
+        """retry: whether to ask once more for a whole answer that does not match."""
+        self._pool = pool
+        self._ways = ways
+        self._metrics = metrics
+        self._retry = retry
+
+    def choose(
+        self, conversation: Conversation, *, has_feature: bool, asks: bool = True
+    ) -> Conversation:
+        """Return the conversation as it is to be asked; raises a 400 if it cannot be.
+
+        has_feature: whether its model knows the API's feature. asks: whether it is asked, and not
+        only counted.
+        """
+        chosen = self._ways.choose(conversation, has_feature=has_feature)
+        if not isinstance(chosen, ByTool):
+            return chosen
+        if asks:
+            self._metrics.structured_by_tool(chosen.reason)
+        return chosen.conversation
+
+    def start(self, conversation: Conversation, listener: Listener) -> Running:
+        """Begin to answer a conversation that `choose` returned; raises APIError."""
+        if conversation.limits.output_format is None:
+            # There is no schema, or the CLI checks the answer.
+            return self._pool.start(conversation, listener)
+        return _Checked(self._pool, self._ways, self._metrics, conversation, listener, self._retry)
+
+
+class _Checked:
+    """The answer to a conversation with a schema that the API is asked to keep to."""
+
+    def __init__(
+        self,
+        pool: Answering,
+        ways: Ways,
+        metrics: Metrics,
+        conversation: Conversation,
+        listener: Listener,
+        retry: bool,
+    ) -> None:
+        """Begin; raises APIError."""
+        self._pool = pool
+        self._ways = ways
+        self._metrics = metrics
+        self._conversation = conversation
+        self._listener = listener
+        self._may_retry = retry and not conversation.limits.streamed
+        self._retried = False
+        self._by_api = True
+        self._started = False
+        self._paused = False
+        self._answer = AnswerAccumulator()
+        self._spent = Usage()
+        self._running = pool.start(conversation, self)
+
+    @property
+    def reuse(self) -> str:
+        """How the process of the last attempt was obtained."""
+        return self._running.reuse
+
+    def cancel(self, reason: str) -> None:
+        """Stop the answer."""
+        self._running.cancel(reason)
+
+    def pauseProducing(self) -> None:
+        """Pause the process: the client reads slowly."""
+        self._paused = True
+        self._running.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Resume the process: the client has caught up."""
+        self._paused = False
+        self._running.resumeProducing()
+
+    def received(self, events: Sequence[Event]) -> None:
+        """Take events of the answer, and pass on what the client is to be told."""
+        *told, last = events
+        if isinstance(last, Failed):
+            other = self._ways.after(self._conversation, last.error) if self._by_api else None
+            if other is not None and not (told or self._started):
+                self._metrics.structured_by_tool(other.reason)
+                self._by_api = False
+                self._ask(other.conversation)
+                return
+        elif isinstance(last, Finished):
+            self._answer.feed_all(told)
+            self._finished(told, last)
+            return
+        else:
+            self._answer.feed_all(events)
+        self._tell(events)
+
+    def _finished(self, told: Sequence[Event], finished: Finished) -> None:
+        finished = attrs.evolve(finished, usage=self._spent + finished.usage)
+        why = self._mismatch(finished)
+        if not why:
+            self._count("corrected" if self._retried else "matched")
+            self._tell([*told, finished])
+        elif self._conversation.limits.streamed:
+            # The client has the text already.
+            self._count("mismatched")
+            self._tell([*told, attrs.evolve(finished, schema_mismatch=why)])
+        elif self._may_retry and self._answer.text.strip():
+            again = asked_again(self._conversation, self._answer.text, why)
+            self._tell([*told, Withdrawn()])
+            self._may_retry, self._retried = False, True
+            self._spent, self._answer = finished.usage, AnswerAccumulator()
+            self._ask(again)
+        else:
+            self._count("mismatched")
+            self._tell([*told, Failed(does_not_match(why))])
+
+    def _mismatch(self, finished: Finished) -> str:
+        """Why the answer does not match; "" if it does, or if it does not have to.
+
+        An answer that was cut off or refused does not, nor does one that calls tools. The CLI has
+        compared what its own tool was called with.
+        """
+        whole = finished.reason == "stop" and finished.stop_sequence is None
+        schema = self._conversation.output_schema
+        if not whole or not self._by_api or schema is None:
+            return ""
+        return mismatch(self._answer.text, schema) or ""
+
+    def _count(self, outcome: str) -> None:
+        if self._by_api:
+            self._metrics.structured_by_api(outcome)
+
+    def _ask(self, conversation: Conversation) -> None:
+        try:
+            self._running = self._pool.start(conversation, self)
+        except APIError as error:
+            self._tell([Failed(error)])
+            return
+        if self._paused:
+            self._running.pauseProducing()
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if self._retried:
+            # For the client it is one answer.
+            events = [event for event in events if not isinstance(event, Started)]
+        if events:
+            self._started = True
+            self._listener.received(events)
+
+
+def asked_again(conversation: Conversation, answer: str, why: str) -> Conversation:
+    """Return the conversation with an answer that does not match, and the request for another."""
+    request = (
+        f"This answer does not match the JSON schema that it must match: {why} Answer again, with "
+        "nothing but JSON that matches the schema."
+    )
+    more = (Turn("assistant", (text_block(answer),)), Turn("user", (text_block(request),)))
+    return attrs.evolve(conversation, turns=(*conversation.turns, *more))
