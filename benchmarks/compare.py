@@ -3,6 +3,7 @@
     python benchmarks/compare.py [--node-modules DIR] [--cli PATH] [--write doc/performance.md]
     python benchmarks/compare.py --streams
     python benchmarks/compare.py --burst
+    python benchmarks/compare.py --structured
 
 `make bench` installs what it needs. Every contender uses the same real CLI against the same demo
 API on loopback, so what differs is what each makes of it. Figures are medians; read the ratios.
@@ -31,7 +32,7 @@ from contenders import (
     find_cli,
     replaced,
 )
-from histories import Chat, regenerated, replayed, rounds_after, user
+from histories import Chat, regenerated, replayed, rounds_after, structured, user
 
 from claudeproxy.cli import launch
 
@@ -270,6 +271,25 @@ def add_histories(table: Table, ours: Server) -> None:
     )
 
 
+def add_structured(table: Table, ours: Server) -> None:
+    """Rows for answers that must match a schema."""
+    plain, with_schema = structured(ours, 20)
+    table.add(
+        "first token, one-shots with 20 different JSON schemas, same system prompt",
+        with_schema,
+        None,
+        None,
+        milliseconds,
+    )
+    table.add(
+        "what they take longer than one-shots without a schema in turn with them",
+        with_schema - plain,
+        None,
+        None,
+        milliseconds,
+    )
+
+
 def measure_streams(ours: Server, floor: Floor, theirs: Server | None) -> Table:
     """The long streams alone."""
     table = Table()
@@ -425,6 +445,8 @@ def measure(ours: Server, floor: Floor, theirs: Server | None, demo: Demo) -> Ta
         None,
         milliseconds,
     )
+    time.sleep(3)
+    add_structured(table, ours)
     add_histories(table, ours)
     first_token(ours, messages("hi"))
     mine = demo.bytes_of_last_request()
@@ -451,9 +473,10 @@ def main() -> None:
     )
     parser.add_argument("--write", type=Path, help="a file whose table is replaced by the result")
     parser.add_argument("--streams", action="store_true", help="measure only the long streams")
+    parser.add_argument("--structured", action="store_true", help="measure only JSON schemas")
     parser.add_argument("--burst", action="store_true", help="measure only new system prompts")
     options = parser.parse_args()
-    if (options.streams or options.burst) and options.write:
+    if (options.streams or options.burst or options.structured) and options.write:
         parser.error("--write needs all rows")
     cli = find_cli(options.cli)
     with tempfile.TemporaryDirectory(prefix="claudeproxy-bench-", ignore_cleanup_errors=True) as at:
@@ -475,6 +498,9 @@ def main() -> None:
                 table = measure_streams(ours, floor, theirs)
             elif options.burst:
                 table = measure_burst(ours, theirs)
+            elif options.structured:
+                table = Table()
+                add_structured(table, ours)
             else:
                 table = measure(ours, floor, theirs, demo)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -17,6 +18,28 @@ PAUSE = 0.2
 TOOLS = [{"type": "function", "function": {"name": "look"}}]
 # So many requests do not count: the first ones show what the client does.
 FIRST = 2
+
+
+def structured(server: Server, schemas: int) -> tuple[float, float]:
+    """Median seconds to the first token of one-shots with one system prompt.
+
+    Without a schema, and with a schema that the server has not seen before; in turn.
+    """
+    taken: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(FIRST + schemas):
+        for with_schema in (False, True):
+            name = f"property_{number}"
+            schema = {"type": "object", "properties": {name: {"type": "integer"}}}
+            described = {"name": "it", "schema": {**schema, "required": [name]}}
+            form = {"response_format": {"type": "json_schema", "json_schema": described}}
+            time.sleep(PAUSE)
+            chat = Chat(server, said=[{"role": "system", "content": "You answer in JSON."}])
+            seconds = chat.ask(user(f"number {number}"), **(form if with_schema else {}))
+            if with_schema and name not in json.loads(chat.said[-1]["content"]):
+                raise RuntimeError(f"the answer does not match: {chat.said[-1]}")
+            if number >= FIRST:
+                taken[with_schema].append(seconds)
+    return statistics.median(taken[False]), statistics.median(taken[True])
 
 
 @attrs.define
