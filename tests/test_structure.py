@@ -46,6 +46,7 @@ PURE = (
     *("pool.pace", "pool.backoff"),
     *("demo.prompt_cache", "demo.formats", "demo.schemas", "demo.structured", "demo.patterns"),
     "demo.strings",
+    "web.paths",
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

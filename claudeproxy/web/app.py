@@ -27,6 +27,7 @@ from ..structured.output import StructuredOutput
 from .exchange import Exchange, Timeouts
 from .models import list_object, model_object, page_of
 from .openapi import document
+from .paths import asked_for
 from .respond import dialect_of, send_body, send_error, send_json
 
 
@@ -214,6 +215,9 @@ class App:
     @router.handle_errors(MethodNotAllowed)
     def method_not_allowed(self, request: Any, failure: Failure) -> None:
         """A path that is served only with other methods."""
+        if request.path.startswith(b"//"):
+            self.not_found(request, failure)
+            return
         assert isinstance(failure.value, MethodNotAllowed)
         allowed = sorted(failure.value.valid_methods or ())
         request.setHeader("allow", ", ".join(allowed))
@@ -233,9 +237,8 @@ class App:
         """The method and route of a request, for the log; `(none)` if no route matches."""
         routes = self.router.url_map.bind("")
         try:
-            path = unquote_to_bytes(request.path).decode("utf-8")
             method = request.method.decode("ascii")
-            rule, _ = routes.match(path, method, return_rule=True)
+            rule, _ = routes.match(_decoded(request.path), method, return_rule=True)
         except (HTTPException, UnicodeDecodeError):
             return "(none)"
         return f"{method} {rule.rule}"
@@ -246,10 +249,9 @@ class App:
             every = (rule.methods or set() for rule in self.router.url_map.iter_rules())
             return sorted(set().union(*every))
         try:
-            text = unquote_to_bytes(path).decode("utf-8")
-        except UnicodeDecodeError:
+            return sorted(self.router.url_map.bind("").allowed_methods(_decoded(path)))
+        except (NotFound, UnicodeDecodeError):
             return []
-        return sorted(self.router.url_map.bind("").allowed_methods(text))
 
     def drain(self) -> Deferred[None]:
         """Accept no more conversations. The Deferred fires when the running ones have ended."""
@@ -347,5 +349,13 @@ def _lists_of(request: Any) -> dict[str, list[str]]:
 
 
 def _asked_for(request: Any) -> str:
-    path = request.path.decode("utf-8", "replace")
-    return f"{request.method.decode('ascii', 'replace')} {path}"
+    # As the client spelled it, without the query, which may have a key.
+    return asked_for(request.method, request.uri.partition(b"?")[0])
+
+
+def _decoded(path: bytes) -> str:
+    """The path for the router, without escapes."""
+    if path.startswith(b"//"):
+        # The router takes it for the root.
+        raise NotFound
+    return unquote_to_bytes(path).decode("utf-8")

@@ -14,6 +14,7 @@ from twisted.web.server import Request
 from ..dialects import messages
 from ..errors import APIError
 from .access import Access
+from .paths import canonical
 from .respond import dialect_of, send_error
 
 
@@ -99,6 +100,8 @@ class GuardedRequest(Request):
 
     def process(self) -> None:
         """The request has been received; give it an id, then serve it."""
+        # Access control, the routes and the log must agree on the path.
+        self.path = canonical(self.path)
         # Keep the channel: when the client disconnects, the request loses it.
         channel: Any = self.channel
         self._seconds = channel.site.reactor.seconds

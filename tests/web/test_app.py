@@ -63,6 +63,9 @@ class Server:
             parsePOSTFormSubmission=False,
         )
         self.connections = Connections(clock, site, 60)
+        # The routes that the log of the service would name.
+        self.logged: list[str] = []
+        site.log = lambda request: self.logged.append(self.app.route_of(request))  # type: ignore[method-assign]
 
     async def catalogue(self) -> Catalogue:
         if self.catalogue_error is not None:
@@ -121,7 +124,73 @@ def test_what_claude_code_asks_first(server: Server, path: str) -> None:
 
 
 def test_two_slashes_are_not_the_root(server: Server) -> None:
-    assert server.ask("GET", "//")[0] == 404
+    for path in ("//", "///"):
+        for method in ("GET", "PUT", "OPTIONS"):
+            status, headers, _ = server.ask(method, path)
+            assert (status, "allow" in headers) == (404, False)
+    assert set(server.logged) == {"(none)"}
+
+
+# Paths with a slash or a prefix too many
+
+
+def routes() -> list[tuple[str, str]]:
+    """Each method of each route, with a path of it."""
+    return sorted(
+        (method, rule.rule.replace("<path:name>", "a").replace("<name>", "a"))
+        for rule in App.router.url_map.iter_rules()
+        for method in rule.methods or ()
+        if rule.rule != "/"
+    )
+
+
+def ways(path: str) -> list[str]:
+    """How clients spell this path that have another idea of the base URL."""
+    found = ["/" + path, path + "/", path.replace("/", "//"), path + "//?a=b"]
+    return [*found, "/v1" + path, "/v1/" + path + "/"] if path.startswith("/v1/") else found
+
+
+@pytest.mark.parametrize(("method", "path"), routes())
+def test_every_route_is_found_with_a_slash_or_a_prefix_too_many(
+    server: Server, method: str, path: str
+) -> None:
+    status, headers, body = server.ask(method, path)
+    assert status != 405
+    [route] = server.logged
+    assert route.startswith(f"{method} /")
+    for other in ways(path):
+        server.logged.clear()
+        got, named, told = server.ask(method, other)
+        assert (got, server.logged) == (status, [route]), other
+        assert named.keys() == headers.keys()
+        if path not in ("/health", "/v1/health"):
+            assert told == body or told["request_id"] != body["request_id"]
+        allowed = server.ask("OPTIONS", path)[1]["allow"]
+        assert server.ask("OPTIONS", other)[1]["allow"] == allowed
+        assert server.ask("PUT", other)[1]["allow"] + ", OPTIONS" == allowed
+
+
+def test_a_prefix_too_many_is_no_way_around_the_key(server: Server) -> None:
+    server.access = Access(keys={"mine": "k"})
+    for path in ("/v1/v1/models", "//v1/models", "/v1/models/", "//metrics", "/v1/v1/health/x"):
+        assert server.ask("GET", path)[0] == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/v1", "/v1/v1/", "/v1//", "/v1/v1/nothing", "/v2/v1/models"])
+def test_other_unknown_paths_stay_unknown(server: Server, path: str) -> None:
+    status, _, told = server.ask("GET", path)
+    assert (status, server.logged) == (404, ["(none)"])
+    assert f"(GET {path})" in told["error"]["message"]
+
+
+def test_errors_quote_the_path_and_the_method_that_were_asked_for(server: Server) -> None:
+    # The query may have a key.
+    message = server.ask("GET", "//v1/nothing/<b>?key=k-1")[2]["error"]["message"]
+    assert message.startswith("Invalid URL (GET //v1/nothing/%3Cb%3E). ")
+    message = server.ask("X" * 1000, "/v1/models/?key=k-1")[2]["error"]["message"]
+    assert message.startswith(f"Method not allowed: {'X' * 32}... /v1/models/. ")
+    for path in ("/" + "a" * 9000, "/v1/models/" + "a" * 9000):
+        assert len(server.ask("PUT", path)[2]["error"]["message"]) < 700
 
 
 # Counting, and what is not supported
@@ -281,7 +350,7 @@ def test_options_say_what_the_router_says(
     assert (status, headers["access-control-allow-methods"]) == (204, allowed)
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/models/", "/health/", "/%ff"])
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1", "/health/x", "/%ff"])
 @pytest.mark.parametrize("keys", [{}, {"mine": "k"}])
 def test_options_of_what_is_not_served(server: Server, path: str, keys: dict[str, str]) -> None:
     server.access = Access(keys=keys)

@@ -269,7 +269,7 @@ def test_each_key_is_accepted(keyed: GuardedServer, header: str) -> None:
     "headers", [(), ("Authorization: Bearer k-3",), ("x-api-key: ",), ("Authorization: Basic k-1",)]
 )
 @pytest.mark.parametrize(
-    "path", ["/v1/models", "/metrics", "/health/", "/health/x", "//health", "//", "/api"]
+    "path", ["/v1/models", "/metrics", "/metrics/", "/health/x", "//metrics", "//", "/api"]
 )
 def test_without_a_key_only_what_tells_of_the_server_is_open(
     keyed: GuardedServer, headers: tuple[str, ...], path: str
@@ -280,7 +280,7 @@ def test_without_a_key_only_what_tells_of_the_server_is_open(
     assert (error["code"], error["type"]) == ("invalid_api_key", "invalid_request_error")
     assert b"k-" not in content
     assert keyed.served.bodies == []
-    for open_path in ("/health", "/v1/health", "/health?full", "/", "/api/hello"):
+    for open_path in ("/health", "/v1/health", "/health?full", "/", "/api/hello", "//health/"):
         assert keyed.ask("GET", open_path, *headers)[0] == 200
 
 
