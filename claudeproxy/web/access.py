@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -16,10 +17,30 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..errors import APIError
+from .paths import excerpt
 
 
 # The names of the loopback interface.
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+# A Host header: a name or an address, and perhaps a port.
+HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_][a-z0-9_.-]*))(?::[0-9]*)?")
+# What a message quotes of a Host or an Origin, at most.
+LONGEST_NAME = 260
+
+
+def header_fault(version: bytes, hosts: int, origins: int) -> str | None:
+    """The message for a request with the wrong number of these headers, None if it is right.
+
+    version: of HTTP. With two headers of a name, this server and a proxy before it could each look
+    at another one.
+    """
+    if hosts > 1:
+        return f"The request has {hosts} Host headers; send one."
+    if origins > 1:
+        return f"The request has {origins} Origin headers; send one or none."
+    if not hosts and version != b"HTTP/1.0":
+        return "The request has no Host header, which HTTP/1.1 requires."
+    return None
 
 
 def is_loopback(interface: str) -> bool:
@@ -47,11 +68,11 @@ class Access:
         """The message for a request with these headers that is refused, None if it is allowed."""
         if origin is not None and not self.allows_origin(origin):
             return (
-                f"Requests from the origin {origin} are not allowed (see the setting "
-                "allowed_origins)."
+                f"Requests from the origin {excerpt(origin, LONGEST_NAME)} are not allowed (see "
+                "the setting allowed_origins)."
             )
         if host is not None and not self._allows_host(host):
-            return f"The host {host} is not allowed (see the setting allowed_hosts)."
+            return f"The host {excerpt(host, LONGEST_NAME)} is not allowed{_remedy(host)}."
         return None
 
     def allows_fetch(self, site: str | None, destination: str | None) -> bool:
@@ -98,6 +119,17 @@ class Access:
             return True
         # An IP address is safe: DNS rebinding needs a name.
         return not is_loopback(self.interface) and _is_address(name)
+
+
+def _remedy(host: str) -> str:
+    """The end of a message: how to allow this host."""
+    found = HOST.fullmatch(host.lower())
+    if found is None or len(host) > LONGEST_NAME:
+        return " (see the setting allowed_hosts)"
+    return (
+        f". If it is a name of this machine, start the server with `--allowed-hosts "
+        f"{found[1] or found[2]}`, or add the name to the setting allowed_hosts"
+    )
 
 
 def _digest(key: str) -> bytes:

@@ -13,7 +13,7 @@ from twisted.web.server import Request
 
 from ..dialects import messages
 from ..errors import APIError
-from .access import Access
+from .access import Access, header_fault
 from .paths import canonical
 from .respond import dialect_of, send_error
 
@@ -140,6 +140,7 @@ class GuardedRequest(Request):
     def _serve(self) -> None:
         try:
             self._require_text()
+            self._require_one_host()
             if self._let_in():
                 super().process()
             else:
@@ -156,6 +157,14 @@ class GuardedRequest(Request):
                 self.getHeader(name)
         except UnicodeDecodeError:
             raise APIError(400, "The path or a header of the request is not UTF-8.") from None
+
+    def _require_one_host(self) -> None:
+        """Raise a 400 for a request whose Host or Origin is missing or ambiguous."""
+        hosts, origins = (
+            len(self.requestHeaders.getRawHeaders(name, ())) for name in (b"host", b"origin")
+        )
+        if fault := header_fault(self.clientproto, hosts, origins):
+            raise APIError(400, fault)
 
     def _let_in(self) -> bool:
         """Whether to route the request; raises APIError. A preflight is answered here."""

@@ -10,8 +10,8 @@ REPEATED_PREFIX = re.compile(rb"\A(?:/v1){2,}(?=/)")
 # What a message quotes of a method and of a path, at most.
 LONGEST_METHOD = 32
 LONGEST_PATH = 200
-# What needs no escape in a path. `%` is here because paths arrive escaped.
-PLAIN = "/%:@!$&'()*+,;=-._~"
+# What needs no escape in a message. `%` is here because paths arrive escaped.
+PLAIN = "/%:@!$&'()*+,;=-._~[]"
 
 
 def canonical(path: bytes) -> bytes:
@@ -28,7 +28,10 @@ def canonical(path: bytes) -> bytes:
 
 
 def asked_for(method: bytes, path: bytes) -> str:
-    """Return the method and path of a request for a message: in ASCII, and not too long."""
-    name = quote(method[:LONGEST_METHOD], safe=PLAIN) + "..." * (len(method) > LONGEST_METHOD)
-    where = quote(path[:LONGEST_PATH], safe=PLAIN) + "..." * (len(path) > LONGEST_PATH)
-    return f"{name} {where}"
+    """Return the method and path of a request for a message."""
+    return f"{excerpt(method, LONGEST_METHOD)} {excerpt(path, LONGEST_PATH)}"
+
+
+def excerpt(text: bytes | str, longest: int) -> str:
+    """Return what a client sent for a message: in ASCII, escaped as in a URL, and not too long."""
+    return quote(text[:longest], safe=PLAIN) + "..." * (len(text) > longest)

@@ -625,6 +625,32 @@ class BadInput(RealCLI):
             [(path, head("GET", path)) for path in ("/\xe9", "/%ff%fe", "/v1/models/%ff")], 400, 404
         )
 
+    async def test_an_ambiguous_or_missing_host(self) -> None:
+        body = encoded()
+        length = f"Content-Length: {len(body)}"
+        host, foreign = "Host: localhost", "Host: evil.example"
+        page, other = "Origin: http://localhost:1", "Origin: https://evil.example"
+        await self.refused(
+            [
+                (
+                    repr(headers),
+                    "\r\n".join([f"POST {CHAT} HTTP/1.1", *headers, JSON, length, "", ""]).encode()
+                    + body,
+                )
+                for headers in (
+                    (host, foreign),
+                    (foreign, host),
+                    (host, host),
+                    (host, page, other),
+                    (host, other, page),
+                    (),
+                )
+            ],
+            400,
+        )
+        old = f"POST {CHAT} HTTP/1.0\r\n{JSON}\r\n{length}\r\n\r\n".encode() + body
+        assert statuses(await self.answer_to(old)) == [200]
+
     async def test_a_header_that_is_not_utf_8(self) -> None:
         body, length = encoded(), f"Content-Length: {len(encoded())}"
         await self.refused(

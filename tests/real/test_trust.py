@@ -61,6 +61,26 @@ class Keys(RealCLI):
         assert response.headers.getRawHeaders("www-authenticate") == ["Bearer"]
 
 
+class Containers(RealCLI):
+    """A client in a container addresses this machine by a name of its own."""
+
+    async def test_the_refusal_names_the_option_that_helps(self) -> None:
+        name = "host.docker.internal"
+        headers = {"host": f"{name}:3456", "authorization": f"Bearer {KEY}"}
+        for keys in ({}, {"phone": KEY}):
+            refusing = await self.start_proxy(keys=keys)
+            response, content = await self.http("POST", CHAT, HI, url=refusing.url, headers=headers)
+            assert response.code == 403
+            assert f"`--allowed-hosts {name}`".encode() in content
+            allowing = await self.start_proxy(keys=keys, allowed_hosts=(name,))
+            response, content = await self.http("POST", CHAT, HI, url=allowing.url, headers=headers)
+            assert (response.code, b"hello there" in content) == (200, True)
+        response, _ = await self.http(
+            "POST", CHAT, HI, url=allowing.url, headers={"host": f"{name}:3456"}
+        )
+        assert response.code == 401
+
+
 class Pages(RealCLI):
     async def start_proxy(self, **settings: Any) -> Any:
         return await super().start_proxy(**{"allowed_origins": (PAGE,), **settings})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from claudeproxy.errors import APIError
-from claudeproxy.web.access import Access, is_loopback
+from claudeproxy.settings import FIELDS
+from claudeproxy.web.access import Access, header_fault, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,62 @@ def test_on_another_interface_addresses_and_allowed_hosts_are_allowed() -> None:
     for host in ("192.168.1.5:3456", "[fe80::1]:1", "my-laptop.lan:3456", "localhost"):
         assert access.refusal_reason(host, None) is None
     assert access.refusal_reason("your-laptop.lan", None) is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "option"),
+    [
+        ("host.docker.internal", "host.docker.internal"),
+        ("Host.Docker.Internal:3456", "host.docker.internal"),
+        ("172.17.0.1:3456", "172.17.0.1"),
+        ("192.168.1.5", "192.168.1.5"),
+        ("my-laptop.lan:3456", "my-laptop.lan"),
+        ("my_service", "my_service"),
+        ("[fe80::1]:3456", "fe80::1"),
+        ("[::ffff:10.0.0.1]", "::ffff:10.0.0.1"),
+    ],
+)
+@pytest.mark.parametrize("keys", [{}, {"mine": "k-1"}])
+def test_a_refused_host_is_told_the_option_that_allows_it(
+    host: str, option: str, keys: dict[str, str]
+) -> None:
+    reason = Access(keys=keys).refusal_reason(host, None)
+    assert reason is not None
+    assert reason.startswith(f"The host {host} is not allowed. ")
+    assert f"`--allowed-hosts {option}`" in reason
+    # As the command line is read.
+    hosts = frozenset(FIELDS["allowed_hosts"].metadata["read"](option))
+    assert hosts == {option}
+    assert Access(keys=keys, hosts=hosts).refusal_reason(host, None) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["", "[", "a b", "a@b", "a,b", "`a`", "-x", "é", "fe80::1", "a/b", "a" * 300, "[a]b"]
+)
+def test_no_option_is_told_for_what_is_no_name(host: str) -> None:
+    reason = Access().refusal_reason(host, None)
+    assert reason is not None
+    assert "allowed_hosts" in reason
+    assert "--allowed-hosts" not in reason
+
+
+def test_what_a_refusal_quotes_is_escaped_and_bounded() -> None:
+    for reason in (
+        Access().refusal_reason("<b>\x9b`" + "a" * 5000, None),
+        Access().refusal_reason("localhost", "https://<b>\x9b`" + "a" * 5000),
+    ):
+        assert reason is not None
+        assert "%3Cb%3E%C2%9B%60a" in reason
+        assert len(reason) < 500
+
+
+def test_two_hosts_or_origins_are_a_fault_and_so_is_no_host() -> None:
+    for version in (b"HTTP/1.0", b"HTTP/1.1"):
+        assert header_fault(version, 1, 0) is header_fault(version, 1, 1) is None
+        assert "2 Host headers" in str(header_fault(version, 2, 0))
+        assert "3 Origin headers" in str(header_fault(version, 1, 3))
+    assert header_fault(b"HTTP/1.0", 0, 1) is None
+    assert "no Host header" in str(header_fault(b"HTTP/1.1", 0, 0))
 
 
 def test_host_names_are_case_insensitive() -> None:

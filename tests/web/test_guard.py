@@ -130,9 +130,42 @@ def test_foreign_hosts_and_origins_are_refused_on_every_route(
         assert content == b""
     else:
         error = json.loads(content)["error"]
+        assert headers["content-type"] == "application/json"
         allowed = "allowed_hosts" if header.startswith("Host") else "allowed_origins"
         assert allowed in error["message"]
     assert server.served.bodies == []
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/health"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        (("Host: localhost", "Host: evil.example"), "2 Host headers"),
+        (("Host: evil.example", "Host: localhost"), "2 Host headers"),
+        (("Host: localhost", "host: localhost"), "2 Host headers"),
+        (("Host: localhost", ALLOWED, FOREIGN), "2 Origin headers"),
+        (("Host: localhost", FOREIGN, ALLOWED), "2 Origin headers"),
+        (("Host: localhost", ALLOWED, ALLOWED), "2 Origin headers"),
+        ((), "no Host header"),
+    ],
+)
+def test_an_ambiguous_or_missing_host_is_refused(
+    server: GuardedServer, path: str, method: str, headers: tuple[str, ...], words: str
+) -> None:
+    lines = [f"{method} {path} HTTP/1.1", *headers, JSON, *PREFLIGHT, "Content-Length: 2", "", ""]
+    head, _, content = server.raw("\r\n".join(lines).encode() + b"{}").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"access-control" not in head.lower()
+    assert words in json.loads(content)["error"]["message"]
+    assert server.served.bodies == []
+
+
+def test_http_1_0_needs_no_host(server: GuardedServer) -> None:
+    assert server.raw(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
+    for more in (b"Host: evil.example\r\n", b"Origin: https://evil.example\r\n"):
+        answer = server.raw(b"GET / HTTP/1.0\r\n%s\r\n" % more)
+        assert answer.startswith(b"HTTP/1.0 403 ")
 
 
 EMBEDS = ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: image")
@@ -301,9 +334,11 @@ def test_changed_keys_apply_to_the_next_request(keyed: GuardedServer) -> None:
 @pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "x-api-key", "Content-Type"])
 def test_headers_that_are_not_utf8_get_an_error(keyed: GuardedServer, name: str) -> None:
     keyed.access = Access(keys={"mine": "k-1"}) if name[0] in "Ax" else Access()
-    head = f"POST / HTTP/1.1\r\n{name}: ".encode() + b"\xff\xfe\r\nContent-Length: 0\r\n\r\n"
-    status = int(keyed.raw(head).split()[1])
-    assert status in (400, 401, 403, 415)
+    host = "" if name == "Host" else "Host: localhost\r\n"
+    head = f"POST / HTTP/1.1\r\n{host}{name}: ".encode() + b"\xff\xfe\r\nContent-Length: 0\r\n\r\n"
+    answer = keyed.raw(head)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"not UTF-8" in answer
     assert keyed.served.bodies == []
 
 
