@@ -191,7 +191,7 @@ class App:
     @router.route("/responses/compact", methods=["POST"])
     def compact_response(self, request: Any) -> None:
         """Not supported: a 400 that says what to do instead."""
-        self._tell(request, lambda: self.responses.compact(self._body_of(request)))
+        self._tell(request, lambda: self.responses.compact(request.json_body()))
 
     @router.route("/v1/responses/<name>/cancel", methods=["POST"])
     @router.route("/responses/<name>/cancel", methods=["POST"])
@@ -265,7 +265,7 @@ class App:
         try:
             if self._drained is not None:
                 raise unavailable("The server is stopping.", retry_after=5)
-            asked = dialect.read(self._body_of(request))
+            asked = dialect.read(request.json_body())
             wanted = asked.conversation.limits
             catalogue = await self.catalogue()
             model = catalogue.resolve(wanted.model)
@@ -288,7 +288,7 @@ class App:
 
     async def _count(self, request: Any, dialect: Counting) -> None:
         try:
-            asked = dialect.count_tokens(self._body_of(request))
+            asked = dialect.count_tokens(request.json_body())
             catalogue = await self.catalogue()
             model = catalogue.resolve(asked.conversation.limits.model)
             conversation = self._as_asked(asked.conversation, model, asks=False)
@@ -323,14 +323,6 @@ class App:
             send_body(request, body())
         except APIError as error:
             send_error(request, self.responses, error)
-
-    def _body_of(self, request: Any) -> bytes:
-        request.require_json()
-        if request.too_large:
-            limit = f"{request.body_limit:,} bytes"
-            raise APIError(413, f"The request body is larger than {limit}.")
-        body: bytes = request.content.read()
-        return body
 
     def _model_object(self, name: str, model: Model, catalogue: Catalogue) -> dict[str, Any]:
         return model_object(name, model, catalogue.size_of(model), self._created)

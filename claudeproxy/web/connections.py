@@ -20,6 +20,10 @@ from ..timers import Timers
 
 # How long a client gets to read the rest of its data when the server stops.
 CLOSE_TIMEOUT = 1.0
+# How long the rest of a body is read and discarded that was refused before it came: in all, and
+# without any data.
+LINGER_TIMEOUT = 30.0
+LINGER_SILENCE = 5.0
 
 
 @implementer(IPushProducer)
@@ -55,6 +59,8 @@ class Connection(ProtocolWrapper):
     factory: Connections
     serving = 0
     _receiving = False
+    # How many more bytes to discard before the connection is closed; None unless it is closing.
+    _discarding: int | None = None
     _full = False
     _held: Callable[[], None] | None = None
 
@@ -65,11 +71,13 @@ class Connection(ProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         """Pass data on; the first bytes of a request start its timeout."""
+        if self._discarding is not None:
+            self._discard(len(data))
+            return
         if not self.serving and not self._receiving:
-            self._receiving = True
-            if (seconds := self.factory.request_timeout) is not None:
-                self._timers.start("deadline", seconds, self._too_slow)
+            self._begin()
         super().dataReceived(data)
+        self._begin_next()
 
     def arrived(self) -> None:
         """A request has been received."""
@@ -78,8 +86,22 @@ class Connection(ProtocolWrapper):
         self._timers.cancel("deadline")
 
     def served(self) -> None:
-        """A request has been answered."""
+        """A request has been answered. If part of the next has come, its timeout starts."""
         self.serving -= 1
+        self._begin_next()
+
+    def linger(self, most: int) -> None:
+        """Close the connection after the client has read what was written, or after a timeout.
+
+        Up to `most` bytes that the client still sends are discarded. If they were left unread, the
+        system would reset the connection, and the client could lose the answer.
+        """
+        self._discarding = most
+        transport: Any = self.transport
+        transport.resumeProducing()
+        transport.loseWriteConnection()
+        self._timers.start("linger", LINGER_TIMEOUT, self._abort)
+        self._timers.start("silence", LINGER_SILENCE, self.loseConnection)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Watch the producer, to know when the client does not read."""
@@ -112,6 +134,31 @@ class Connection(ProtocolWrapper):
         self._held = None
         super().connectionLost(reason)
 
+    def _begin(self) -> None:
+        self._receiving = True
+        if (seconds := self.factory.request_timeout) is not None:
+            self._timers.start("deadline", seconds, self._too_slow)
+
+    def _begin_next(self) -> None:
+        """Start the timeout of a request of which the channel has a part, if none is served.
+
+        It may have been sent during the answer before. That time does not count, because the
+        channel does not read then.
+        """
+        channel = self.wrappedProtocol
+        if self.serving or self._receiving or self.disconnecting:
+            return
+        if isinstance(channel, Channel) and channel.has_part_of_request:
+            self._begin()
+
+    def _discard(self, length: int) -> None:
+        assert self._discarding is not None
+        self._discarding -= length
+        if self._discarding < 0:
+            self._abort()
+        else:
+            self._timers.put_off("silence", LINGER_SILENCE)
+
     def _abort(self) -> None:
         transport: Any = self.transport
         transport.abortConnection()
@@ -132,9 +179,43 @@ class Connection(ProtocolWrapper):
 
 
 class Channel(HTTPChannel):
-    """Reads the requests of a connection."""
+    """Reads the requests of a connection. Its requests are GuardedRequests."""
 
     transport: Any
+    # How much of a refused body to discard; None if no body was refused.
+    _discard_limit: int | None = None
+
+    @property
+    def has_part_of_request(self) -> bool:
+        """Whether there is a request that has not been answered, or the beginning of one."""
+        return bool(self.requests or self._buffer)
+
+    def allHeadersReceived(self) -> None:
+        """The headers of a request have been read.
+
+        If they announce a body over the limit, the request is answered at once, without its body.
+        """
+        request: Any = self.requests[-1]
+        if not self.length or self.length <= request.body_limit:
+            super().allHeadersReceived()
+            return
+        # Twisted would ask for the body with `100 Continue`.
+        request.requestHeaders.removeHeader(b"expect")
+        super().allHeadersReceived()
+        # The body cannot be told from a next request any more.
+        self.persistent = 0
+        request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+        self._discard_limit = request.discard_limit
+        self.length = 0
+
+    def loseConnection(self) -> None:
+        """Close the connection; a client that still sends a refused body gets to read first."""
+        if self._discard_limit is None:
+            super().loseConnection()
+        else:
+            producer: Any = self._networkProducer
+            producer.unregisterProducer()
+            self.transport.linger(self._discard_limit)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """The request line or a header is longer than Twisted accepts."""

@@ -61,12 +61,18 @@ class GuardedRequest(Request):
     client_id: str | None = None
     _arrived = 0.0
     _seconds: Callable[[], float]
+    _announced = 0
     _length = 0
 
     @property
     def too_large(self) -> bool:
-        """Whether the body was larger than the limit; `content` is then incomplete."""
-        return self._length > self.body_limit
+        """Whether the body is larger than the limit; `content` is then incomplete."""
+        return max(self._announced, self._length) > self.body_limit
+
+    @property
+    def discard_limit(self) -> int:
+        """How much of a body is read at most, counting what is discarded."""
+        return DISCARD_FACTOR * self.body_limit
 
     def require_json(self) -> None:
         """Raise a 415 unless the headers declare an unencoded JSON body.
@@ -86,8 +92,16 @@ class GuardedRequest(Request):
                 "curl: -H 'Content-Type: application/json'.",
             )
 
+    def json_body(self) -> bytes:
+        """The body; raises APIError if it is not JSON or too large."""
+        self.require_json()
+        if self.too_large:
+            raise APIError(413, f"The request body is larger than {self.body_limit:,} bytes.")
+        return self.content.read()
+
     def gotLength(self, length: int | None) -> None:
-        """The headers have been read."""
+        """The headers have been read. `length` is None if they do not tell it."""
+        self._announced = length or 0
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -95,7 +109,7 @@ class GuardedRequest(Request):
         self._length += len(data)
         if self._length <= self.body_limit:
             self.content.write(data)
-        elif self._length > DISCARD_FACTOR * self.body_limit:
+        elif self._length > self.discard_limit:
             self.channel.forceAbortClient()
 
     def process(self) -> None:

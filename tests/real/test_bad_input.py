@@ -219,15 +219,52 @@ class BadInput(RealCLI):
         assert (type(error), error.status_code) == (openai.APIStatusError, 413)
         assert "200,000 bytes" in error.message
 
-    async def test_a_body_far_over_the_limit_is_not_read_to_its_end(self) -> None:
+    async def test_a_body_that_is_announced_to_be_too_large_is_not_waited_for(self) -> None:
         await self.refused(
             [
-                ("length", post(b"x" * (20 * LIMIT))),
-                ("chunked", chunked(*[b"x" * 8192] * 200, end=b"")),
+                (f"{length} {more}", head("POST", CHAT, JSON, f"Content-Length: {length}", *more))
+                for length in (LIMIT + 1, 1000 * LIMIT)
+                for more in ((), ("Expect: 100-continue",), ("Connection: keep-alive",))
             ],
-            0,
             413,
         )
+        got = await self.answer_to(
+            head("POST", CHAT, JSON, f"Content-Length: {LIMIT + 1}", "Expect: 100-continue")
+        )
+        assert b"100 Continue" not in got
+
+    async def test_a_client_that_is_still_sending_reads_the_refusal(self) -> None:
+        def use(talk: Talk) -> bytes:
+            talk.say(head("POST", CHAT, JSON, f"Content-Length: {3 * LIMIT}"))
+            got = talk.answers()
+            # A connection that is reset would raise an error here.
+            for _ in range(3 * LIMIT // 1000):
+                talk.socket.sendall(b"x" * 1000)
+            talk.half_close()
+            return got + talk.rest()
+
+        got = await self.talk(use)
+        assert statuses(got) == [413], got[:300]
+        assert b"200,000 bytes" in got
+        for factor in (2, 20):
+            error = await self.error_of("x" * (factor * LIMIT))
+            assert (type(error), error.status_code) == (openai.APIStatusError, 413)
+        await self.still_well()
+
+    async def test_a_body_far_over_the_limit_is_not_read_to_its_end(self) -> None:
+        await self.refused([("length", post(b"x" * (20 * LIMIT)))], 413)
+        await self.refused([("chunked", chunked(*[b"x" * 8192] * 200, end=b""))], 0)
+
+    async def test_half_a_request_behind_an_answer_is_not_waited_for(self) -> None:
+        for half in (b"POST", head("POST", CHAT, JSON)[:-2], post(encoded())[:-1]):
+
+            def use(talk: Talk, half: bytes = half) -> bytes:
+                messages = [{"role": "user", "content": "SLOW:0.02 one"}]
+                talk.say(post(encoded(messages=messages)) + half)
+                return talk.rest()
+
+            assert statuses(await self.talk(use)) == [200, 408]
+        await self.still_well()
 
     async def test_deep_nesting(self) -> None:
         arrays, objects = "[" * DEEP + "]" * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP

@@ -173,6 +173,66 @@ class Deadlines(SynchronousTestCase):
         self.drip(80, b"x")
         self.assert_too_slow()
 
+    def test_half_a_request_sent_behind_an_answer_times_out_without_more_data(self) -> None:
+        self.connections.request_timeout = 20
+        for half in (
+            b"GET",
+            AWAITING_ANSWER[:-2],
+            AWAITING_ANSWER[:30],
+            POST,
+            POST + b"x",
+            CHUNKED,
+        ):
+            for parts in (
+                (LATER + half,),
+                (LATER, half),
+                (LATER, half[:1], half[1:]),
+                (LATER, AWAITING_ANSWER + half),
+            ):
+                with self.subTest(parts=parts):
+                    self.setUp()
+                    self.connections.request_timeout = 20
+                    for part in parts:
+                        self.send(part)
+                    # The time of the answer does not count.
+                    self.clock.advance(300)
+                    self.assert_fine()
+                    self.served.waiting[0].finish()
+                    self.clock.advance(19)
+                    self.assert_fine()
+                    self.clock.advance(1)
+                    self.assert_too_slow()
+
+    def test_half_a_request_sent_with_a_whole_one_times_out_without_more_data(self) -> None:
+        self.connections.request_timeout = 20
+        self.send(AWAITING_ANSWER * 2 + POST)
+        assert self.answers() == 2
+        self.clock.advance(20)
+        self.assert_too_slow()
+
+    def test_the_rest_of_half_a_request_behind_an_answer_is_served(self) -> None:
+        self.connections.request_timeout = 20
+        self.send(LATER + AWAITING_ANSWER[:20])
+        self.clock.advance(300)
+        self.served.waiting[0].finish()
+        self.clock.advance(19)
+        self.send(AWAITING_ANSWER[20:])
+        assert self.answers() == 2
+        self.clock.advance(30)
+        self.assert_fine()
+
+    def test_an_answer_starts_no_timeout_if_nothing_is_behind_it(self) -> None:
+        self.connections.request_timeout = 20
+        for sent in (AWAITING_ANSWER, LATER, LATER + AWAITING_ANSWER):
+            with self.subTest(sent=sent):
+                self.setUp()
+                self.connections.request_timeout = 20
+                self.send(sent)
+                for request in self.served.waiting:
+                    request.finish()
+                self.clock.advance(59)
+                self.assert_fine()
+
     def test_an_idle_connection_is_closed(self) -> None:
         self.clock.advance(61)
         assert self.transport.disconnecting

@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -28,6 +27,8 @@ from claudeproxy.web.app import App
 from claudeproxy.web.connections import Connections
 from claudeproxy.web.exchange import Timeouts
 from claudeproxy.web.guard import guarded_request
+
+from .transport import Transport
 
 
 class FakeJob:
@@ -103,7 +104,7 @@ class ExchangeTests(SynchronousTestCase):
         connections.doStart()
         self.addCleanup(connections.doStop)
         self.channel: Any = connections.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
-        self.transport = StringTransport()
+        self.transport = Transport()
         self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
         self.channel.makeConnection(self.transport)
         # A request that nobody ends would be ended while another test runs, as garbage.
@@ -435,17 +436,23 @@ class ExchangeTests(SynchronousTestCase):
 
     # Bodies
 
-    def test_a_body_over_the_limit_is_read_and_refused(self) -> None:
+    def test_a_body_over_the_limit_is_refused(self) -> None:
         self.send(b"x" * 1001)
         assert self.sent().startswith(b"HTTP/1.1 413 ")
 
-    def test_a_body_far_over_the_limit_is_not_even_read(self) -> None:
-        self.channel.dataReceived(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
-            + b"x" * 4001
+    def test_a_body_over_the_limit_that_did_not_tell_is_read_and_refused(self) -> None:
+        head = (
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
-        assert self.transport.disconnecting
+        self.channel.dataReceived(head + b"fa0\r\n" + b"x" * 4000 + b"\r\n")
         assert self.sent() == b""
+        self.channel.dataReceived(b"0\r\n\r\n")
+        assert self.sent().startswith(b"HTTP/1.1 413 ")
+        assert not self.transport.disconnecting
+        self.channel.dataReceived(head + b"fa1\r\n" + b"x" * 4001)
+        assert self.sent() == b""
+        assert self.transport.disconnecting
 
     def test_stopping_refuses_new_ones_and_waits_for_old_ones(self) -> None:
         self.post(stream=True)
