@@ -47,6 +47,8 @@ PURE = (
     *("demo.prompt_cache", "demo.formats", "demo.schemas", "demo.structured", "demo.patterns"),
     "demo.strings",
     "web.paths",
+    "web.codings",
+    "web.access",
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

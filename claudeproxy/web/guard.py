@@ -12,14 +12,15 @@ from urllib.parse import unquote_to_bytes
 from twisted.web.server import Request
 
 from ..dialects import messages
-from ..errors import APIError
+from ..errors import APIError, bad_request
 from .access import Access, header_fault
+from .codings import CODINGS, Unpacker, coding_of
 from .paths import canonical
 from .respond import dialect_of, send_error
 
 
 # A body is read and discarded up to this multiple of the limit, then the connection is aborted. A
-# client that is answered while it is still sending often does not see the answer.
+# client that is disconnected while it is still sending often does not see the answer.
 DISCARD_FACTOR = 4
 
 # The request headers that the server reads.
@@ -38,6 +39,7 @@ OWN_PATHS = (*OPEN_PATHS, b"/metrics", b"/openapi.json")
 ID_HEADERS = ("x-request-id", "request-id")
 # Client request ids that are safe in a log line and in a header.
 CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+NOT_TEXT = "The path or a header of the request is not UTF-8."
 # The response headers that a page may read.
 EXPOSED_HEADERS = (
     "x-request-id, request-id, openai-processing-ms, x-claudeproxy-worker, x-claudeproxy-ignored, "
@@ -47,7 +49,7 @@ EXPOSED_HEADERS = (
 
 
 class GuardedRequest(Request):
-    """A request with a body limit and access control; its body is kept in memory.
+    """A request with a body limit and access control; its body is unpacked and kept in memory.
 
     Twisted itself has no limit, and would write a large body to a temporary file.
     """
@@ -61,29 +63,33 @@ class GuardedRequest(Request):
     client_id: str | None = None
     _arrived = 0.0
     _seconds: Callable[[], float]
+    # The length of the body as the headers announce it, as it was sent, and unpacked.
     _announced = 0
     _length = 0
+    _unpacked = 0
+    _unpacker: Unpacker | None = None
+    # Why the body is not unpacked.
+    _refusal: APIError | None = None
 
     @property
     def too_large(self) -> bool:
-        """Whether the body is larger than the limit; `content` is then incomplete."""
-        return max(self._announced, self._length) > self.body_limit
+        """Whether the body is larger than the limit, packed or unpacked; `content` is then lost."""
+        return max(self._announced, self._length, self._unpacked) > self.body_limit
 
     @property
     def discard_limit(self) -> int:
         """How much of a body is read at most, counting what is discarded."""
         return DISCARD_FACTOR * self.body_limit
 
-    def require_json(self) -> None:
-        """Raise a 415 unless the headers declare an unencoded JSON body.
+    def json_body(self) -> bytes:
+        """The body; raises APIError if it is not JSON, too large, or cannot be unpacked.
 
-        Pages can send other types to any server without a preflight request.
+        Pages can send other types than JSON to any server without a preflight request.
         """
-        coding = self.getHeader("content-encoding") or "identity"
-        if coding.strip().lower() != "identity":
-            raise APIError(
-                415, f"The request body must not have a Content-Encoding, but it has {coding}."
-            )
+        if self._refusal is not None:
+            if self._refusal.status == 415:
+                self.setHeader("accept-encoding", ", ".join(CODINGS))
+            raise self._refusal
         sent = self.getHeader("content-type") or "nothing"
         if sent.partition(";")[0].strip().lower() != "application/json":
             raise APIError(
@@ -91,26 +97,40 @@ class GuardedRequest(Request):
                 f"The Content-Type of the request must be application/json, but it is {sent}. With "
                 "curl: -H 'Content-Type: application/json'.",
             )
-
-    def json_body(self) -> bytes:
-        """The body; raises APIError if it is not JSON or too large."""
-        self.require_json()
         if self.too_large:
             raise APIError(413, f"The request body is larger than {self.body_limit:,} bytes.")
+        if self._unpacker is not None:
+            self._unpacker.finish()
         return self.content.read()
 
     def gotLength(self, length: int | None) -> None:
         """The headers have been read. `length` is None if they do not tell it."""
         self._announced = length or 0
         self.content = BytesIO()
+        codings = self.requestHeaders.getRawHeaders(b"content-encoding", ())
+        try:
+            coding = coding_of([value.decode("latin-1") for value in codings])
+            if coding is not None:
+                # A few bytes could make much work, so this is not done for everyone.
+                self._authenticate()
+                self._unpacker = Unpacker(coding)
+        except APIError as error:
+            self._refusal = error
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take more of the body."""
         self._length += len(data)
-        if self._length <= self.body_limit:
-            self.content.write(data)
-        elif self._length > self.discard_limit:
+        if self._length > self.discard_limit:
             self.channel.forceAbortClient()
+        elif not self.too_large and self._refusal is None:
+            for piece in (data,) if self._unpacker is None else self._unpacker.feed(data):
+                self._unpacked += len(piece)
+                if self.too_large:
+                    break
+                self.content.write(piece)
+        if self.too_large:
+            # What is kept of it is of no use.
+            self.content = BytesIO()
 
     def process(self) -> None:
         """The request has been received; give it an id, then serve it."""
@@ -170,7 +190,7 @@ class GuardedRequest(Request):
             for name in TEXT_HEADERS:
                 self.getHeader(name)
         except UnicodeDecodeError:
-            raise APIError(400, "The path or a header of the request is not UTF-8.") from None
+            raise bad_request(NOT_TEXT) from None
 
     def _require_one_host(self) -> None:
         """Raise a 400 for a request whose Host or Origin is missing or ambiguous."""
@@ -204,11 +224,19 @@ class GuardedRequest(Request):
             return not methods
         if self.path not in OPEN_PATHS:
             try:
-                access.authenticate(self.getHeader("authorization"), self.getHeader("x-api-key"))
+                self._authenticate()
             except APIError:
                 self.setHeader("www-authenticate", "Bearer")
                 raise
         return True
+
+    def _authenticate(self) -> None:
+        """Raise an APIError unless the headers have a key, or none is required."""
+        try:
+            authorization, key = self.getHeader("authorization"), self.getHeader("x-api-key")
+        except UnicodeDecodeError:
+            raise bad_request(NOT_TEXT) from None
+        self.access().authenticate(authorization, key)
 
     def _methods(self) -> str:
         """What the path is served to, for a header; "" if it is not served."""

@@ -41,7 +41,7 @@ ERRORS = {
     405: "The path does not support the method; `Allow` lists those that it does.",
     408: "The request was not received in time.",
     413: "The body is larger than the setting `body_limit`.",
-    415: "The Content-Type is not application/json, or the body has a Content-Encoding.",
+    415: "The Content-Type is not application/json, or the Content-Encoding is not known.",
     429: "A rate limit of the API or the plan was reached, or the queue of this server is full.",
     500: "An internal error of the proxy; see its log.",
     502: "The CLI or the API failed, or a structured answer does not match its schema.",

@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -370,15 +371,50 @@ class BadInput(RealCLI):
                 ("single quotes", post(b"{'model': 'sonnet'}")),
                 ("latin-1", post('{"model": "\xe9"}'.encode("latin-1"))),
                 ("a surrogate in UTF-8", post(b'{"model": "\xed\xa0\x80"}')),
-                ("gzip", post(gzip.compress(encoded()), "Content-Encoding: gzip")),
+                ("gzip that is not declared", post(gzip.compress(encoded()))),
             ],
             400,
-            415,
         )
 
+    async def test_a_packed_body_is_read(self) -> None:
+        for path in (CHAT, "/v1/messages", "/v1/messages/count_tokens"):
+            for coding, body in (
+                ("gzip", gzip.compress(encoded())),
+                ("deflate", zlib.compress(encoded())),
+                ("deflate", zlib.compress(encoded())[2:-4]),
+            ):
+                got = await self.answer_to(post(body, f"Content-Encoding: {coding}", path=path))
+                assert statuses(got) == [200], (path, coding, got[:300])
+        await self.still_well()
+
     async def test_a_coding_that_is_not_known_is_told(self) -> None:
-        got = await self.answer_to(post(gzip.compress(encoded()), "Content-Encoding: gzip"))
-        assert statuses(got) in ([400], [415]), got[:300]
+        body = gzip.compress(encoded())
+        cases = ("br", "gzip, gzip", "gzip\r\nContent-Encoding: gzip", "\xff")
+        await self.refused(
+            [(coding, post(body, f"Content-Encoding: {coding}")) for coding in cases[:3]], 415
+        )
+        got = await self.answer_to(post(body, "Content-Encoding: br"))
+        assert b"\r\naccept-encoding: gzip, deflate" in got.lower()
+        await self.refused([("no text", post(body, f"Content-Encoding: {cases[3]}"))], 400)
+
+    async def test_a_packed_body_that_is_damaged_or_cut_short(self) -> None:
+        body = gzip.compress(encoded())
+        await self.refused(
+            [
+                (repr(sent[:20]), post(sent, "Content-Encoding: gzip"))
+                for sent in (body[:-1], body + b"x", body * 2, encoded(), b"", body[5:])
+            ],
+            400,
+        )
+
+    async def test_a_packed_body_that_becomes_too_large(self) -> None:
+        # A hundred times the limit, in a tenth of it.
+        bomb = gzip.compress(b" " * (100 * LIMIT))
+        assert len(bomb) < LIMIT // 5
+        pieces = [bomb[at : at + 1000] for at in range(0, len(bomb), 1000)]
+        coding = "Content-Encoding: gzip"
+        sent = chunked(*pieces).replace(JSON.encode(), f"{JSON}\r\n{coding}".encode())
+        await self.refused([("length", post(bomb, coding)), ("chunked", sent)], 413)
 
     async def test_other_unicode_than_utf_8_is_read_or_refused(self) -> None:
         wrong = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any, cast
 
@@ -219,6 +220,28 @@ def test_tokens_are_counted_by_an_estimate_that_is_told_as_one(
     assert 1 <= told["input_tokens"] <= 10
     assert count(model="nope")[0] == 404
     assert count()[0] == 400
+
+
+@pytest.mark.parametrize("path", [path for method, path in routes() if method == "POST"])
+def test_every_route_unpacks_its_body(server: Server, path: str) -> None:
+    json_type = "content-type: application/json"
+    # None of them accepts this.
+    body = json.dumps({"model": "\0", "input": 7, "messages": 7, "prompt": {}}).encode()
+    plain = server.ask("POST", path, json_type, content=body)
+    assert plain[0] in (400, 404)
+    packed = server.ask(
+        "POST", path, json_type, "content-encoding: gzip", content=gzip.compress(body)
+    )
+    assert (packed[0], packed[2]["error"]) == (plain[0], plain[2]["error"])
+    if path.endswith("/cancel"):
+        # It reads no body.
+        return
+    for coding, status in (("br", 415), ("gzip", 400)):
+        got, headers, _ = server.ask(
+            "POST", path, json_type, f"content-encoding: {coding}", content=body
+        )
+        assert got == status
+        assert ("accept-encoding" in headers) is (status == 415)
 
 
 @COUNTED

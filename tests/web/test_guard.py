@@ -46,11 +46,12 @@ class Served(Resource):
     def render(self, request: Any) -> bytes:
         if request.method == b"POST":
             try:
-                request.require_json()
+                self.bodies.append(request.json_body())
             except APIError as error:
                 send_error(request, chat, error)
                 return b""
-        self.bodies.append(request.content.read())
+        else:
+            self.bodies.append(b"")
         return b"served"
 
 

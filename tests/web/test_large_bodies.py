@@ -1,8 +1,10 @@
-"""Bodies that are announced to be too large: they are refused before they come."""
+"""Bodies that are announced to be too large, and bodies with a Content-Encoding."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -28,6 +30,11 @@ NEXT = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def head(length: int, *more: str, path: str = "/v1/chat/completions") -> bytes:
+    """The head of a request, without a length if that is negative."""
+    if length < 0:
+        return head(0, *more, path=path).replace(
+            b"Content-Length: 0", b"Transfer-Encoding: chunked"
+        )
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
     return "\r\n".join([*lines, f"Content-Length: {length}", *more, "", ""]).encode()
 
@@ -201,3 +208,134 @@ class LargeBodies(SynchronousTestCase):
         assert self.transport.disconnecting
         self.lose()
         self.successResultOf(closing)
+
+    # Packed bodies
+
+    def packed(self, data: bytes, *more: str, coding: str = "gzip") -> tuple[int, bytes, bytes]:
+        """Status, head and body of the answer to a packed body."""
+        more = (f"Content-Encoding: {coding}", *more)
+        answer = self.send(head(len(data), *more) + data)
+        lines, _, body = answer.partition(b"\r\n\r\n")
+        return int(lines.split()[1]), lines.lower() + b"\r\n", body
+
+    def assert_message(self, told: bytes, words: str) -> None:
+        message = json.loads(told)["error"]["message"]
+        assert words in message, message
+
+    def test_a_packed_body_is_read(self) -> None:
+        for coding, data in (
+            ("gzip", gzip.compress(b"{}")),
+            ("x-gzip", gzip.compress(b"{}")),
+            ("deflate", zlib.compress(b"{}")),
+            ("deflate", zlib.compress(b"{}")[2:-4]),
+            ("identity", b"{}"),
+            ("", b"{}"),
+        ):
+            with self.subTest(coding=coding):
+                self.setUp()
+                status, _, body = self.packed(data, coding=coding)
+                assert (status, body) == (200, b"{}")
+
+    def test_a_packed_body_is_read_as_it_comes(self) -> None:
+        data = gzip.compress(bytes(range(250)) * 4)
+        for start, pieces in (
+            (
+                head(len(data), "Content-Encoding: gzip"),
+                [data[n : n + 1] for n in range(len(data))],
+            ),
+            (
+                head(-1, "Content-Encoding: gzip"),
+                [*(b"1\r\n%c\r\n" % byte for byte in data), b"0\r\n\r\n"],
+            ),
+        ):
+            with self.subTest(start=start):
+                self.setUp()
+                for part in (start, *pieces[:-1]):
+                    assert self.send(part) == b""
+                assert self.send(pieces[-1]).endswith(bytes(range(250)) * 4)
+
+    def test_the_limit_holds_for_what_is_unpacked(self) -> None:
+        for size, expected in ((LIMIT, 200), (LIMIT + 1, 413), (1_000_000, 413)):
+            for coding, data in (
+                ("gzip", gzip.compress(b"x" * size)),
+                ("deflate", zlib.compress(b"x" * size)),
+            ):
+                with self.subTest(size=size, coding=coding):
+                    self.setUp()
+                    if len(data) > LIMIT:
+                        # Otherwise its own length is too large.
+                        data = data[:LIMIT]
+                    status, _, body = self.packed(data, coding=coding)
+                    assert status == expected
+                    if status == 413:
+                        self.assert_message(body, "larger than 1,000 bytes")
+                        assert not self.transport.write_closed
+                    else:
+                        assert body == b"x" * size
+
+    def test_nothing_is_kept_of_a_body_that_becomes_too_large(self) -> None:
+        data = gzip.compress(b"x" * 100_000)
+        self.send(head(len(data), "Content-Encoding: gzip") + data[:-1])
+        [request] = self.protocol.wrappedProtocol.requests
+        assert request.too_large
+        assert request.content.getvalue() == b""
+        assert self.send(data[-1:]).startswith(b"HTTP/1.1 413 ")
+        # The connection goes on.
+        assert self.send(NEXT).count(b"HTTP/1.1 200 ") == 1
+
+    def test_a_damaged_packed_body_is_a_400(self) -> None:
+        data = gzip.compress(b"{}")
+        for sent, words in (
+            (data[:-1], "cut short"),
+            (b"", "cut short"),
+            (data + b"x", "more data behind its end"),
+            (data + data, "more data behind its end"),
+            (b"{}", "damaged or has another format"),
+        ):
+            with self.subTest(sent=sent):
+                self.setUp()
+                status, _, body = self.packed(sent)
+                assert status == 400
+                self.assert_message(body, words)
+                assert self.send(NEXT).count(b"HTTP/1.1 200 ") == 1
+
+    def test_other_codings_and_several_are_a_415_that_says_what_is_taken(self) -> None:
+        data = gzip.compress(gzip.compress(b"{}"))
+        for coding, more in (
+            ("br", ()),
+            ("gzip, gzip", ()),
+            ("gzip", ("Content-Encoding: gzip",)),
+            ("deflate, gzip", ()),
+            ("\xff", ()),
+        ):
+            with self.subTest(coding=coding):
+                self.setUp()
+                status, lines, body = self.packed(data, *more, coding=coding)
+                assert status == 415
+                assert b"\r\naccept-encoding: gzip, deflate" in lines
+                self.assert_message(body, "takes one of gzip, deflate")
+
+    def test_a_packed_body_has_to_be_json(self) -> None:
+        answer = self.send(
+            head(2, "Content-Encoding: gzip").replace(b"application/json", b"text/plain") + b"{}"
+        )
+        assert answer.startswith(b"HTTP/1.1 415 ")
+        assert b"accept-encoding" not in answer.lower()
+
+    def test_nothing_is_unpacked_without_a_key(self) -> None:
+        self.access = Access(keys={"mine": "k"})
+        data = gzip.compress(b"{}" * 400)
+        for more, expected in (((), 401), (("x-api-key: x",), 401), (("x-api-key: k",), 200)):
+            with self.subTest(more=more):
+                self.setUp()
+                self.access = Access(keys={"mine": "k"})
+                start = head(len(data), "Content-Encoding: gzip", *more)
+                self.send(start + data[:-1])
+                [request] = self.protocol.wrappedProtocol.requests
+                assert bool(request.content.getvalue()) is (expected == 200)
+                assert self.send(data[-1:]).startswith(b"HTTP/1.1 %d " % expected)
+
+    def test_a_key_that_is_no_text_does_no_harm(self) -> None:
+        data = gzip.compress(b"{}")
+        start = head(len(data), "Content-Encoding: gzip", "x-api-key: ?").replace(b"?", b"\xff")
+        assert self.send(start + data).startswith(b"HTTP/1.1 400 ")
