@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 TYPES = {"object", "array", "string", "integer", "number", "boolean", "null"}
 ANNOTATIONS = {"title", "description", "default"}
-FORMATS = set(["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"])
+FORMATS = {
+    *("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6"),
+    "uuid",
+}
 
 
 def refused(schema: Mapping[str, Any]) -> list[str]:
@@ -83,12 +86,16 @@ def refused_type(part: dict[str, Any], words: set[str]) -> Iterator[str]:
             yield f"array: {part}"
     if "string" in kinds:
         allowed |= {"pattern", "format"}
-        if part.get("format", "date") not in FORMATS:
-            yield f"format: {part}"
-        if any(bad in part.get("pattern", "") for bad in ("(?", r"\b", r"\1", "*?", r"\p", r"\D")):
-            yield f"pattern: {part}"
+        yield from refused_string(part)
     if words - allowed:
         yield f"keywords {words - allowed}: {part}"
+
+
+def refused_string(part: dict[str, Any]) -> Iterator[str]:
+    if part.get("format", "date") not in FORMATS:
+        yield f"format: {part}"
+    if any(bad in part.get("pattern", "") for bad in ("(?", r"\b", r"\1", "*?", r"\p", r"\D")):
+        yield f"pattern: {part}"
 
 
 # Values
