@@ -42,6 +42,8 @@ from .keywords import (
 
 MOST_OPTIONAL = 24
 MOST_UNIONS = 16
+# The number of values of an `enum`, times the size of the conditions beside it.
+MOST_WORK = 5_000_000
 # Longer values are not repeated in a description.
 LONGEST_IN_WORDS = 1000
 _DEFINED_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -98,9 +100,8 @@ class _Writer:
 
     def result(self) -> Sayable:
         said = self._say(Part(self._root))
-        for (container, name), definition in self._definitions.items():
-            if definition is not None:
-                said.setdefault(container, {})[name] = definition
+        for container, name in self._used(said):
+            said.setdefault(container, {})[name] = self._definitions[container, name]
         if len(json.dumps(said)) > LARGEST:
             raise CannotSay(f"the schema is larger than {LARGEST // 1000} kB")
         optional, unions = map(sum, zip((0, 0), *_counts(said), strict=True))
@@ -111,6 +112,18 @@ class _Writer:
         if unions > MOST_UNIONS:
             raise CannotSay(f"it has {unions} unions of types, and the API takes {MOST_UNIONS}")
         return Sayable(said, tuple(sorted(self._checked)))
+
+    def _used(self, said: dict[str, Any]) -> list[Pointer]:
+        """Return the definitions that are used, also by others, in the order of their use."""
+        used: dict[Pointer, None] = {}
+        waiting = [said]
+        while waiting:
+            part = waiting.pop()
+            if "$ref" in part and (pointer := tuple(part["$ref"].split("/")[1:])) not in used:
+                used[pointer] = None
+                waiting += filter(None, [self._definitions[pointer]])
+            waiting += reversed(_inside(part))
+        return list(used)
 
     def _say(self, *parts: Part) -> dict[str, Any]:
         """Return the schema of the values that fit all parts."""
@@ -160,6 +173,8 @@ class _Writer:
         conditions = [limit for limit in demands.limits if "prefixItems" not in limit]
         conditions += [{"pattern": pattern} for pattern in demands.patterns]
         conditions += [_union_schema(union) for union in demands.unions]
+        if len(kept) * len(json.dumps(conditions)) > MOST_WORK:
+            raise CannotSay(f"there are too many allowed values {at(part.place)}")
         if conditions:
             condition = tolerant({"allOf": conditions})
             try:
@@ -350,15 +365,18 @@ def _in_words(limit: Mapping[str, Any]) -> str:
     return words if len(words) <= LONGEST_IN_WORDS else ""
 
 
-def _counts(said: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
-    """Yield the numbers of optional properties and of unions of each schema in a written one."""
-    properties = said.get("properties", {})
-    members = said.get("anyOf", ())
-    is_union = bool(members) or isinstance(said.get("type"), list)
-    yield len(properties) - len(said.get("required", ())), int(is_union)
-    inside = [*properties.values(), *members]
+def _inside(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the schemas directly inside a written one."""
+    inside = [*said.get("properties", {}).values(), *said.get("anyOf", ())]
     inside += [said["items"]] if "items" in said else []
     for container in _CONTAINERS:
         inside += said.get(container, {}).values()
-    for schema in inside:
+    return inside
+
+
+def _counts(said: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """Yield the numbers of optional properties and of unions of each schema in a written one."""
+    is_union = "anyOf" in said or isinstance(said.get("type"), list)
+    yield len(said.get("properties", ())) - len(said.get("required", ())), int(is_union)
+    for schema in _inside(said):
         yield from _counts(schema)

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import UnknownType, best_match
+from referencing.exceptions import Unresolvable
 
 
 LONGEST = 300
@@ -20,6 +21,8 @@ VALUES = frozenset({"const", "enum", "default", "examples", "example"})
 SCHEMAS_BY_NAME = frozenset(
     {"$defs", "definitions", "properties", "patternProperties", "dependentSchemas"}
 )
+# What jsonschema raises for references to places that do not exist or are not schemas.
+_NOT_A_SCHEMA = (Unresolvable, UnknownType, re.error, TypeError, ValueError, AttributeError)
 
 
 class Validator(Protocol):
@@ -41,6 +44,8 @@ def mismatch(text: str, schema: Mapping[str, Any]) -> str | None:
     White space is allowed around the JSON, and other text is not. An object may have each key only
     once, and a number must be in the range of a double, because clients read others differently.
     Formats are not checked. Nor are patterns that are not valid in Python.
+
+    The schema must be valid, but its references may be wrong.
     """
     try:
         value = _parsed(text)
@@ -54,6 +59,8 @@ def mismatch(text: str, schema: Mapping[str, Any]) -> str | None:
         return "The text or its schema is nested too deeply to be checked."
     except ArithmeticError:
         return "The text contains a number that cannot be checked against the schema."
+    except _NOT_A_SCHEMA:
+        return "The text cannot be checked, because a '$ref' of the schema refers to no schema."
 
 
 def _misfit(value: Any, fits: Validator) -> str | None:
@@ -134,7 +141,10 @@ def tolerant(part: Any, *, by_name: bool = False) -> Any:
     if not isinstance(part, Mapping):
         return part
     if by_name:
-        return {name: tolerant(value) for name, value in part.items()}
+        # jsonschema does not say where `false` is.
+        return {
+            name: {"not": {}} if value is False else tolerant(value) for name, value in part.items()
+        }
     read = {
         word: value if word in VALUES else tolerant(value, by_name=word in SCHEMAS_BY_NAME)
         for word, value in part.items()

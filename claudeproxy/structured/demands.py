@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import attrs
+from jsonschema import Draft202012Validator
 
 from .keywords import Becomes, becomes, common_types
 
@@ -166,6 +167,9 @@ class Reader:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.root = root
         self._size = 0
+        # Whether the targets of references are schemas. Those at other places than of schemas were
+        # not checked together with the root.
+        self._targets: dict[Pointer, bool] = {}
 
     def charge(self, size: int) -> None:
         """Count what was read, so that copies of definitions cannot grow without end."""
@@ -178,7 +182,7 @@ class Reader:
         reference = part.schema["$ref"]
         if not reference.startswith("#") or (reference[1:] and reference[1] != "/"):
             raise CannotSay(f"the '$ref' {at(part.place)} is not a JSON Pointer")
-        steps = unquote(reference[1:], errors="surrogatepass").split("/")[1:]
+        steps = unquote(reference[1:]).split("/")[1:]
         pointer = tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)
         place = written(pointer)
         if pointer in part.trail:
@@ -193,9 +197,19 @@ class Reader:
                 raise CannotSay(
                     f"the '$ref' {at(part.place)} refers to a schema that is not there"
                 ) from None
-        if not isinstance(target, (Mapping, bool)):
+        if not self._is_schema(pointer, target):
             raise CannotSay(f"the '$ref' {at(part.place)} does not refer to a schema")
         return pointer, Part(target, place, part.depth + 1, (*part.trail, pointer))
+
+    def _is_schema(self, pointer: Pointer, target: Any) -> bool:
+        if pointer not in self._targets:
+            self._targets[pointer] = isinstance(target, bool) or (
+                isinstance(target, Mapping)
+                and Draft202012Validator(
+                    Draft202012Validator.META_SCHEMA, format_checker=None
+                ).is_valid(target)
+            )
+        return self._targets[pointer]
 
     def read(self, *parts: Part) -> Demands:
         """Return what all of the parts demand of a value."""

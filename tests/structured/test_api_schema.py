@@ -404,6 +404,28 @@ def test_references_stay_or_are_replaced_by_their_targets(reference: Any, writte
     assert found.schema["properties"]["a"] == written
 
 
+def test_a_definition_that_only_a_left_out_property_uses_is_left_out() -> None:
+    lost = {"properties": {"c": {"$ref": "#/$defs/A"}, "d": False}, "required": ["c", "d"]}
+    found = for_api({**closed(a=lost, b=STRING), "$defs": {"A": INTEGER}})
+    assert found == Sayable(closed(b=STRING), ())
+
+
+def test_too_many_values_to_filter_are_not_sayable() -> None:
+    schema = {"enum": [*range(10_000)], "anyOf": [{"minimum": n} for n in range(1000)]}
+    assert reason(inside(schema)) == "there are too many allowed values at '/properties/a'"
+
+
+@pytest.mark.parametrize("wrong", [{"type": 5}, {"enum": 1}, {"required": "a"}, {"anyOf": [1]}, 3])
+def test_a_reference_to_what_is_not_a_valid_schema_is_not_sayable(wrong: Any) -> None:
+    schema = {**inside({"$ref": "#/x-parts/A"}), "x-parts": {"A": wrong}}
+    assert reason(schema) == "the '$ref' at '/properties/a' does not refer to a schema"
+
+
+@pytest.mark.parametrize("name", ["%FF", "%ED%A0%80", "\ud800", "-1"])
+def test_odd_references_raise_no_error(name: str) -> None:
+    assert "not there" in reason({**inside({"$ref": f"#/$defs/{name}"}), "$defs": {"A": STRING}})
+
+
 def test_the_definition_false_counts_as_a_schema_that_nothing_fits() -> None:
     found = for_api({**closed(a={"$ref": "#/$defs/A"}, b=STRING), "$defs": {"A": False}})
     assert found == Sayable(closed(b=STRING), ())

@@ -169,6 +169,25 @@ def test_a_number_that_cannot_be_compared_is_a_mismatch() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"type": 5}, {"pattern": "["}, {"required": 1}, {"minimum": "a"}]
+)
+def test_a_reference_to_what_is_not_a_schema_is_named(wrong: Any) -> None:
+    for schema in ({"$ref": "#/default", "default": wrong}, {"$ref": "#/x-parts/A"}):
+        for text in ("1", '"a"', "{}"):
+            assert mismatch(text, schema) in (
+                None,
+                "The text cannot be checked, because a '$ref' of the schema refers to no schema.",
+            )
+    assert mismatch("1", {"$ref": "#/x-parts/A"}) is not None
+
+
+def test_a_property_that_must_not_be_there_is_named() -> None:
+    said = mismatch('{"a": {"b": 1}}', {"properties": {"a": {"properties": {"b": False}}}})
+    assert said is not None
+    assert said.startswith("$.a.b: 1 ")
+
+
 def test_the_validator_is_made_once_for_each_schema() -> None:
     check.validator.cache_clear()
     for _ in range(3):
