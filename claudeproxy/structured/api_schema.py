@@ -27,7 +27,6 @@ from .demands import (
     Pointer,
     Reader,
     at,
-    same,
 )
 from .keywords import (
     FORMATS,
@@ -189,14 +188,11 @@ class _Writer:
     def _union(self, demands: Demands, part: Part, limits: list[dict[str, Any]]) -> dict[str, Any]:
         """Return an `anyOf`. The types beside it are put into its members."""
         (word, members), *others = demands.unions
-        said: list[dict[str, Any]] = []
+        said: dict[str, dict[str, Any]] = {}
         for member in members:
-            try:
+            with suppress(NothingFits):
                 one = self._member(member, demands.types, part)
-            except NothingFits:
-                continue
-            if not any(same(one, other) for other in said):
-                said.append(one)
+                said.setdefault(json.dumps(one, sort_keys=True), one)
         if not said:
             raise NothingFits(f"no value fits the schema {at(part.place)}")
         if word == "oneOf":
@@ -205,7 +201,7 @@ class _Writer:
         limits += [{"pattern": pattern} for pattern in demands.patterns]
         if demands.fewest_items:
             limits.append({"minItems": demands.fewest_items})
-        return {"anyOf": said}
+        return {"anyOf": list(said.values())}
 
     def _member(self, member: Part, types: tuple[str, ...] | None, part: Part) -> dict[str, Any]:
         if types is not None:
@@ -358,6 +354,8 @@ def _is_of(value: Any, types: tuple[str, ...]) -> bool:
 
 def _in_words(limit: Mapping[str, Any]) -> str:
     """Return a limit for a description, like "minimum 3"; empty if it is too long."""
+    if "prefixItems" in limit:
+        return str(limit["prefixItems"])
     words = " ".join(
         f"{word} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
         for word, value in limit.items()

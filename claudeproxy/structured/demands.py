@@ -16,6 +16,7 @@ from .keywords import Becomes, becomes, common_types
 # The size of a schema in bytes of JSON, also after copies of definitions were put into it.
 LARGEST = 200_000
 DEEPEST = 50
+MOST_COMBINED = 100
 LIMITS_WITHOUT_EFFECT: tuple[tuple[str, Any], ...] = (
     *(("minLength", 0), ("minProperties", 0), ("uniqueItems", False), ("dependentRequired", {})),
     *(("dependentSchemas", {}), ("propertyNames", True), ("propertyNames", {}), ("not", False)),
@@ -118,6 +119,11 @@ class Demands:
         """Allow only these types."""
         self.types = common_types(types if self.types is None else self.types, types)
 
+    def combined(self) -> Iterator[list[Part]]:
+        """Yield the parts that the same value must fit."""
+        yield self.items
+        yield from self.properties.values()
+
     def add(self, other: Demands) -> None:
         """Add the demands of another schema that the value must fit too."""
         if other.types is not None:
@@ -215,8 +221,22 @@ class Reader:
         """Return what all of the parts demand of a value."""
         demands = Demands()
         for part in parts:
-            demands.add(self._one(part))
+            self._add(demands, part)
         return demands
+
+    def _add(self, demands: Demands, part: Part) -> None:
+        more = self._one(part)
+        # What was there already is compared with each of what is added.
+        self.charge(
+            4 * len(more.properties)
+            + len(more.required)
+            + len(more.values or ())
+            + len(more.limits) * len(demands.limits)
+            + len(more.unions) * len(demands.unions)
+        )
+        demands.add(more)
+        if any(len(parts) > MOST_COMBINED for parts in demands.combined()):
+            raise CannotSay(f"the schema {at(part.place)} combines too many schemas")
 
     def _one(self, part: Part) -> Demands:
         schema, place = part.schema, part.place
@@ -232,9 +252,9 @@ class Reader:
         self.charge(20 + sum(map(len, schema)) + sum(_sizes(schema)))
         self._keywords(demands, part)
         for index, member in enumerate(schema.get("allOf", ())):
-            demands.add(self._one(part.inside(member, "allOf", index)))
+            self._add(demands, part.inside(member, "allOf", index))
         if "$ref" in schema:
-            demands.add(self._one(self.referred(part)[1]))
+            self._add(demands, self.referred(part)[1])
         if schema.get("unevaluatedProperties") is False:
             demands.closed.append(frozenset(demands.properties))
             demands.is_closed |= not demands.unions

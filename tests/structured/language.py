@@ -304,7 +304,46 @@ DEFINITIONS = st.fixed_dictionaries(
         "definitions": st.fixed_dictionaries({"C": objects(SCALARS)}),
     }
 )
-SCHEMAS = joined(
-    objects(PARTS) | objects(SCALARS | REFERENCES) | combinations(PARTS) | arrays(PARTS),
-    DEFINITIONS,
+# Schemas with few keywords, of which only one may have to be checked, and with members that the
+# same value fits.
+OVERLAPPING = st.sampled_from(
+    [
+        *({"type": kind} for kind in ("string", "integer", "number", "null")),
+        *({"enum": values} for values in (["a", 1], ["a", "b"], [1, 2])),
+        {"type": "object", "properties": {"a": {"type": "integer"}}},
+        {"type": "object", "properties": {"b": {"type": "integer"}}},
+        {"type": "array", "items": {"type": "integer"}},
+    ]
+)
+UNIONS = st.lists(OVERLAPPING, min_size=2, max_size=3)
+AN_OBJECT = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "null"}}}
+ONE_LIMIT = st.sampled_from(
+    [
+        *({"type": "string", word: n} for word in ("minLength", "maxLength") for n in (1, 3)),
+        *({"type": "integer", word: n} for word in ("minimum", "maximum") for n in (0, 3)),
+        *({"type": "integer", f"exclusive{word}": 2} for word in ("Minimum", "Maximum")),
+        *({"type": "number", "multipleOf": n} for n in (1, 2, 0.5)),
+    ]
+)
+REQUIRING = st.fixed_dictionaries({"required": NAME_LISTS}) | OVERLAPPING
+FEW = st.one_of(
+    ONE_LIMIT,
+    joined(st.just(AN_OBJECT), st.fixed_dictionaries({"anyOf": st.lists(REQUIRING, min_size=1)})),
+    st.fixed_dictionaries({"oneOf": UNIONS}),
+    st.fixed_dictionaries({"anyOf": UNIONS, "oneOf": UNIONS}),
+    st.fixed_dictionaries({"allOf": st.lists(OVERLAPPING, min_size=2, max_size=2)}),
+    joined(OVERLAPPING, st.fixed_dictionaries({"not": OVERLAPPING})),
+    joined(OVERLAPPING, st.fixed_dictionaries({"anyOf": UNIONS})),
+    joined(OVERLAPPING, STRING_LIMITS),
+    joined(OVERLAPPING, NUMBER_LIMITS),
+    objects(OVERLAPPING),
+    arrays(OVERLAPPING),
+)
+SCHEMAS = st.one_of(
+    FEW,
+    FEW.map(lambda part: {"type": "object", "properties": {"a": part}, "required": ["a"]}),
+    joined(
+        objects(PARTS) | objects(SCALARS | REFERENCES) | combinations(PARTS) | arrays(PARTS),
+        DEFINITIONS,
+    ),
 )

@@ -200,7 +200,7 @@ def test_what_has_an_exact_or_a_narrower_equivalent_is_written_so(
             'contains {"const": "a"} maxContains 2',
             ["contains"],
         ),
-        ({"prefixItems": [STRING], "items": False}, "prefixItems at most 1 items", ["prefixItems"]),
+        ({"prefixItems": [STRING], "items": False}, "at most 1 items", ["prefixItems"]),
         ({**closed(b=STRING), "minProperties": 1}, "minProperties 1", ["minProperties"]),
         ({**closed(b=STRING), "maxProperties": 0}, "maxProperties 0", ["maxProperties"]),
         (
@@ -476,6 +476,14 @@ def test_copies_of_definitions_do_not_grow_without_end() -> None:
     levels = {f"L{n}": twice(f"L{n + 1}") for n in range(15)}
     schema = {**twice("L0"), "$defs": {**levels, "L15": STRING}}
     assert reason(schema) == "the schema is larger than 200 kB without references"
+
+
+def test_many_conditions_for_the_same_value_are_not_sayable() -> None:
+    members = [{"properties": {"a": {"minLength": n}}} for n in range(150)]
+    assert reason({"allOf": members}) == "the schema at '/allOf/100' combines too many schemas"
+    limits = [{"type": "string", "minLength": n} for n in range(1000)]
+    assert "200 kB" in reason({"allOf": limits})
+    assert isinstance(for_api({"allOf": limits[:100]}), Sayable)
 
 
 def test_a_large_schema_is_not_sayable() -> None:
