@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import UnknownType, best_match
+from jsonschema.exceptions import UnknownType, ValidationError, best_match
+from jsonschema.validators import extend
 from referencing.exceptions import Unresolvable
+
+from .patterns import compiled
 
 
 LONGEST = 300
@@ -43,7 +46,7 @@ def mismatch(text: str, schema: Mapping[str, Any]) -> str | None:
 
     White space is allowed around the JSON, and other text is not. An object may have each key only
     once, and a number must be in the range of a double, because clients read others differently.
-    Formats are not checked. Nor are patterns that are not valid in Python.
+    Formats are not checked. Nor are patterns that are not valid in Python, or could take very long.
 
     The schema must be valid, but its references may be wrong.
     """
@@ -128,11 +131,11 @@ def _int(digits: str) -> int:
 @lru_cache(maxsize=1024)
 def validator(text: str) -> Validator:
     """Return the validator of a schema, which is given as JSON."""
-    return cast(Validator, Draft202012Validator(tolerant(json.loads(text))))
+    return cast(Validator, _Checker(tolerant(json.loads(text))))
 
 
 def tolerant(part: Any, *, by_name: bool = False) -> Any:
-    """Return the schema without the patterns that Python cannot compile.
+    """Return the schema without patterns of names that Python cannot compile, or is slow to match.
 
     by_name: `part` maps names to schemas.
     """
@@ -149,20 +152,26 @@ def tolerant(part: Any, *, by_name: bool = False) -> Any:
         word: value if word in VALUES else tolerant(value, by_name=word in SCHEMAS_BY_NAME)
         for word, value in part.items()
     }
-    if isinstance(pattern := read.get("pattern"), str) and not _compiles(pattern):
-        del read["pattern"]
     if isinstance(patterns := read.get("patternProperties"), Mapping):
-        kept = {name: value for name, value in patterns.items() if _compiles(name)}
+        kept = {name: value for name, value in patterns.items() if _is_quick(name)}
         if len(kept) < len(patterns):
             # Any name may match the others, so every name counts as matched.
-            kept.setdefault("", True)
+            kept.setdefault("^", True)
         read["patternProperties"] = kept
     return read
 
 
-def _compiles(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError):
-        return False
-    return True
+def _is_quick(pattern: str) -> bool:
+    read = compiled(pattern)
+    return read is not None and read.unlimited in (0, 1)
+
+
+def _pattern(
+    fits: Validator, pattern: str, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    read = compiled(pattern) if isinstance(instance, str) else None
+    if read is not None and not read.may_match(instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Checker = extend(Draft202012Validator, {"pattern": _pattern})
