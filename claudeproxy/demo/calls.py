@@ -11,6 +11,7 @@ from attrs import frozen
 
 from . import guess
 from .guess import STRUCTURED
+from .structured import arguments_in
 from .words import Call
 
 
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
 @frozen
 class Chosen:
     """The calls to make, under the names that the request has for the tools, and a sentence for
-    each call that can't be made.
+    each call that can't be made.  ``echoes``: the text of ``ECHO`` is the arguments of a call.
     """
 
     calls: tuple[Call, ...] = ()
     complaints: tuple[str, ...] = ()
+    echoes: bool = False
 
 
-def chosen_calls(body: Mapping[str, Any], words: Words, *, fitting: bool = True) -> Chosen:
+def chosen_calls(body: Mapping[str, Any], words: Words, misfitting: Words | None = None) -> Chosen:
     """What to call in answer to a request whose last user message has these words.
 
-    Without ``fitting``, made-up arguments of ``StructuredOutput`` do not fit its schema.
+    ``misfitting``: by these words the arguments of ``StructuredOutput`` do not fit its schema.
     """
     known = _referenced(body)
     tools: dict[str, Any] = {
@@ -48,6 +50,7 @@ def chosen_calls(body: Mapping[str, Any], words: Words, *, fitting: bool = True)
         tools = {tool["name"]: tool for tool in body["tools"] if tool["name"] == choice["name"]}
     calls: list[Call] = []
     complaints: list[str] = []
+    echoes = False
     for call in words.calls:
         name = _offered(call.name, list(tools))
         if name is None:
@@ -56,13 +59,24 @@ def chosen_calls(body: Mapping[str, Any], words: Words, *, fitting: bool = True)
             calls.append(Call(name, call.text, call.arguments))
     if not calls and tools:
         forced = choice["type"] in ("any", "tool")
-        calls.extend(_untold(body, words, tools, forced=forced, fitting=fitting))
+        names = _untold(body, words, tools, forced=forced)
+        fitting = misfitting is None
+        echo = words.echo if misfitting is None else misfitting.echo
+        echoed = _echoed(echo, tools, fitting=fitting) if STRUCTURED in names else None
+        echoes = echoed is not None
+        values = guess.values_of(guess.prompt_of(body))
+        calls.extend(
+            echoed
+            if echoed is not None and name == STRUCTURED
+            else guess.call(tools[name], values, fitting=fitting or name != STRUCTURED)
+            for name in names
+        )
         if forced:
             # It cannot answer in text alone here, so there is nothing to say about the others.
             complaints.clear()
     if choice.get("disable_parallel_tool_use"):
         calls = calls[:1]
-    return Chosen(tuple(calls), tuple(complaints))
+    return Chosen(tuple(calls), tuple(complaints), echoes)
 
 
 def _untold(
@@ -71,20 +85,25 @@ def _untold(
     tools: Mapping[str, Any],
     *,
     forced: bool,
-    fitting: bool,
-) -> list[Call]:
-    """The calls that no word asked for, out of these tools."""
+) -> list[str]:
+    """The tools to call although no word asks for it, out of these."""
     prompt = guess.prompt_of(body)
-    values = guess.values_of(prompt)
     names = [] if words.calls else guess.spoken_of(prompt, tools)
     if not names and forced:
         names = [STRUCTURED if STRUCTURED in tools else next(iter(tools))]
     wanted = STRUCTURED in tools and not words.calls and "PROSE" not in words
     if not names and wanted and not _structured_done(body):
         names = [STRUCTURED]
-    return [
-        guess.call(tools[name], values, fitting=fitting or name != STRUCTURED) for name in names
-    ]
+    return names
+
+
+def _echoed(echo: str | None, tools: Mapping[str, Any], *, fitting: bool) -> Call | None:
+    """The call of ``StructuredOutput`` with the text of ``ECHO``, if that can be its arguments."""
+    if echo is None:
+        return None
+    schema = tools[STRUCTURED].get("input_schema") or {"type": "object"}
+    found = arguments_in(echo, schema, fitting=fitting)
+    return None if found is None else Call(STRUCTURED, *found)
 
 
 def results_of(content: Any) -> list[dict[str, Any]]:

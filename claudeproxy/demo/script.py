@@ -21,7 +21,7 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``WAIT:seconds``     A pause before anything is answered, headers too.
 ``MISFIT``           The answer does not fit ``output_config.format``: it is the ``ECHO`` text as
                      it is, or else JSON that breaks the schema.  A call of ``StructuredOutput``
-                     that no word asks for has arguments that break its schema.
+                     that no word asks for has such arguments: the ``ECHO`` text if it is JSON.
 ``MISFIT:n``         The same for the first n answers after this message, also in answer to later
                      messages without words.
 ``COMPLEX``          With ``output_config.format``, the API's error for a schema that is too
@@ -46,8 +46,9 @@ the words say of the text: that of ``ECHO`` if it fits, or else a made-up one.
 
 Text comes in pieces of a word, and a piece counts as a token: ``max_tokens`` cuts after so many.
 As with the real API, ``stop_sequences`` cut the text, ``tool_choice`` forces or forbids calls, and
-a tool of the name ``StructuredOutput`` is called without being told.  Arguments nobody gave are
-made up to fit the tool's schema; the model ``claude-demo-tools`` takes them from what the user
+a tool of the name ``StructuredOutput`` is called without being told, and takes the text of ``ECHO``
+for its arguments if that is JSON that fits.  Arguments nobody gave are made up to fit the tool's
+schema; the model ``claude-demo-tools`` takes them from what the user
 says, and chooses tools itself (see ``guess``).  A user message of tool results with no word in it
 is answered by ``TOOL_RESULT:`` and the JSON list of the results' contents.
 """
@@ -201,7 +202,7 @@ def _format_failure(body: Mapping[str, Any], words: Words) -> Refusal | None:
 
 def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
     misfitting = _misfitting(body)
-    wanted = chosen_calls(body, words, fitting=misfitting is None)
+    wanted = chosen_calls(body, words, misfitting)
     blocks: list[Block] = []
     if "THINK" in words and thinking_on(body):
         thoughts = words.said["THINK"].replace("_", " ") or _THOUGHTS
@@ -212,7 +213,7 @@ def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
     if schema is not None and not wanted.calls:
         text = _formatted(body, schema, words, misfitting)
     else:
-        text = _text(body, words, calls=bool(wanted.calls))
+        text = "" if wanted.echoes else _text(body, words, calls=bool(wanted.calls))
         text = "\n".join(part for part in (text, *wanted.complaints) if part)
     text, stop_sequence = _stopped(text, body.get("stop_sequences") or ())
     if text:

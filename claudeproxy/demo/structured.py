@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+WRAPPED = "value"
+"""The property by which claudeproxy gives StructuredOutput a schema that is not an object's."""
+
+
 def schema_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The schema that the answer to a request is to fit, None if there is none."""
     wanted = (body.get("output_config") or {}).get("format")
@@ -40,10 +44,28 @@ def fits(value: object, schema: Mapping[str, Any]) -> bool:
 def text_fits(text: str, schema: Mapping[str, Any]) -> bool:
     """Whether a text is JSON that validates against a schema."""
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = _parsed(text)
     except (ValueError, RecursionError):
         return False
     return fits(value, schema)
+
+
+def arguments_in(
+    text: str, schema: Mapping[str, Any], *, fitting: bool = True
+) -> tuple[str, dict[str, Any]] | None:
+    """The arguments of a tool, as JSON and as their value, that a text is; None if it is none.
+
+    If the tool takes a value in an object of one property, the text may be that value alone.
+    Without ``fitting`` the text need not fit.
+    """
+    try:
+        value = _parsed(text)
+    except (ValueError, RecursionError):
+        return None
+    forms = [(text, value)] if isinstance(value, dict) else []
+    if list(schema.get("properties") or ()) == [WRAPPED]:
+        forms.insert(0, (f'{{"{WRAPPED}":{text}}}', {WRAPPED: value}))
+    return next((form for form in forms if not fitting or fits(form[1], schema)), None)
 
 
 def misfit(schema: Mapping[str, Any], *, of_object: bool = False) -> Any:
@@ -77,6 +99,10 @@ def _wrong(value: Any) -> list[Any]:
     """Values of other types than this one's."""
     values: tuple[Any, ...] = ("misfit", 0, None, [], {})
     return [wrong for wrong in values if type(wrong) is not type(value)]
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_constant=_no_constant)
 
 
 def _no_constant(name: str) -> object:

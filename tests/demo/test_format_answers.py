@@ -201,6 +201,60 @@ def test_misfit_of_structured_output() -> None:
     assert arguments("MISFIT 'Ada'") == json.loads(MISFIT)
 
 
+def wrapping(value: Any) -> dict[str, Any]:
+    """StructuredOutput as claudeproxy has it for a schema that is not an object's."""
+    schema = {"type": "object", "properties": {"value": value}, "required": ["value"]}
+    return {"name": STRUCTURED, "input_schema": {**schema, "additionalProperties": False}}
+
+
+NUMBERS = wrapping({"type": "array", "items": {"type": "integer"}})
+
+
+@pytest.mark.parametrize(
+    ("tool", "echo", "arguments"),
+    [
+        (TOOL, ADA, ADA),
+        (TOOL, f" {ADA}\n", f" {ADA}\n"),
+        (NUMBERS, "[1, 2]", '{"value":[1, 2]}'),
+        (NUMBERS, '{"value": [1]}', '{"value": [1]}'),
+        (wrapping({}), '{"value": 1}', '{"value":{"value": 1}}'),
+    ],
+)
+def test_structured_output_takes_the_echo_that_fits(tool: Any, echo: str, arguments: str) -> None:
+    for more in ({}, {"tool_choice": {"type": "any"}}):
+        made = answer(plain(f"ECHO:{echo}", tools=[ADD, tool], **more))
+        assert [(block.name, block.whole) for block in made.blocks] == [(STRUCTURED, arguments)]
+
+
+@pytest.mark.parametrize("echo", ["Hello", '{"age": 1}', "[1]", f"{ADA},", "NaN"])
+def test_structured_output_does_not_take_an_echo_that_does_not_fit(echo: str) -> None:
+    made_up = '{"age":0,"name":"demo","born":"2026-01-01"}'
+    assert blocks(plain(f"ECHO:{echo}", tools=[TOOL])) == [("text", echo), ("tool_use", made_up)]
+
+
+def test_an_echo_is_not_taken_when_a_word_says_what_to_call() -> None:
+    call = f"CALL:{STRUCTURED}:{MADE_UP}"
+    assert blocks(plain(f"{call} ECHO:{ADA}", tools=[TOOL])) == [
+        ("text", ADA),
+        ("tool_use", MADE_UP),
+    ]
+    assert blocks(plain(f"PROSE ECHO:{ADA}", tools=[TOOL])) == [("text", ADA)]
+    assert blocks(plain(f"ECHO:{ADA}", tools=[ADD], tool_choice={"type": "any"})) == [
+        ("text", ADA),
+        ("tool_use", "{}"),
+    ]
+
+
+def test_a_misfitting_echo_is_taken_as_often_as_the_word_says() -> None:
+    for tool, echo, arguments in ((TOOL, MISFIT, MISFIT), (NUMBERS, '"a"', '{"value":"a"}')):
+        made = [("tool_use", arguments)]
+        assert blocks(plain(f"MISFIT:2 ECHO:{echo}", tools=[tool])) == made
+        assert blocks(plain(f"MISFIT:2 ECHO:{echo}", *failed(), tools=[tool])) == made
+        assert blocks(plain(f"MISFIT ECHO:{echo}", *failed(), tools=[tool])) != made
+    # It is no object, so it cannot be the arguments.
+    assert blocks(plain("MISFIT ECHO:[1]", tools=[TOOL])) == [("text", "[1]"), ("tool_use", MISFIT)]
+
+
 def test_misfit_has_no_effect_on_other_tools() -> None:
     add = {"name": "add", "input_schema": PERSON}
     made = blocks(plain("MISFIT", tools=[add], tool_choice={"type": "any"}))
