@@ -11,12 +11,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Thread
 from types import FrameType
+from urllib.request import urlopen
 
 import pytest
 
@@ -28,6 +30,10 @@ GROUPS = ("newest", "suites", "instructor", "litellm", "js", "agents")
 DEADLINE = 60.0
 
 collect_ignore = [group for group in GROUPS if Path(sys.prefix) != ROOT / ".clients" / group]
+
+# The counters of structured answers, each of which has one label.
+STRUCTURED = re.compile(r'claudeproxy_structured_(\w+)_total\{\w+="(\w+)"\} (\S+)')
+BY = {"answers": "api", "by_tool": "tool"}
 
 # Some read these when they are imported. None may ask the network for anything but an answer,
 # nor take the user's own account, proxy or configuration for it.
@@ -43,6 +49,9 @@ os.environ.update(
     OPENAI_AGENTS_DISABLE_TRACING="1",
     OPENAI_API_KEY="not-needed",
 )
+
+
+Went = Callable[[], Counter[tuple[str, str]]]
 
 
 class Output:
@@ -97,20 +106,75 @@ def in_time(url: str) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def url(demo: Demo) -> str:
     """The base URL of the demo."""
     return demo.url
 
 
+@pytest.fixture
+def way(request: pytest.FixtureRequest) -> str:
+    """In which way all answers of the test must be made to fit a schema; "" for any."""
+    return getattr(request, "param", "")
+
+
+@pytest.fixture
+def setting(way: str, request: pytest.FixtureRequest) -> str:
+    """The setting `structured_output` of the demo: "auto" or "tool"."""
+    return getattr(request, "param", "tool" if way == "tool" else "auto")
+
+
+@pytest.fixture
+def demo(setting: str, request: pytest.FixtureRequest) -> Demo:
+    """The demo that the test talks to."""
+    found: Demo = request.getfixturevalue(f"demo_{setting}")
+    return found
+
+
+@pytest.fixture
+def went(demo: Demo) -> Went:
+    """Tells which way the structured answers of this test were made."""
+    before = structured(demo)
+    return lambda: +(structured(demo) - before)
+
+
+@pytest.fixture(autouse=True)
+def goes_its_way(way: str, went: Went) -> Iterator[None]:
+    """A test with `each_way` fails if an answer was not made to fit in that way."""
+    yield
+    if way:
+        assert {by for by, _ in went()} == {way}
+
+
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo, which ends with the tests."""
-    root = tmp_path_factory.mktemp("claudeproxy")
+def demo_auto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo that gives the API the schema where that can be."""
+    with running(tmp_path_factory.mktemp("claudeproxy")) as demo:
+        yield demo
+
+
+@pytest.fixture(scope="session")
+def demo_tool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo that makes every answer fit by the CLI's own tool."""
+    with running(tmp_path_factory.mktemp("claudeproxy"), "--structured-output", "tool") as demo:
+        yield demo
+
+
+def structured(demo: Demo) -> Counter[tuple[str, str]]:
+    """How many structured answers it has made by ("api", outcome) and by ("tool", reason)."""
+    with urlopen(f"{demo.url.removesuffix('/v1')}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    found = [match.groups() for line in lines if (match := STRUCTURED.fullmatch(line))]
+    return Counter({(BY[name], label): int(float(number)) for name, label, number in found})
+
+
+@contextmanager
+def running(root: Path, *options: str) -> Iterator[Demo]:
+    """A demo in a directory of its own, which ends with the tests."""
     for name in ("home", "tmp"):
         (root / name).mkdir()
     with subprocess.Popen(
-        [PYTHON, "-m", "claudeproxy", "demo", "--port", "0", "--drain", "0"],
+        [PYTHON, "-m", "claudeproxy", "demo", "--port", "0", "--drain", "0", *options],
         env={
             "HOME": str(root / "home"),
             "PATH": "/usr/local/bin:/usr/bin:/bin",

@@ -28,8 +28,15 @@ calling = pytest.mark.parametrize(
     ("text", "cities"), [(CALL, [CITY]), (CALL_TWO, [CITY, "Rome"])], ids=["one", "two"]
 )
 
+# The ways in which an answer is made to fit a schema. The fixture `goes_its_way` sees to it that it
+# is made in this one.
+each_way = pytest.mark.parametrize("way", ["api", "tool"], indirect=True)
+# The same two servers, for tests whose answers go some other way.
+each_setting = pytest.mark.parametrize("setting", ["auto", "tool"], indirect=True)
+
 PERSON: dict[str, Any] = {"name": "Ada", "age": 36}
-BE_PERSON = f"CALL:StructuredOutput:{json.dumps(PERSON)}"
+# The answer itself, which the demo gives by either way.
+BE_PERSON = f"ECHO:{json.dumps(PERSON)}"
 PERSON_SCHEMA = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
@@ -51,6 +58,11 @@ PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 )
 PIXEL_URL = f"data:image/png;base64,{PIXEL}"
+
+
+def call_of(name: str, arguments: Any) -> str:
+    """What makes the demo call a tool of the client's."""
+    return f"CALL:{name}:{json.dumps(arguments)}"
 
 
 def get_weather(city: str) -> str:

@@ -75,6 +75,7 @@ def test_tools_are_called_and_their_results_answered(
     ]
 
 
+@demo.each_way
 @demo.both
 def test_an_answer_is_parsed(model: Model, stream: bool) -> None:
     result, _ = run(Agent("Bob", model=model, output_type=Person), demo.BE_PERSON, stream=stream)

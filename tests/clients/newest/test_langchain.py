@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
 from .. import demo
+from ..conftest import Went
 from ..models import Person
 
 
@@ -68,27 +70,55 @@ def test_tools_are_called_and_their_results_answered(
     assert demo.told_of(last.text, *cities)
 
 
+def parsed(structured: Any, text: str, *, stream: bool) -> Any:
+    if not stream:
+        return structured.invoke(text)
+    *_, last = structured.stream(text)
+    return last
+
+
+@demo.each_way
+@demo.both
+def test_an_answer_is_parsed(model: ChatOpenAI, stream: bool) -> None:
+    structured = model.with_structured_output(Person, method="json_schema")
+    assert parsed(structured, demo.BE_PERSON, stream=stream) == Person(**demo.PERSON)
+
+
+@demo.both
+@demo.each_setting
 @pytest.mark.parametrize(
-    ("method", "text"),
+    ("method", "text", "by"),
     [
-        ("json_schema", demo.BE_PERSON),
-        ("function_calling", demo.BE_PERSON.replace("StructuredOutput", "Person")),
-        # No schema goes with it, and the demo cannot guess one.
-        ("json_mode", demo.BE_PERSON),
+        # A call of the client's own.
+        ("function_calling", demo.call_of("Person", demo.PERSON), set()),
+        # No schema goes with it, so the API cannot be told one.
+        ("json_mode", demo.BE_PERSON, {"tool"}),
     ],
+    ids=["function_calling", "json_mode"],
 )
-def test_an_answer_is_parsed(model: ChatOpenAI, method: Any, text: str) -> None:
-    assert model.with_structured_output(Person, method=method).invoke(text) == Person(**demo.PERSON)
+def test_an_answer_is_parsed_by_another_method(
+    model: ChatOpenAI, method: Any, text: str, by: set[str], stream: bool, went: Went
+) -> None:
+    structured = model.with_structured_output(Person, method=method)
+    assert parsed(structured, text, stream=stream) == Person(**demo.PERSON)
+    assert {kind for kind, _ in went()} == by
 
 
-def test_an_answer_to_a_bare_schema_is_parsed(model: ChatOpenAI) -> None:
+@demo.each_way
+@demo.both
+def test_an_answer_to_a_bare_schema_is_parsed(model: ChatOpenAI, stream: bool) -> None:
     schema = {"title": "person", "description": "Somebody.", **demo.PERSON_SCHEMA}
-    assert model.with_structured_output(schema, strict=True).invoke(demo.BE_PERSON) == demo.PERSON
+    structured = model.with_structured_output(schema, strict=True)
+    assert parsed(structured, demo.BE_PERSON, stream=stream) == demo.PERSON
 
 
-def test_a_parsed_answer_streams(model: ChatOpenAI) -> None:
-    *_, last = model.with_structured_output(Person).stream(demo.BE_PERSON)
-    assert last == Person(**demo.PERSON)
+@demo.each_way
+def test_the_message_comes_with_what_was_parsed(model: ChatOpenAI) -> None:
+    structured: Any = model.with_structured_output(Person, include_raw=True)
+    answer = structured.invoke(demo.BE_PERSON)
+    assert answer["parsed"] == Person(**demo.PERSON)
+    assert answer["parsing_error"] is None
+    assert json.loads(answer["raw"].text) == demo.PERSON
 
 
 def test_an_image_reaches_the_api(model: ChatOpenAI) -> None:

@@ -79,6 +79,7 @@ def test_it_runs_tools(llm: Run, options: list[str], text: str, cities: list[str
     assert demo.told_of(said, *cities)
 
 
+@demo.each_way
 @both
 def test_it_keeps_to_a_schema(llm: Run, options: list[str]) -> None:
     said, _ = llm("--schema", json.dumps(demo.PERSON_SCHEMA), *options, demo.BE_PERSON)

@@ -107,13 +107,6 @@ def test_a_stream_tells_of_the_calls_as_they_come(client: OpenAI) -> None:
         assert json.loads("".join(deltas)) == json.loads(event.arguments) == {"city": city}
 
 
-def test_an_answer_is_parsed(client: OpenAI) -> None:
-    asked: Any = {"model": demo.MODEL, "input": demo.BE_PERSON, "text_format": Person}
-    assert client.responses.parse(**asked).output_parsed == Person(**demo.PERSON)
-    with client.responses.stream(**asked) as stream:
-        assert stream.get_final_response().output_parsed == Person(**demo.PERSON)
-
-
 def test_what_was_thought_is_summed_up(ask: Any) -> None:
     answer = ask(demo.THINK, reasoning={"effort": "high", "summary": "auto"})
     thought, message = answer.output

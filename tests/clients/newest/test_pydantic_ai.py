@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from .. import demo
-from ..models import Person
+from ..conftest import Went
+from ..models import GetWeather, Person
 
 
 @pytest.fixture
@@ -78,21 +80,43 @@ def test_tools_are_called_and_their_results_answered(
     assert run.usage.requests == 2
 
 
+@demo.each_way
 @demo.both
+def test_an_answer_is_parsed(model: OpenAIChatModel, stream: bool) -> None:
+    agent: Agent[None, Any] = Agent(model, output_type=NativeOutput(Person))
+    assert ask(agent, demo.BE_PERSON, stream=stream)[0] == Person(**demo.PERSON)
+
+
+@demo.both
+@demo.each_setting
 @pytest.mark.parametrize(
-    ("output", "text"),
+    ("output", "text", "by"),
     [
-        (ToolOutput(Person), demo.BE_PERSON.replace("StructuredOutput", "final_result")),
-        (NativeOutput(Person), demo.BE_PERSON),
-        (PromptedOutput(Person), demo.BE_PERSON),
+        # A call of the client's own.
+        (ToolOutput(Person), demo.call_of("final_result", demo.PERSON), set()),
+        # It tells the model the schema itself, and asks for any object.
+        (PromptedOutput(Person), demo.BE_PERSON, {"tool"}),
     ],
-    ids=["tool", "native", "prompted"],
+    ids=["tool", "prompted"],
 )
-def test_an_answer_is_parsed(model: OpenAIChatModel, output: Any, text: str, stream: bool) -> None:
+def test_an_answer_is_parsed_by_another_kind_of_output(
+    model: OpenAIChatModel, output: Any, text: str, by: set[str], stream: bool, went: Went
+) -> None:
     agent: Agent[None, Any] = Agent(model, output_type=output)
     assert ask(agent, text, stream=stream)[0] == Person(**demo.PERSON)
+    assert {kind for kind, _ in went()} == by
 
 
+@demo.each_way
+@demo.both
+def test_one_of_several_models_is_parsed(model: OpenAIChatModel, stream: bool) -> None:
+    agent: Agent[None, Any] = Agent(model, output_type=NativeOutput([Person, GetWeather]))
+    chosen = {"result": {"kind": "GetWeather", "data": {"city": demo.CITY}}}
+    output, _ = ask(agent, f"ECHO:{json.dumps(chosen)}", stream=stream)
+    assert output == GetWeather(city=demo.CITY)
+
+
+@demo.each_way
 @demo.both
 def test_tools_go_with_structured_output(model: OpenAIChatModel, stream: bool) -> None:
     output, run = ask(with_weather(model, NativeOutput(Person)), demo.CALL, stream=stream)
