@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ..demo import PERSON, PERSON_SCHEMA, PIXEL_SOURCE, SAY, TEXT
+from ..conftest import Went
+from ..demo import PERSON, PERSON_SCHEMA, PIXEL_SOURCE, SAY, TEXT, call_of, each_setting
 from .conftest import Place, mcp_command
 from .seen import Seen
 
@@ -104,10 +105,13 @@ def test_a_subagent(claude: Claude) -> None:
     assert TEXT in seen.results[0]
 
 
-def test_a_schema(claude: Claude) -> None:
-    prompt = f"CALL:StructuredOutput:{json.dumps(PERSON)}"
+# It has the model call a tool of its own.
+@each_setting
+def test_a_schema(claude: Claude, went: Went) -> None:
+    prompt = call_of("StructuredOutput", PERSON)
     options = ("--json-schema", json.dumps(PERSON_SCHEMA), "--output-format", "json")
     assert json.loads(claude(prompt, *options))["structured_output"] == PERSON
+    assert not went()
 
 
 def test_a_conversation_goes_on(claude: Claude) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ..demo import PERSON, PERSON_SCHEMA, PIXEL_SOURCE, SAY, TEXT
+from ..demo import BE_PERSON, PERSON, PERSON_SCHEMA, PIXEL_SOURCE, SAY, TEXT, each_way
 from .conftest import Place, mcp_command
 from .seen import Seen
 
@@ -149,10 +149,18 @@ def test_an_image_by_a_tool(codex: Codex, place: Place) -> None:
     assert Seen(codex(f"{view} THEN SEEN")).images == [PIXEL_SOURCE]
 
 
+@each_way
 def test_a_schema(codex: Codex, place: Place) -> None:
     schema = place.home / "schema.json"
     schema.write_text(json.dumps(PERSON_SCHEMA))
-    prompt = f"CALL:StructuredOutput:{json.dumps(PERSON)}"
+    assert json.loads(codex("--output-schema", str(schema), BE_PERSON)) == PERSON
+
+
+@each_way
+def test_a_schema_after_a_call(codex: Codex, place: Place) -> None:
+    schema = place.home / "schema.json"
+    schema.write_text(json.dumps(PERSON_SCHEMA))
+    prompt = f"{SHELL} THEN {BE_PERSON}"
     assert json.loads(codex("--output-schema", str(schema), prompt)) == PERSON
 
 

@@ -11,6 +11,7 @@ from instructor import Mode
 from pydantic import field_validator
 
 from .. import demo
+from ..conftest import Went
 from ..models import Person
 
 
@@ -23,15 +24,22 @@ class Picky(Person):
         return age
 
 
-# What makes the demo answer in the way of the mode.
-CALL_PERSON = demo.BE_PERSON.replace("StructuredOutput", "Person")
-SAY_PERSON = demo.BE_PERSON.replace("CALL:StructuredOutput", "ECHO")
+# What makes the demo answer in the way of the mode, and which way the server makes that fit
+# with the setting "auto", if it does.
+CALL_PERSON = demo.call_of("Person", demo.PERSON)
 MODES = [
-    pytest.param(Mode.TOOLS, CALL_PERSON, id="tools"),
-    pytest.param(Mode.JSON, demo.BE_PERSON, id="json"),
-    pytest.param(Mode.JSON_SCHEMA, demo.BE_PERSON, id="json-schema"),
-    pytest.param(Mode.MD_JSON, SAY_PERSON, id="markdown"),
+    pytest.param(Mode.TOOLS, CALL_PERSON, "", id="tools"),
+    # No schema goes with it.
+    pytest.param(Mode.JSON, demo.BE_PERSON, "tool", id="json"),
+    pytest.param(Mode.JSON_SCHEMA, demo.BE_PERSON, "api", id="json-schema"),
+    pytest.param(Mode.MD_JSON, demo.BE_PERSON, "", id="markdown"),
 ]
+BOTH = {Mode.TOOLS: CALL_PERSON, Mode.JSON_SCHEMA: demo.BE_PERSON}
+
+
+def goes(by: str, setting: str) -> set[str]:
+    """The ways that answers go in a mode."""
+    return {setting if setting == "tool" else by} if by else set()
 
 
 @pytest.fixture
@@ -53,25 +61,34 @@ def test_the_default_mode_is_tools(client: openai.OpenAI) -> None:
     assert answer.usage.completion_tokens > 0
 
 
-@pytest.mark.parametrize(("mode", "text"), MODES)
-def test_an_answer_is_parsed(client: openai.OpenAI, mode: Mode, text: str) -> None:
+@demo.each_setting
+@pytest.mark.parametrize(("mode", "text", "by"), MODES)
+def test_an_answer_is_parsed(
+    client: openai.OpenAI, mode: Mode, text: str, by: str, setting: str, went: Went
+) -> None:
     person = instructor.from_openai(client, mode=mode).chat.completions.create(
         model=demo.MODEL, messages=demo.asking(text), response_model=Person, max_retries=0
     )
     assert is_ada(person)
+    assert {way for way, _ in went()} == goes(by, setting)
 
 
-@pytest.mark.parametrize(("mode", "text"), MODES)
-def test_a_streamed_answer_is_parsed(client: openai.OpenAI, mode: Mode, text: str) -> None:
+@demo.each_setting
+@pytest.mark.parametrize(("mode", "text", "by"), MODES)
+def test_a_streamed_answer_is_parsed(
+    client: openai.OpenAI, mode: Mode, text: str, by: str, setting: str, went: Went
+) -> None:
     # The tool is named after the class, which is another one for a stream.
     text = text.replace("Person", "PartialPerson")
     *_, last = instructor.from_openai(client, mode=mode).chat.completions.create_partial(
         model=demo.MODEL, messages=demo.asking(text), response_model=Person
     )
     assert last.model_dump() == demo.PERSON
+    assert {way for way, _ in went()} == goes(by, setting)
 
 
-@pytest.mark.parametrize("mode", [Mode.TOOLS, Mode.JSON_SCHEMA], ids=["tools", "json-schema"])
+@demo.each_setting
+@pytest.mark.parametrize("mode", BOTH, ids=["tools", "json-schema"])
 def test_what_nobody_scripted_fits_too(client: openai.OpenAI, mode: Mode) -> None:
     person = instructor.from_openai(client, mode=mode).chat.completions.create(
         model=demo.MODEL, messages=demo.asking("hello"), response_model=Person, max_retries=0
@@ -79,12 +96,11 @@ def test_what_nobody_scripted_fits_too(client: openai.OpenAI, mode: Mode) -> Non
     assert isinstance(person, Person)
 
 
-@pytest.mark.parametrize("mode", [Mode.TOOLS, Mode.JSON_SCHEMA], ids=["tools", "json-schema"])
+@demo.each_setting
+@pytest.mark.parametrize("mode", BOTH, ids=["tools", "json-schema"])
 def test_it_asks_again_until_the_answer_is_valid(client: openai.OpenAI, mode: Mode) -> None:
     # The first answer is too old; what is sent then has no word in it, and the demo makes it up.
-    text = next(param.values[1] for param in MODES if param.values[0] is mode)
-    assert isinstance(text, str)
-    text = text.replace("Person", "Picky")
+    text = BOTH[mode].replace("Person", "Picky")
     person, answer = instructor.from_openai(
         client, mode=mode
     ).chat.completions.create_with_completion(

@@ -3,7 +3,7 @@
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { Output, generateObject, generateText, isStepCount, streamObject, streamText, tool } from "ai";
-import { Person, Place, api, collect, image, kind, model, print, stream, text, url, weather } from "./shared.mjs";
+import { Colour, Person, Picky, Place, api, collect, fault, form, image, kind, model, print, stream, text, url, weather } from "./shared.mjs";
 
 const provider =
   api === "responses"
@@ -60,18 +60,49 @@ const kinds = {
     return { text, called, reasons: steps.map((step) => step.finishReason) };
   },
 
+  // Each form of output that they have, by the functions for it and by those for text.
   async parsed() {
-    const output = Output.object({ schema: Person });
+    const output = {
+      object: () => Output.object({ schema: Person }),
+      array: () => Output.array({ element: Person }),
+      enum: () => Output.choice({ options: Colour }),
+      json: () => Output.json(),
+    }[form]();
     if (!stream) return (await generateText({ ...asked, output })).output;
-    return streamText({ ...asked, output, onError }).output;
+    const result = streamText({ ...asked, output, onError });
+    const partial = await collect(result.partialOutputStream);
+    return last(partial, await result.output);
   },
 
   async object() {
-    if (!stream) return (await generateObject({ ...asked, schema: Person })).object;
-    const result = streamObject({ ...asked, schema: Person, onError });
-    await collect(result.partialObjectStream);
-    return result.object;
+    const output = {
+      object: { schema: Person },
+      array: { output: "array", schema: Person },
+      enum: { output: "enum", enum: Colour },
+      json: { output: "no-schema" },
+    }[form];
+    if (!stream) return (await generateObject({ ...asked, ...output })).object;
+    const result = streamObject({ ...asked, ...output, onError });
+    const partial = await collect(result.partialObjectStream);
+    return last(partial, await result.object);
+  },
+
+  // An answer that does not match.
+  async picky() {
+    try {
+      if (!stream) return (await generateObject({ ...asked, schema: Picky })).object;
+      const result = streamObject({ ...asked, schema: Picky, onError: () => {} });
+      await collect(result.partialObjectStream);
+      return await result.object;
+    } catch (error) {
+      return { ...fault(error), status: error.statusCode, retries: error.isRetryable };
+    }
   },
 };
+
+function last(partial, whole) {
+  if (JSON.stringify(partial.at(-1)) !== JSON.stringify(whole)) throw new Error("not the whole");
+  return whole;
+}
 
 print(await kinds[kind]());

@@ -1,7 +1,9 @@
 // Anthropic's official client.
 
 import Anthropic from "@anthropic-ai/sdk";
-import { kind, model, print, stream, text, url, weather } from "./shared.mjs";
+import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
+import { z } from "zod";
+import { Person, Picky, fault, form, kind, model, print, stream, text, url, weather } from "./shared.mjs";
 
 const client = new Anthropic({
   baseURL: url.replace(/\/v1$/, ""),
@@ -25,6 +27,18 @@ async function ask(messages, options = {}) {
 const kinds = {
   async plain() {
     return ask([{ role: "user", content: text }]);
+  },
+
+  async parsed() {
+    const schema = { object: Person, array: z.array(z.number().int()), picky: Picky }[form];
+    const output_config = { format: zodOutputFormat(schema) };
+    const told = { ...asked, messages: [{ role: "user", content: text }], output_config };
+    try {
+      if (!stream) return (await client.messages.parse(told)).parsed_output;
+      return (await client.messages.stream(told).finalMessage()).parsed_output;
+    } catch (error) {
+      return fault(error);
+    }
   },
 
   async tools() {

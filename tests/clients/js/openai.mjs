@@ -2,7 +2,7 @@
 
 import OpenAI from "openai";
 import { zodFunction, zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
-import { Person, Place, collect, image, kind, model, print, stream, text, url, weather } from "./shared.mjs";
+import { Person, Picky, Place, collect, fault, form, image, kind, model, print, stream, text, url, weather } from "./shared.mjs";
 
 const client = new OpenAI({ baseURL: url, apiKey: "not-needed", maxRetries: 0 });
 const { completions } = client.chat;
@@ -66,7 +66,25 @@ const kinds = {
     try {
       await completions.create(asked);
     } catch (error) {
-      return { name: error.constructor.name, status: error.status, code: error.code };
+      return fault(error);
+    }
+  },
+
+  // An answer that does not match, or one that is cut off.
+  async picky() {
+    const options = { ...asked, response_format: zodResponseFormat(Picky, "picky") };
+    const format = zodTextFormat(Picky, "picky");
+    const told = { model, input: text, text: { format } };
+    if (form === "cut") options.max_completion_tokens = 1;
+    try {
+      if (form === "responses") {
+        if (!stream) return (await client.responses.parse(told)).output_parsed;
+        return (await client.responses.stream(told).finalResponse()).output_parsed;
+      }
+      if (!stream) return (await completions.parse(options)).choices[0].message.parsed;
+      return (await completions.stream(options).finalChatCompletion()).choices[0].message.parsed;
+    } catch (error) {
+      return fault(error);
     }
   },
 };

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from .. import demo
+from ..conftest import Went
 
 
 HERE = Path(__file__).parent
@@ -59,6 +60,7 @@ def test_openai_runs_tools(run: Run, text: str, cities: list[str], stream: bool)
     assert demo.told_of(answer["text"], *cities)
 
 
+@demo.each_way
 @demo.both
 def test_openai_parses_an_answer(run: Run, stream: bool) -> None:
     answer = run("openai", "parsed", demo.BE_PERSON, stream=stream)
@@ -72,11 +74,9 @@ def test_an_image_of_openais_reaches_the_api(run: Run) -> None:
 
 
 def test_openai_knows_the_error(run: Run) -> None:
-    assert run("openai", "error", demo.SAY, model="gpt-nothing") == {
-        "name": "NotFoundError",
-        "status": 404,
-        "code": "model_not_found",
-    }
+    error = run("openai", "error", demo.SAY, model="gpt-nothing")
+    assert (error["name"], error["status"]) == ("NotFoundError", 404)
+    assert error["code"] == "model_not_found"
 
 
 @demo.both
@@ -90,9 +90,55 @@ def test_openais_responses_follow_each_other(run: Run) -> None:
     assert run("openai", "follows", demo.SAY)["text"] == "next"
 
 
+@demo.each_way
 @demo.both
 def test_openai_parses_a_response(run: Run, stream: bool) -> None:
     assert run("openai", "parsedResponse", demo.BE_PERSON, stream=stream) == demo.PERSON
+
+
+MISFIT = f"MISFIT {demo.BE_PERSON}"
+MISFITS = f"MISFIT:9 {demo.BE_PERSON}"
+openais = pytest.mark.parametrize("form", ["chat", "responses"])
+
+
+@openais
+def test_openai_does_not_see_a_correction(run: Run, went: Went, form: str) -> None:
+    assert run("openai", "picky", MISFIT, form=form)["age"] <= 30
+    assert went() == {("api", "corrected"): 1}
+
+
+@demo.each_way
+@openais
+def test_openai_has_an_error_for_what_never_matches(run: Run, form: str) -> None:
+    error = run("openai", "picky", MISFITS, form=form)
+    assert (error["name"], error["status"]) == ("InternalServerError", 502)
+    assert "does not match the schema" in error["message"]
+
+
+@openais
+def test_openai_has_an_error_for_a_stream_that_does_not_match(run: Run, form: str) -> None:
+    # Of its own check; it does not read what the last event says.
+    error = run("openai", "picky", MISFIT, form=form, stream=True)
+    assert error["name"] == "OpenAIError"
+    assert "expected number to be <=30" in error["message"]
+
+
+@pytest.mark.parametrize("way", ["tool"], indirect=True)
+@openais
+def test_by_the_tool_openai_has_the_error_of_the_stream(run: Run, form: str) -> None:
+    error = run("openai", "picky", MISFIT, form=form, stream=True)
+    if form == "responses":
+        # It parses nothing in a response that has failed, and says nothing of that.
+        assert error is None
+    else:
+        assert error["name"] == "APIError"
+        assert "does not match the schema" in error["message"]
+
+
+@demo.each_way
+def test_openai_has_an_error_for_an_answer_that_is_cut_off(run: Run) -> None:
+    error = run("openai", "picky", demo.BE_PERSON, form="cut")
+    assert error["name"] == "LengthFinishReasonError"
 
 
 # Anthropic's client
@@ -111,6 +157,22 @@ def test_anthropic_runs_tools(run: Run, text: str, cities: list[str], stream: bo
     answer = run("anthropic", "tools", text, stream=stream)
     assert answer["called"] == [{"city": city} for city in cities]
     assert demo.told_of(answer["text"], *cities)
+
+
+@demo.each_way
+@demo.both
+@pytest.mark.parametrize(("form", "value"), [("object", demo.PERSON), ("array", [1, 2])])
+def test_anthropic_parses_an_answer(run: Run, form: str, value: Any, stream: bool) -> None:
+    text = f"ECHO:{json.dumps(value)}"
+    assert run("anthropic", "parsed", text, form=form, stream=stream) == value
+
+
+@demo.each_way
+@demo.both
+def test_anthropic_checks_what_it_does_not_ask_for(run: Run, stream: bool) -> None:
+    error = run("anthropic", "parsed", demo.BE_PERSON, form="picky", stream=stream)
+    assert error["name"] == "AnthropicError"
+    assert "expected number to be <=30" in error["message"]
 
 
 # The AI SDK
@@ -142,11 +204,59 @@ def test_the_ai_sdk_runs_tools(
     assert demo.told_of(answer["text"], *cities)
 
 
+outputs = pytest.mark.parametrize("kind", ["parsed", "object"], ids=["text", "object"])
+
+
+@demo.each_way
 @apis
 @demo.both
-@pytest.mark.parametrize("kind", ["parsed", "object"])
-def test_the_ai_sdk_parses_an_answer(run: Run, kind: str, stream: bool, api: str) -> None:
-    assert run("ai-sdk", kind, demo.BE_PERSON, stream=stream, api=api) == demo.PERSON
+@outputs
+@pytest.mark.parametrize(
+    ("form", "value", "wrapped"),
+    [
+        ("object", demo.PERSON, demo.PERSON),
+        ("array", [demo.PERSON, demo.PERSON], {"elements": [demo.PERSON, demo.PERSON]}),
+        ("enum", "red", {"result": "red"}),
+    ],
+    ids=["object", "array", "enum"],
+)
+def test_the_ai_sdk_parses_an_answer(
+    run: Run, kind: str, form: str, value: Any, wrapped: Any, stream: bool, api: str
+) -> None:
+    text = f"ECHO:{json.dumps(wrapped)}"
+    assert run("ai-sdk", kind, text, form=form, stream=stream, api=api) == value
+
+
+@demo.each_setting
+@apis
+@demo.both
+@outputs
+def test_the_ai_sdk_parses_any_json(
+    run: Run, kind: str, stream: bool, api: str, went: Went
+) -> None:
+    assert run("ai-sdk", kind, demo.BE_PERSON, form="json", stream=stream, api=api) == demo.PERSON
+    assert {by for by, _ in went()} == {"tool"}
+
+
+@demo.each_way
+@apis
+def test_the_ai_sdk_has_an_error_for_what_never_matches(run: Run, api: str) -> None:
+    error = run("ai-sdk", "picky", MISFITS, api=api)
+    assert (error["name"], error["status"]) == ("APICallError", 502)
+    assert "does not match the schema" in error["message"]
+    # It does not read the header that forbids it.
+    assert error["retries"]
+
+
+@demo.each_way
+@apis
+def test_the_ai_sdk_has_an_error_for_a_stream_that_does_not_match(
+    run: Run, api: str, way: str
+) -> None:
+    error = run("ai-sdk", "picky", MISFIT, api=api, stream=True)
+    # By the tool the stream itself has the error. Otherwise it is of its own check.
+    assert (error["name"] == "NoObjectGeneratedError") is (way == "api")
+    assert "not match" in error["message"]
 
 
 @demo.both

@@ -11,6 +11,7 @@ import litellm
 import pytest
 
 from .. import demo
+from ..conftest import Went
 from ..models import Person
 
 
@@ -80,9 +81,17 @@ def test_tools_are_called_and_their_results_answered(
     assert demo.told_of(last.message.content, *cities)
 
 
+@demo.each_way
 def test_an_answer_fits_a_schema(ask: Ask) -> None:
     answer = ask(demo.asking(demo.BE_PERSON), response_format=Person)
     assert json.loads(answer.choices[0].message.content) == demo.PERSON
+
+
+@demo.each_setting
+def test_an_answer_is_any_object(ask: Ask, went: Went) -> None:
+    answer = ask(demo.asking(demo.BE_PERSON), response_format={"type": "json_object"})
+    assert json.loads(answer.choices[0].message.content) == demo.PERSON
+    assert {way for way, _ in went()} == {"tool"}
 
 
 def test_an_image_reaches_the_api(ask: Ask) -> None:
