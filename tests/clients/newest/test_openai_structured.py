@@ -172,12 +172,39 @@ def test_a_response_that_is_cut_off_is_incomplete(client: OpenAI) -> None:
 
 
 @demo.each_way
-def test_a_refusal_is_not_parsed(client: OpenAI) -> None:
-    text = f"STOP:refusal {demo.BE_PERSON}"
-    with pytest.raises(openai.ContentFilterFinishReasonError):
-        client.chat.completions.parse(
-            model=demo.MODEL, messages=demo.asking(text), response_format=Person
-        )
+@demo.both
+def test_a_refusal_is_not_parsed(client: OpenAI, stream: bool) -> None:
+    asked: Any = {
+        "model": demo.MODEL,
+        "messages": demo.asking(f"STOP:refusal {demo.BE_PERSON}"),
+        "response_format": Person,
+    }
+    if stream:
+        with (
+            client.chat.completions.stream(**asked) as running,
+            pytest.raises(openai.ContentFilterFinishReasonError),
+        ):
+            running.until_done()
+    else:
+        with pytest.raises(openai.ContentFilterFinishReasonError):
+            client.chat.completions.parse(**asked)
+
+
+@demo.each_way
+@demo.both
+def test_a_response_that_is_a_refusal_is_incomplete(client: OpenAI, stream: bool) -> None:
+    form: Any = {"type": "json_schema", "name": "person", "schema": demo.PERSON_SCHEMA}
+    answer: Any = client.responses.create(
+        model=demo.MODEL,
+        input=f"STOP:refusal {demo.BE_PERSON}",
+        text={"format": form},
+        stream=stream,
+    )
+    if stream:
+        *_, last = answer
+        answer = last.response
+    assert answer.status == "incomplete"
+    assert answer.incomplete_details.reason == "content_filter"
 
 
 @demo.each_way
