@@ -80,9 +80,13 @@ class _Asked:
 
 @attrs.frozen
 class Responses:
-    """The dialect, with the store of its responses."""
+    """The dialect, with the store of its responses.
+
+    owner: the name of the client's API key, "" without keys. It can use its own responses only.
+    """
 
     store: ResponseStore
+    owner: str = ""
 
     def read(self, body: bytes) -> ParsedRequest:
         """Read the body of POST /v1/responses; raises APIError, a 400 naming the parameter."""
@@ -124,7 +128,7 @@ class Responses:
     def delete(self, response_id: str) -> bytes:
         """The body of DELETE /v1/responses/{id}; raises a 404."""
         self._kept(response_id)
-        self.store.delete(response_id)
+        self.store.delete(response_id, self.owner)
         told = {"id": response_id, "object": "response", "deleted": True}
         return json.dumps(told).encode("ascii")
 
@@ -180,7 +184,7 @@ class Responses:
         fields, ignored = check_request(given, REQUEST)
         previous = self._previous(fields)
         before = () if previous is None else previous.conversation
-        items = tuple(read_items(fields, self.store.item))
+        items = tuple(read_items(fields, partial(self.store.item, owner=self.owner)))
         history, described = read_history(before, items)
         refuse_hosted_alone(fields, described)
         turns = history.finish()
@@ -214,7 +218,7 @@ class Responses:
         response_id = fields.get("previous_response_id")
         if response_id is None:
             return None
-        stored = self.store.get(response_id)
+        stored = self.store.get(response_id, self.owner)
         if stored is None:
             raise bad_request(
                 f"Previous response with id '{response_id}' not found. This server keeps responses "
@@ -232,10 +236,11 @@ class Responses:
         response: Mapping[str, Any],
     ) -> None:
         unique = response["id"].partition("_")[2]
-        self.store.put(Stored(response, tuple(as_listed(items, unique)), before, size))
+        listed = tuple(as_listed(items, unique))
+        self.store.put(Stored(response, listed, before, size, self.owner))
 
     def _kept(self, response_id: str) -> Stored:
-        stored = self.store.get(response_id)
+        stored = self.store.get(response_id, self.owner)
         if stored is None:
             raise APIError(404, f"Response with id '{response_id}' not found.")
         return stored

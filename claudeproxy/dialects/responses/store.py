@@ -22,13 +22,15 @@ class Stored:
     """One response.
 
     response: the response object. input: its input items, each with an id. before: the items of
-    previous responses. size: the size in bytes of all requests that these items came from.
+    previous responses. size: the size in bytes of all requests that these items came from. owner:
+    the name of the API key that made it, "" without keys.
     """
 
     response: Mapping[str, Any]
     input: tuple[Item, ...]
     before: tuple[Item, ...]
     size: int
+    owner: str = ""
 
     @property
     def conversation(self) -> tuple[Item, ...]:
@@ -40,38 +42,39 @@ class Stored:
 class ResponseStore:
     """Stores up to `most` responses for `age` seconds, and deletes the oldest ones first.
 
-    now: returns the time in seconds since the epoch.
+    A response and its items are only there for their owner. now: returns the time in seconds since
+    the epoch.
     """
 
     now: Callable[[], float]
     most: int
     age: float
     _kept: dict[str, tuple[float, Stored]] = attrs.field(init=False, factory=dict)
-    _items: dict[str, Item] = attrs.field(init=False, factory=dict)
+    # By owner and id, because clients choose the ids of their items.
+    _items: dict[tuple[str, str], Item] = attrs.field(init=False, factory=dict)
     _size: int = attrs.field(init=False, default=0)
 
     def put(self, stored: Stored) -> None:
         """Store a response."""
         self._kept[stored.response["id"]] = (self.now(), stored)
-        self._items.update({item["id"]: item for item in _own(stored)})
+        self._items.update({(stored.owner, item["id"]): item for item in _own(stored)})
         self._size += stored.size
         self._forget()
 
-    def get(self, response_id: str) -> Stored | None:
-        """Return the response with an id, None if it is not stored."""
+    def get(self, response_id: str, owner: str = "") -> Stored | None:
+        """Return the response with an id, None if this owner has none."""
         self._forget()
         _, stored = self._kept.get(response_id, (0.0, None))
-        return stored
+        return stored if stored is not None and stored.owner == owner else None
 
-    def item(self, item_id: str) -> Item | None:
-        """Return an item of a stored response by its id."""
+    def item(self, item_id: str, owner: str = "") -> Item | None:
+        """Return an item of a stored response of this owner's by its id."""
         self._forget()
-        return self._items.get(item_id)
+        return self._items.get((owner, item_id))
 
-    def delete(self, response_id: str) -> bool:
-        """Delete a response; return whether it was stored."""
-        self._forget()
-        if response_id not in self._kept:
+    def delete(self, response_id: str, owner: str = "") -> bool:
+        """Delete a response; return whether this owner had it."""
+        if self.get(response_id, owner) is None:
             return False
         self._drop(response_id)
         return True
@@ -88,7 +91,7 @@ class ResponseStore:
         _, stored = self._kept.pop(response_id)
         self._size -= stored.size
         for item in _own(stored):
-            self._items.pop(item["id"], None)
+            self._items.pop((stored.owner, item["id"]), None)
 
 
 def _own(stored: Stored) -> tuple[Item, ...]:

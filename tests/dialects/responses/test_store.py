@@ -495,3 +495,31 @@ def test_items_are_listed_page_by_page(
 def test_a_page_that_cannot_be_is_refused(query: dict[str, str], param: str) -> None:
     told = refused(lambda: listed(query))[1:]
     assert told == (param, "invalid_value")
+
+
+# Whose they are
+
+
+def test_an_owner_gets_neither_the_responses_nor_the_items_of_others() -> None:
+    store = keeping("a")
+    theirs = attrs.evolve(stored("b"), owner="phone")
+    store.put(theirs)
+    assert store.get("resp_b", "phone") == theirs
+    for owner in ("", "laptop"):
+        assert store.get("resp_b", owner) is None
+        assert store.item("msg_b0", owner) is None
+        assert not store.delete("resp_b", owner)
+    assert store.get("resp_a", "phone") is None
+    assert store.delete("resp_b", "phone")
+    assert store.get("resp_a") is not None
+
+
+def test_items_of_two_owners_can_have_the_same_id() -> None:
+    store = ResponseStore(lambda: 0, 10, 100)
+    for owner in ("phone", "laptop"):
+        response = {"id": f"resp_{owner}", "output": []}
+        store.put(Stored(response, ({"id": "mine", "of": owner},), (), 1, owner))
+    assert store.item("mine", "phone") == {"id": "mine", "of": "phone"}
+    assert store.delete("resp_laptop", "laptop")
+    assert store.item("mine", "laptop") is None
+    assert store.item("mine", "phone") is not None
