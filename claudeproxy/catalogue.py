@@ -218,6 +218,13 @@ class Catalogue:
             raise model_refused(model.value)
         return model
 
+    def has_name(self, name: str) -> bool:
+        """Whether `name`, which `resolve` accepts, is a model's, and not only matched by `*`."""
+        if ANY not in self.aliases:
+            return True
+        aliases = {name, _without_prefix(name)} & self.aliases.keys() - {ANY}
+        return bool(aliases) or _find(name, self._by_name()) is not None
+
     def describe(self, name: str) -> Model:
         """Return the model that `name` stands for; raise a 404 unless it is known to exist.
 

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from . import __version__
+from .events import Usage
 
 
 # From the 30 ms of a warm worker to the minutes of a slow model.
 SECONDS = (0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+# From a result out of a parked process to the longest answers.
+DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+# How many models have a label of their own. What there is beyond that, `other` stands for.
+MOST_MODELS = 100
+OTHER = "other"
+
+# A second sample for each counter, of its time of creation, which no query here needs.
+disable_created_metrics()
 
 
 class Metrics:
@@ -63,6 +86,52 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self._ended = Counter(
+            "claudeproxy_http_requests",
+            "Requests that have ended, by route, model, status and the name of the API key",
+            ["route", "model", "status", "key"],
+            registry=self._registry,
+        )
+        self._first_token = Histogram(
+            "claudeproxy_first_token_seconds",
+            "Time from a request to the first piece of its answer",
+            ["model", "worker"],
+            buckets=DURATIONS,
+            registry=self._registry,
+        )
+        self._duration = Histogram(
+            "claudeproxy_request_seconds",
+            "Time from a request that was assigned to a worker to the end of its response",
+            ["model", "worker"],
+            buckets=DURATIONS,
+            registry=self._registry,
+        )
+        self._tokens = Counter(
+            "claudeproxy_tokens",
+            "Tokens as the API counts them; `output` includes `reasoning`",
+            ["kind", "model"],
+            registry=self._registry,
+        )
+        self._errors = Counter(
+            "claudeproxy_errors",
+            "Errors that clients were told, by code",
+            ["code"],
+            registry=self._registry,
+        )
+        Info("claudeproxy_build", "The version of this server", registry=self._registry).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
+        self._cli = Gauge(
+            "claudeproxy_cli_info",
+            "The version of the Claude Code CLI that was found last; the value is always 1",
+            ["version"],
+            registry=self._registry,
+        )
+        self._models: set[str] = set()
+        # Memory, CPU time and open files of this process; Python and its garbage collector.
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
         self._workers = Gauge(
             "claudeproxy_workers",
             "CLI processes, by activity",
@@ -106,6 +175,46 @@ class Metrics:
     def began(self, seconds: float) -> None:
         """An answer began this many seconds after its request."""
         self._first.observe(seconds)
+
+    def request(self, route: str, model: str, status: str, key: str) -> None:
+        """A request has ended. All four must be of a limited number, and none a client's text."""
+        self._ended.labels(route, self._label(model), status, key).inc()
+
+    def took(self, model: str, worker: str, seconds: float, first_token: float | None) -> None:
+        """A request that had a worker has ended. first_token: None if there was no answer."""
+        model = self._label(model)
+        self._duration.labels(model, worker).observe(seconds)
+        if first_token is not None:
+            self._first_token.labels(model, worker).observe(first_token)
+
+    def spent(self, model: str, usage: Usage) -> None:
+        """These tokens were used."""
+        model = self._label(model)
+        for kind, tokens in (
+            ("input", usage.input_tokens),
+            ("cache_read", usage.cache_read_tokens),
+            ("cache_creation", usage.cache_creation_tokens),
+            ("output", usage.output_tokens),
+            ("reasoning", usage.reasoning_tokens),
+        ):
+            self._tokens.labels(kind, model).inc(tokens)
+
+    def error(self, code: str) -> None:
+        """A client was told of an error."""
+        self._errors.labels(code).inc()
+
+    def found_cli(self, version: str) -> None:
+        """A CLI of this version was found."""
+        self._cli.clear()
+        self._cli.labels(version).set(1)
+
+    def _label(self, model: str) -> str:
+        """The model's label; the answering models are named by the API."""
+        if model not in self._models:
+            if len(self._models) >= MOST_MODELS:
+                return OTHER
+            self._models.add(model)
+        return model
 
     def watch(self, activities: Mapping[str, Callable[[], int]], queued: Callable[[], int]) -> None:
         """Set the functions that the gauges read."""

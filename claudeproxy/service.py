@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,6 @@ from twisted.internet.defer import (
 )
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.server import Site
 
 from . import __version__
 from .catalogue import Catalogue, ModelMemory, models_from_initialize
@@ -34,6 +35,7 @@ from .demo.service import DemoService
 from .dialects.responses.request import Responses
 from .dialects.responses.store import ResponseStore
 from .errors import APIError
+from .log import changed, tell
 from .metrics import Metrics
 from .pool.pool import Pool
 from .pool.workers import PoolSettings
@@ -42,42 +44,11 @@ from .structured.output import StructuredOutput
 from .structured.ways import Choice, Ways
 from .web.access import Access
 from .web.app import App
-from .web.connections import Channel, Connections
+from .web.connections import Connections
 from .web.exchange import Timeouts
-from .web.guard import GuardedRequest, guarded_request
-
-
-class ProxySite(Site):
-    """A site that logs routes instead of paths: a path can contain text of a client."""
-
-    noisy = False
-    protocol = Channel  # type: ignore[assignment]
-
-    log_request = Logger()
-
-    def __init__(self, app: App, reactor: Any, request_class: type[GuardedRequest]) -> None:
-        """app: the application to serve."""
-        super().__init__(
-            app.router.resource(),
-            reactor=reactor,
-            requestFactory=request_class,
-            parsePOSTFormSubmission=False,
-        )
-        self._app = app
-
-    def startFactory(self) -> None:
-        """Do without Twisted's own log: it wakes the process up every second."""
-
-    def log(self, request: Any) -> None:
-        """Log one line when a request has ended."""
-        client_id = " (client request id {client_id})" if request.client_id else ""
-        self.log_request.info(
-            "{route} {status} req_{unique}" + client_id,
-            route=self._app.route_of(request),
-            status=request.code,
-            unique=request.unique,
-            client_id=request.client_id,
-        )
+from .web.guard import guarded_request
+from .web.reach import reachable
+from .web.site import ProxySite
 
 
 class ProxyService(Service):
@@ -138,10 +109,11 @@ class ProxyService(Service):
         )
         self._access = _access(settings)
         requests = guarded_request(settings.body_limit, lambda: self._access, self._app.methods_of)
-        site = ProxySite(self._app, reactor, requests)
+        site = ProxySite(self._app, reactor, requests, self.metrics)
         self._connections = Connections(
             reactor, site, settings.request_timeout, settings.stall_timeout
         )
+        self._connections.on_refused = site.log_refused
         self._port: Any = None
         self.url = ""
         self._probing: Deferred[None] = Deferred()
@@ -213,6 +185,7 @@ class ProxyService(Service):
 
     async def _find_launch(self) -> launch.Launch:
         self._cli = await self._lookup.find(self._settings.cli, self._environ)
+        self.metrics.found_cli(self._cli.version)
         directory = Path(
             self._settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
         )
@@ -266,8 +239,17 @@ class ProxyService(Service):
         }
 
     async def _probe_cli(self) -> None:
-        self.log.info(
-            "claudeproxy {version} is listening on {url}", version=__version__, url=self.url
+        tell(
+            self.log,
+            f"claudeproxy {__version__} is listening on {self.url}",
+            {
+                "version": __version__,
+                "python": platform.python_version(),
+                "twisted": version("twisted"),
+                "url": self.url,
+                "settings": changed(self._settings),
+            },
+            said=("version", "url"),
         )
         try:
             await self._catalogue()
@@ -279,7 +261,21 @@ class ProxyService(Service):
             return
         assert self._cli is not None
         assert self._ready is not None
-        self._announce(welcome(self.url, self._cli, self._ready, demo=self.demo is not None))
+        cli, demo = self._cli, self.demo is not None
+        tell(
+            self.log,
+            f"Claude Code {cli.version} is ready",
+            {
+                "cli_version": cli.version,
+                "cli": cli.path,
+                "found": cli.where,
+                "demo": demo,
+                "logged_in": self._ready.logged_in,
+            },
+            said=("cli_version",),
+        )
+        with_key = bool(self._settings.keys)
+        self._announce(welcome(self.url, cli, self._ready, demo=demo, with_key=with_key))
 
     def _probe_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
@@ -296,26 +292,29 @@ def _access(settings: Settings) -> Access:
 
 
 def _url(address: Any) -> str:
-    name = f"[{address.host}]" if ":" in address.host else address.host
-    return f"http://{name}:{address.port}"
+    host = reachable(address.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{address.port}"
 
 
-def welcome(url: str, cli: launch.CLI, ready: Ready, *, demo: bool) -> str:
-    """The message for the user who started the server."""
+def welcome(url: str, cli: launch.CLI, ready: Ready, *, demo: bool, with_key: bool = False) -> str:
+    """The message for the user who started the server. with_key: whether clients need a key."""
     if demo:
         state = "Demo: a built-in stand-in answers instead of Claude. No login is needed."
     elif ready.logged_in:
         state = "Logged in."
     else:
         state = f"NOT LOGGED IN: run `{cli.path} auth login` as this user. No restart is needed."
+    header = ' -H "Authorization: Bearer $KEY"' if with_key else ""
+    try_it = "Try it, with KEY set to one of your API keys:" if with_key else "Try it:"
+    key = "one of your API keys" if with_key else "any API key"
     return f"""
 claudeproxy {__version__} is listening on {url}/v1
 Claude Code {cli.version}: {cli.path} ({cli.where})
 {state}
 
-Try it:
-  curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\
+{try_it}
+  curl {url}/v1/chat/completions -H 'Content-Type: application/json'{header} \\
     -d '{{"model": "sonnet", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
 
-For an OpenAI client: base URL {url}/v1, any API key. Press Ctrl-C to stop.
+For an OpenAI client: base URL {url}/v1, {key}. Press Ctrl-C to stop.
 """

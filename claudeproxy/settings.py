@@ -241,6 +241,12 @@ class Settings:
         32 * 1024 * 1024, _whole(1024, 1024**3), "maximum size of a request body"
     )
     request_timeout: float = _setting(60.0, _number(1, 3600), "maximum time to receive a request")
+    log_level: str = _setting(
+        "info", _one_of("debug", "info", "warn", "error"), "lowest level of what is logged"
+    )
+    log_format: str = _setting(
+        "text", _one_of("text", "json"), "format of the log: text, or one JSON object a line"
+    )
     debug: bool = _setting(
         False, _flag, "log the stderr of a CLI process that failed; may contain parts of requests"
     )

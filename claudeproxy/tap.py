@@ -14,6 +14,7 @@ from twisted.application.service import IService
 from twisted.internet import reactor as global_reactor
 from twisted.python import usage
 
+from .log import logged
 from .service import ProxyService
 from .settings import FIELDS, Settings, SettingsError, load
 from .web.access import is_loopback
@@ -95,7 +96,7 @@ def makeService(options: Options, reactor: Any = global_reactor) -> IService:
     """Make the proxy with these options; it listens once it is started."""
     service = ProxyService(reactor, options.settings, announce=announce)
     reactor.callWhenRunning(_heed_signals, reactor, service, options)
-    return service
+    return logged(service, options.parent, options.settings, reactor)
 
 
 def _heed_signals(reactor: Any, service: ProxyService, options: Options) -> None:

@@ -13,7 +13,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "claudeproxy"
 LONGEST = 400
 
-CORE = frozenset({"__init__", "conversation", "events", "errors", "settings", "metrics", "timers"})
+CORE = frozenset(
+    {"__init__", "conversation", "events", "errors", "settings", "metrics", "timers", "log"}
+)
 EVERYTHING = CORE | {"dialects", "catalogue", "structured", "cli", "pool", "web", "demo"}
 # What each top-level module or package may import; a package stands for all its modules.
 MAY_IMPORT = {

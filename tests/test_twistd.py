@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -272,6 +273,45 @@ def test_a_daemon_has_its_pid_file_and_log_until_it_is_killed(place: Place) -> N
     assert place.left_over() == []
     assert "Server Shut Down" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_the_log_of_a_daemon_says_how_it_was_started(place: Place, format_: str) -> None:
+    pidfile, log = place.root / "run.pid", place.root / "run.log"
+    place.run(
+        *("/usr/bin/env", "CLAUDEPROXY_KEYS=phone=sk-secret"),
+        *(TWISTD, f"--pidfile={pidfile}", f"--logfile={log}", "claudeproxy"),
+        *place.options(*NO_CLI, "--drain", "1", "--log-format", format_),
+    )
+    wait_for("the start", lambda: "is listening on" in log.read_text())
+    assert place.health() is not None
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    os.kill(int(pidfile.read_text()), signal.SIGTERM)
+    wait_for("its end", lambda: not place.processes(), BOUND)
+    said = log.read_text()
+    assert "sk-secret" not in said
+    if format_ == "text":
+        assert re.search(r"is listening on http://127\.0\.0\.1:\d+ python=3\S+ twisted=\S+ ", said)
+        assert re.search(r" settings=\S*keys=\['phone'\]", said)
+        assert re.search(r"GET /health 200 req_[0-9a-f]{32} seconds=", said)
+        return
+    events = [json.loads(line) for line in said.splitlines()]
+    assert all({"time", "level", "message"} <= set(event) for event in events)
+    [start] = [event for event in events if "settings" in event]
+    assert (start["settings"]["drain"], start["settings"]["keys"]) == (1, ["phone"])
+    [request] = [event for event in events if "route" in event]
+    assert (request["route"], request["status"]) == ("GET /health", 200)
+
+
+def test_a_log_level_is_kept_to(place: Place) -> None:
+    options = place.options(*NO_CLI, "--log-level", "error")
+    server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *options)
+    place.healthy(server)
+    server.terminate()
+    server.wait(BOUND)
+    assert "GET /health" not in place.said()
+    assert "#info]" not in place.said()
+    assert "#error]" in place.said()
 
 
 # What cannot be

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from ..cli.failures import StartFailure
 from ..cli.launch import CLI, Launch
@@ -30,6 +30,14 @@ from .slot import Activity, Slot
 TURN_END_TIMEOUT = 5.0
 # A line of the history takes about 10 ms.
 LINE_TIMEOUT = 0.1
+# Reasons to end a process that are the server's own. They happen all the time, also while it has
+# nothing to do, so only the metrics tell of them.
+ORDINARY_ENDS = frozenset(
+    {
+        *("idle timeout", "too many idle processes", "evicted", "server shutdown"),
+        *("turn limit reached", "memory limit reached", "unusable history"),
+    }
+)
 
 
 @attrs.frozen
@@ -283,5 +291,6 @@ class Workers:
         self._roster.remove(self._slots.pop(worker))
         # Details follow a colon; a metric's label must not contain them.
         self._metrics.retired(reason.partition(":")[0])
-        self.log.info("CLI process ended: {reason}", reason=reason)
+        level = LogLevel.debug if reason in ORDINARY_ENDS else LogLevel.info
+        self.log.emit(level, "CLI process ended: {reason}", reason=reason)
         self.on_ended(worker)

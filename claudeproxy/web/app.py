@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -25,12 +26,18 @@ from ..errors import APIError, internal_error, unavailable, unsupported
 from ..pool.pool import Pool
 from ..structured.output import StructuredOutput
 from .exchange import Exchange, Timeouts
+from .facts import UNKNOWN
 from .models import list_object, model_object, page_of
 from .openapi import document
 from .paths import asked_for
 from .respond import dialect_of, send_body, send_error, send_json
 
 
+# In the log, instead of the route of a path that is not served, and of a method that no route has.
+NO_ROUTE = "(none)"
+OTHER_METHOD = "(other)"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+REMEMBERED_ROUTES = 256
 SERVED_ROUTES = (
     "This is claudeproxy, which serves Claude through OpenAI's and Anthropic's APIs: "
     "POST /v1/chat/completions, /v1/responses, /v1/messages and /v1/completions; GET /v1/models, "
@@ -161,31 +168,31 @@ class App:
     @router.route("/responses", methods=["POST"])
     async def create_response(self, request: Any) -> None:
         """OpenAI Responses."""
-        await self._answer(request, self.responses)
+        await self._answer(request, self._responses_of(request))
 
     @router.route("/v1/responses/<name>", methods=["GET"])
     @router.route("/responses/<name>", methods=["GET"])
     def response(self, request: Any, name: str) -> None:
         """A stored response."""
-        self._tell(request, lambda: self.responses.fetch(name, _query(request)))
+        self._tell(request, lambda: self._responses_of(request).fetch(name, _query(request)))
 
     @router.route("/v1/responses/<name>", methods=["DELETE"])
     @router.route("/responses/<name>", methods=["DELETE"])
     def delete_response(self, request: Any, name: str) -> None:
         """Delete a stored response."""
-        self._tell(request, lambda: self.responses.delete(name))
+        self._tell(request, lambda: self._responses_of(request).delete(name))
 
     @router.route("/v1/responses/<name>/input_items", methods=["GET"])
     @router.route("/responses/<name>/input_items", methods=["GET"])
     def input_items(self, request: Any, name: str) -> None:
         """The input items of a stored response."""
-        self._tell(request, lambda: self.responses.input_items(name, _query(request)))
+        self._tell(request, lambda: self._responses_of(request).input_items(name, _query(request)))
 
     @router.route("/v1/responses/input_tokens", methods=["POST"])
     @router.route("/responses/input_tokens", methods=["POST"])
     async def input_tokens(self, request: Any) -> None:
         """An estimate of what a request to OpenAI Responses would cost."""
-        await self._count(request, self.responses)
+        await self._count(request, self._responses_of(request))
 
     @router.route("/v1/responses/compact", methods=["POST"])
     @router.route("/responses/compact", methods=["POST"])
@@ -197,7 +204,7 @@ class App:
     @router.route("/responses/<name>/cancel", methods=["POST"])
     def cancel_response(self, request: Any, name: str) -> None:
         """Not supported: only background responses can be cancelled."""
-        self._tell(request, lambda: self.responses.cancel(name))
+        self._tell(request, lambda: self._responses_of(request).cancel(name))
 
     @router.route("/v1/completions", methods=["POST"])
     @router.route("/completions", methods=["POST"])
@@ -232,16 +239,12 @@ class App:
         self.log.failure("serving {route}", failure, route=self.route_of(request))
         if not request.startedWriting:
             send_error(request, dialect_of(request), internal_error())
+        else:
+            request.facts.error = internal_error()
 
     def route_of(self, request: Any) -> str:
-        """The method and route of a request, for the log; `(none)` if no route matches."""
-        routes = self.router.url_map.bind("")
-        try:
-            method = request.method.decode("ascii")
-            rule, _ = routes.match(_decoded(request.path), method, return_rule=True)
-        except (HTTPException, UnicodeDecodeError):
-            return "(none)"
-        return f"{method} {rule.rule}"
+        """The method and route of a request, for the log; NO_ROUTE if no route matches."""
+        return _route(request.method, request.path)
 
     def methods_of(self, path: bytes) -> list[str]:
         """The methods that a path supports; none if it is not served. `*` stands for all paths."""
@@ -268,7 +271,7 @@ class App:
             asked = dialect.read(request.json_body())
             wanted = asked.conversation.limits
             catalogue = await self.catalogue()
-            model = catalogue.resolve(wanted.model)
+            model = self._resolve(request, wanted.model, catalogue)
             limits = model.adapt(wanted)
             conversations = [self._as_asked(one, model) for one in asked.conversations]
             self._tell_ignored(request, asked.ignored_for(limits))
@@ -290,7 +293,7 @@ class App:
         try:
             asked = dialect.count_tokens(request.json_body())
             catalogue = await self.catalogue()
-            model = catalogue.resolve(asked.conversation.limits.model)
+            model = self._resolve(request, asked.conversation.limits.model, catalogue)
             conversation = self._as_asked(asked.conversation, model, asks=False)
             self._tell_ignored(request, asked.ignored)
             tokens = await self.pool.count_tokens(conversation)
@@ -300,6 +303,17 @@ class App:
         how = "estimate" if tokens is None else "exact"
         request.setHeader("x-claudeproxy-count", how)
         send_body(request, asked.body(estimate(conversation) if tokens is None else tokens))
+
+    def _resolve(self, request: Any, name: str, catalogue: Catalogue) -> Model:
+        """Return the model with this name, and note it for the log; raises a 404."""
+        facts = request.facts
+        facts.asked = UNKNOWN
+        model = catalogue.resolve(name)
+        if catalogue.has_name(name):
+            facts.asked = name
+        if not model.unlisted or catalogue.memory.is_accepted(model.value):
+            facts.model = model.resolved
+        return model
 
     def _as_asked(
         self, conversation: Conversation, model: Model, *, asks: bool = True
@@ -318,6 +332,10 @@ class App:
         if ignored:
             request.setHeader("x-claudeproxy-ignored", ", ".join(ignored))
 
+    def _responses_of(self, request: Any) -> Responses:
+        """The Responses dialect with the responses that the request's key has made."""
+        return attrs.evolve(self.responses, owner=request.key_name)
+
     def _tell(self, request: Any, body: Callable[[], bytes]) -> None:
         try:
             send_body(request, body())
@@ -326,6 +344,22 @@ class App:
 
     def _model_object(self, name: str, model: Model, catalogue: Catalogue) -> dict[str, Any]:
         return model_object(name, model, catalogue.size_of(model), self._created)
+
+
+@lru_cache(REMEMBERED_ROUTES)
+def _route(method: bytes, path: bytes) -> str:
+    routes, name = App.router.url_map.bind(""), method.decode("latin-1")
+    try:
+        decoded = _decoded(path)
+        if name not in (allowed := routes.allowed_methods(decoded)):
+            # The answer is a 405, or to a preflight.
+            name = name if name in METHODS else OTHER_METHOD
+            rule, _ = routes.match(decoded, min(allowed, default=""), return_rule=True)
+        else:
+            rule, _ = routes.match(decoded, name, return_rule=True)
+    except (HTTPException, UnicodeDecodeError):
+        return NO_ROUTE
+    return f"{name} {rule.rule}"
 
 
 def _query(request: Any) -> dict[str, str]:

@@ -169,6 +169,7 @@ class Connection(ProtocolWrapper):
 
     def refuse(self, error: APIError, phrase: str) -> None:
         """Answer an unreadable request with an error, and close the connection."""
+        self.factory.on_refused(error)
         body = chat.error_body(error)
         head = (
             f"HTTP/1.1 {error.status} {phrase}\r\nconnection: close\r\n"
@@ -260,6 +261,8 @@ class Connections(WrappingFactory[Connection]):
         self.reactor = reactor
         self.request_timeout = request_timeout
         self.unread_timeout = unread_timeout
+        # Called with the error for a request that could not be read.
+        self.on_refused: Callable[[APIError], None] = lambda error: None
         self._all_closed: Deferred[None] | None = None
         self._timers = Timers(reactor)
 

@@ -22,6 +22,7 @@ from ..errors import APIError, internal_error, timed_out
 from ..events import Event, Failed, Finished
 from ..structured.output import Answering, Running
 from ..timers import Timers
+from .facts import Facts
 from .respond import send_error, send_stream_head, send_whole_head
 
 
@@ -68,6 +69,9 @@ class Exchange:
         self.answered = False
         self.error: APIError | None = None
         self._jobs: list[Running] = []
+        self._facts: Facts = request.facts
+        self._facts.streamed, self._facts.jobs = self._streamed, self._jobs
+        self._seconds = clock.seconds
         self._unfinished = 0
         self._done: Deferred[None] = Deferred()
         self._started = False
@@ -108,6 +112,7 @@ class Exchange:
         """Take events of one choice."""
         if self._done.called:
             return
+        self._facts.saw(events, choice, self._seconds())
         self._timers.put_off("silence", self._timeouts.stall)
         try:
             self._tell(events, choice)
@@ -172,7 +177,7 @@ class Exchange:
     def _fail(self, error: APIError, before: bytes = b"") -> None:
         if self._done.called:
             return
-        self.error = error
+        self.error = self._facts.error = error
         if self._started or before:
             self._write(before + self._answer.fail(error))
         else:
@@ -213,6 +218,7 @@ class Exchange:
     def _silent_too_long(self) -> None:
         if self._paused:
             # The client blocks a process, and its unread data takes memory.
+            self._facts.error = APIError(499, "The client did not read the answer.")
             self._cancel("the client does not read")
             self._request.channel.forceAbortClient()
         else:

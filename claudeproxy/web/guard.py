@@ -15,6 +15,7 @@ from ..dialects import messages
 from ..errors import APIError, bad_request
 from .access import Access, header_fault
 from .codings import CODINGS, Unpacker, coding_of
+from .facts import UNKNOWN, Facts
 from .paths import canonical
 from .respond import dialect_of, send_error
 
@@ -61,7 +62,11 @@ class GuardedRequest(Request):
     unique = ""
     # The client's own id for the request, if it sent one.
     client_id: str | None = None
-    _arrived = 0.0
+    # The name of the API key that it came with, "" if no key is required.
+    key_name = ""
+    # For the log and the metrics.
+    facts: Facts
+    arrived = 0.0
     _seconds: Callable[[], float]
     # The length of the body as the headers announce it, as it was sent, and unpacked.
     _announced = 0
@@ -75,6 +80,11 @@ class GuardedRequest(Request):
     def too_large(self) -> bool:
         """Whether the body is larger than the limit, packed or unpacked; `content` is then lost."""
         return max(self._announced, self._length, self._unpacked) > self.body_limit
+
+    @property
+    def seconds_since_arrival(self) -> float:
+        """How long ago the request was received."""
+        return max(self._seconds() - self.arrived, 0.0)  # The clock may be set back.
 
     @property
     def discard_limit(self) -> int:
@@ -107,6 +117,7 @@ class GuardedRequest(Request):
         """The headers have been read. `length` is None if they do not tell it."""
         self._announced = length or 0
         self.content = BytesIO()
+        self.facts = Facts()
         codings = self.requestHeaders.getRawHeaders(b"content-encoding", ())
         try:
             coding = coding_of([value.decode("latin-1") for value in codings])
@@ -139,13 +150,15 @@ class GuardedRequest(Request):
         # Keep the channel: when the client disconnects, the request loses it.
         channel: Any = self.channel
         self._seconds = channel.site.reactor.seconds
-        self._arrived = self._seconds()
+        self.arrived = self._seconds()
         self.unique = secrets.token_hex(16)
         self.client_id = self._read_client_id()
         for name in ID_HEADERS:
             self.setHeader(name, self.client_id or f"req_{self.unique}")
         connection = channel.transport
         connection.arrived()
+        # First of all, before what serves the request is cancelled.
+        self.notifyFinish().addErrback(lambda _: self._disconnected_early(channel.site))
         self.notifyFinish().addBoth(lambda _: connection.served())
         # Do not serve a client that has not read its previous answers.
         connection.when_writable(self._serve)
@@ -153,9 +166,13 @@ class GuardedRequest(Request):
     def write(self, data: bytes) -> None:
         """Write part of the response; the headers are sent with the first part."""
         if not self.startedWriting and self._speaks_openai():
-            taken = max(self._seconds() - self._arrived, 0.0)  # The clock may be set back.
-            self.setHeader("openai-processing-ms", str(int(taken * 1000)))
+            self.setHeader("openai-processing-ms", str(int(self.seconds_since_arrival * 1000)))
         super().write(data)
+
+    def _disconnected_early(self, site: Any) -> None:
+        """The client has left before the end of the response."""
+        self.facts.disconnected = True
+        site.log(self)
 
     def _speaks_openai(self) -> bool:
         return self.path not in OWN_PATHS and dialect_of(self) is not messages
@@ -236,7 +253,10 @@ class GuardedRequest(Request):
             authorization, key = self.getHeader("authorization"), self.getHeader("x-api-key")
         except UnicodeDecodeError:
             raise bad_request(NOT_TEXT) from None
-        self.access().authenticate(authorization, key)
+        access = self.access()
+        if access.keys:
+            self.facts.key = UNKNOWN
+            self.facts.key = self.key_name = access.authenticate(authorization, key)
 
     def _methods(self) -> str:
         """What the path is served to, for a header; "" if it is not served."""

@@ -59,6 +59,7 @@ def send_body(request: Any, body: bytes) -> None:
 
 def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
     """Write an error in the format of its dialect, with the headers for retries."""
+    request.facts.error = error
     for name, value in retry_headers(error).items():
         request.setHeader(name, value)
     if dialect is messages:

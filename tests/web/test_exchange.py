@@ -19,7 +19,6 @@ from claudeproxy.dialects.responses.store import ResponseStore
 from claudeproxy.errors import APIError, model_refused, rate_limited, unavailable
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 from claudeproxy.metrics import Metrics
-from claudeproxy.service import ProxySite
 from claudeproxy.structured.output import StructuredOutput
 from claudeproxy.structured.ways import Choice, Ways
 from claudeproxy.web.access import Access
@@ -27,6 +26,7 @@ from claudeproxy.web.app import App
 from claudeproxy.web.connections import Connections
 from claudeproxy.web.exchange import Timeouts
 from claudeproxy.web.guard import guarded_request
+from claudeproxy.web.site import ProxySite
 
 from .transport import Transport
 
@@ -80,6 +80,7 @@ class ExchangeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.pool = FakePool()
+        self.metrics = Metrics()
 
         self.memory = memory = ModelMemory(self.clock.seconds)
 
@@ -99,7 +100,7 @@ class ExchangeTests(SynchronousTestCase):
             responses=Responses(ResponseStore(self.clock.seconds, 10, 60)),
         )
         requests = guarded_request(1000, Access, lambda path: ["POST"])
-        site = ProxySite(self.app, self.clock, requests)
+        site = ProxySite(self.app, self.clock, requests, self.metrics)
         connections = Connections(self.clock, site, request_timeout=20)
         connections.doStart()
         self.addCleanup(connections.doStop)
@@ -257,10 +258,10 @@ class ExchangeTests(SynchronousTestCase):
             with capturedLogs() as events:
                 self.send(b"{", header)
                 self.sent()
-            lines += [formatEvent(event) for event in events if "route" in event]
+            lines += [formatEvent(event) for event in events if "fields" in event]
         ours = "POST /v1/chat/completions 400 req_[0-9a-f]{32}"
-        for line, end in zip(lines, ("", r" \(client request id mine-1\)", ""), strict=True):
-            assert re.fullmatch(ours + end, line), line
+        for line, theirs in zip(lines, ("", " client_id=mine-1", ""), strict=True):
+            assert re.fullmatch(f"{ours}{theirs} seconds=0.000 error=invalid_request", line), line
 
     # Silence
 

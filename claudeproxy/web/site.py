@@ -1,0 +1,125 @@
+"""The site, which tells the log and the metrics of each request when it has ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.web.server import Site
+
+from ..errors import APIError
+from ..log import tell
+from ..metrics import Metrics
+from .app import NO_ROUTE, App
+from .connections import Channel
+from .facts import DISCONNECTED, NONE, Facts, code_of, param_of
+from .guard import GuardedRequest
+from .paths import LONGEST_METHOD, LONGEST_PATH, excerpt
+
+
+IN_SUMMARY = frozenset({"id", "route", "status", "outcome"})
+
+
+class ProxySite(Site):
+    """A site that logs routes instead of paths: a path can contain text of a client."""
+
+    noisy = False
+    protocol = Channel  # type: ignore[assignment]
+
+    log_request = Logger(namespace="claudeproxy.requests")
+
+    def __init__(
+        self, app: App, reactor: Any, request_class: type[GuardedRequest], metrics: Metrics
+    ) -> None:
+        """app: the application to serve."""
+        super().__init__(
+            app.router.resource(),
+            reactor=reactor,
+            requestFactory=request_class,
+            parsePOSTFormSubmission=False,
+        )
+        self._app = app
+        self._metrics = metrics
+
+    def startFactory(self) -> None:
+        """Do without Twisted's own log: it wakes the process up every second."""
+
+    def log(self, request: Any) -> None:
+        """Log and count a request that has ended, or whose client has disconnected."""
+        facts: Facts = request.facts
+        route = self._app.route_of(request)
+        status = DISCONNECTED if facts.disconnected else str(request.code)
+        seconds = request.seconds_since_arrival
+        fields = fields_of(request, facts, route, seconds)
+        tell(self.log_request, f"{route} {status} req_{request.unique}", fields, IN_SUMMARY)
+        if facts.error is not None:
+            # It can quote the request.
+            self.log_request.debug(
+                "req_{unique}: {message}", unique=request.unique, message=facts.error.message
+            )
+        self._metrics.request(route, facts.model_label, status, facts.key)
+        if facts.error is not None:
+            self._metrics.error(code_of(facts.error))
+        workers, usage = facts.workers, facts.usage
+        if workers:
+            self._metrics.took(facts.model_label, workers[0], seconds, _first_token(request, facts))
+        if usage is not None:
+            self._metrics.spent(facts.model_label, usage)
+
+    def log_refused(self, error: APIError) -> None:
+        """Log and count a request that could not be read."""
+        code = code_of(error)
+        tell(
+            self.log_request,
+            f"{NO_ROUTE} {error.status}",
+            {"route": NO_ROUTE, "status": error.status, "outcome": "error", "error": code},
+            IN_SUMMARY,
+        )
+        self._metrics.request(NO_ROUTE, NONE, str(error.status), NONE)
+        self._metrics.error(code)
+
+
+def fields_of(request: Any, facts: Facts, route: str, seconds: float) -> dict[str, Any]:
+    """The fields of a request's line in the log; what it does not have is left out."""
+    error, usage = facts.error, facts.usage
+    fields: dict[str, Any] = {
+        "id": f"req_{request.unique}",
+        "client_id": request.client_id,
+        "route": route,
+        "status": request.code if request.startedWriting or not facts.disconnected else None,
+        "outcome": _outcome(facts),
+        "key": None if facts.key == NONE else facts.key,
+        "model": facts.asked or None,
+        "answered": facts.answered or None,
+        "stream": facts.streamed,
+        "workers": list(facts.workers) or None,
+    }
+    if usage is not None:
+        fields |= {
+            "tokens_in": usage.input_tokens,
+            "tokens_cached": usage.cache_read_tokens,
+            "tokens_written": usage.cache_creation_tokens,
+            "tokens_out": usage.output_tokens,
+            "tokens_reasoning": usage.reasoning_tokens,
+        }
+    fields |= {"first_token": _first_token(request, facts), "seconds": round(seconds, 4)}
+    if error is not None:
+        fields |= {"error": code_of(error), "param": param_of(error)}
+    if route == NO_ROUTE:
+        fields["method"] = excerpt(request.method, LONGEST_METHOD)
+        # As the client spelled it, without the query.
+        fields["path"] = excerpt(request.uri.partition(b"?")[0], LONGEST_PATH)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _outcome(facts: Facts) -> str:
+    if facts.disconnected:
+        return DISCONNECTED
+    return "ok" if facts.error is None else "error"
+
+
+def _first_token(request: Any, facts: Facts) -> float | None:
+    if facts.first_token is None:
+        return None
+    arrived: float = request.arrived
+    return round(max(facts.first_token - arrived, 0.0), 4)
