@@ -187,6 +187,7 @@ class Canary(Served):
             assert await self.status("wrong key", hi, **headers) == 401
         name, query = made["path: name"], made["path: query"]
         assert await self.status("path", None, f"/{name}-path?query={query}") == 404
+        name = made["path: model"]
         assert await self.status("path", hi, f"/v1/models/{name}?query={query}") == 405
         name = made["stranger: name"]
         assert await self.status("stranger", hi, host=name) == 403
@@ -222,6 +223,8 @@ class Canary(Served):
             (name, what)
             for name, what in found
             if not (CLI_LOGS in name and what.endswith(": tool"))
+            # The log tells of a path that is not served, without its query.
+            if not (name == self.server.log.name and what == "path: name")
         }
 
     def of_the_answers(self) -> Found:
@@ -292,6 +295,9 @@ class Secrets(Canary):
         assert self.reached() == meant - IGNORED | {"key: login"}
         # And the log was written.
         assert "(none) 404" in self.server.said
+        assert f"path=/{self.made['path: name']}-path\n" in self.server.said
+        for name in ("phone", "desk", "unknown"):
+            assert f" key={name} " in self.server.said
 
 
 class Environment(Canary):
