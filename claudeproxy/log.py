@@ -69,10 +69,10 @@ def _shown(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}"
+    if isinstance(value, Mapping):
+        return json.dumps(value, default=str)
     if isinstance(value, list | tuple):
         value = ",".join(map(str, value))
-    elif isinstance(value, Mapping):
-        value = ",".join(f"{name}={meant}" for name, meant in value.items())
     text = str(value)
     return text if PLAIN.fullmatch(text) else json.dumps(text)
 

@@ -45,7 +45,7 @@ def test_fields_are_named_in_a_line_of_text() -> None:
     [line] = out.getvalue().splitlines()
     assert line.partition("[")[2] == (
         "here#info] It happened stream=yes seconds=0.250 workers=spawned,claimed "
-        'key="my phone\\nx" settings="port=1,aliases=a"'
+        'key="my phone\\nx" settings={"port": 1, "aliases": "a"}'
     )
 
 

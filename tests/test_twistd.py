@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -246,6 +247,28 @@ def test_the_welcome_message_shows_how_to_try_it(
     demo.wait(BOUND)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_the_command_of_the_welcome_message_works_with_keys_and_every_address(
+    place: Place, bundled: str
+) -> None:
+    keys = place.root / "keys"
+    keys.write_text("phone=k-phone\n")
+    options = place.options("--demo", "--cli", bundled, "--keys-file", str(keys))
+    server = place.start(
+        *(TWISTD, "-n", "--pidfile=", "claudeproxy", *options, "--interface=0.0.0.0")
+    )
+    wait_for("the welcome", lambda: "For an OpenAI client" in place.said())
+    assert "http://0.0.0.0" not in place.said()
+    [command] = re.findall(r"^  (curl (?:.*\\\n)*.*)$", place.said(), re.M)
+    assert "0.0.0.0" not in command
+    assert "k-phone" not in place.said()
+    for key, told in (("k-phone", "chat.completion"), ("k-other", "Incorrect API key")):
+        done = place.run("/usr/bin/env", f"KEY={key}", "/bin/sh", "-c", command)
+        assert told in done.stdout
+    server.terminate()
+    server.wait(BOUND)
+
+
 # With a daemon
 
 
@@ -292,7 +315,7 @@ def test_the_log_of_a_daemon_says_how_it_was_started(place: Place, format_: str)
     assert "sk-secret" not in said
     if format_ == "text":
         assert re.search(r"is listening on http://127\.0\.0\.1:\d+ python=3\S+ twisted=\S+ ", said)
-        assert re.search(r" settings=\S*keys=\['phone'\]", said)
+        assert re.search(r' settings=\{.*"keys": \["phone"\].*"drain": 1\.0', said)
         assert re.search(r"GET /health 200 req_[0-9a-f]{32} seconds=", said)
         return
     events = [json.loads(line) for line in said.splitlines()]
