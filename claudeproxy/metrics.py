@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -128,6 +129,7 @@ class Metrics:
             registry=self._registry,
         )
         self._models: set[str] = set()
+        self._children: dict[tuple[Any, ...], Any] = {}
         # Memory, CPU time and open files of this process; Python and its garbage collector.
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -178,14 +180,14 @@ class Metrics:
 
     def request(self, route: str, model: str, status: str, key: str) -> None:
         """A request has ended. All four must be of a limited number, and none a client's text."""
-        self._ended.labels(route, self._label(model), status, key).inc()
+        self._child(self._ended, route, self._label(model), status, key).inc()
 
     def took(self, model: str, worker: str, seconds: float, first_token: float | None) -> None:
         """A request that had a worker has ended. first_token: None if there was no answer."""
         model = self._label(model)
-        self._duration.labels(model, worker).observe(seconds)
+        self._child(self._duration, model, worker).observe(seconds)
         if first_token is not None:
-            self._first_token.labels(model, worker).observe(first_token)
+            self._child(self._first_token, model, worker).observe(first_token)
 
     def spent(self, model: str, usage: Usage) -> None:
         """These tokens were used."""
@@ -197,7 +199,8 @@ class Metrics:
             ("output", usage.output_tokens),
             ("reasoning", usage.reasoning_tokens),
         ):
-            self._tokens.labels(kind, model).inc(tokens)
+            if tokens:
+                self._child(self._tokens, kind, model).inc(tokens)
 
     def error(self, code: str) -> None:
         """A client was told of an error."""
@@ -207,6 +210,14 @@ class Metrics:
         """A CLI of this version was found."""
         self._cli.clear()
         self._cli.labels(version).set(1)
+
+    def _child(self, metric: Any, *labels: str) -> Any:
+        """The metric with these labels; to look one up in the metric takes longer."""
+        key = (metric, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return child
 
     def _label(self, model: str) -> str:
         """The model's label; the answering models are named by the API."""

@@ -253,10 +253,8 @@ def test_the_command_of_the_welcome_message_works_with_keys_and_every_address(
 ) -> None:
     keys = place.root / "keys"
     keys.write_text("phone=k-phone\n")
-    options = place.options("--demo", "--cli", bundled, "--keys-file", str(keys))
-    server = place.start(
-        *(TWISTD, "-n", "--pidfile=", "claudeproxy", *options, "--interface=0.0.0.0")
-    )
+    more = ["--demo", "--cli", bundled, "--keys-file", str(keys), "--interface=0.0.0.0"]
+    server = place.start(TWISTD, "-n", "--pidfile=", "claudeproxy", *place.options(*more))
     wait_for("the welcome", lambda: "For an OpenAI client" in place.said())
     assert "http://0.0.0.0" not in place.said()
     [command] = re.findall(r"^  (curl (?:.*\\\n)*.*)$", place.said(), re.M)

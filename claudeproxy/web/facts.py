@@ -92,7 +92,8 @@ class Facts:
     @property
     def usage(self) -> Usage | None:
         """The tokens of all choices, as far as they are known; None if no model was asked."""
-        return sum(self._usages.values(), Usage()) if self._usages else None
+        first, *others = self._usages.values() if self._usages else (None,)
+        return sum(others, first) if first is not None else None
 
     @property
     def workers(self) -> tuple[str, ...]:

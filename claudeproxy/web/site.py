@@ -57,14 +57,14 @@ class ProxySite(Site):
             self.log_request.debug(
                 "req_{unique}: {message}", unique=request.unique, message=facts.error.message
             )
-        self._metrics.request(route, facts.model_label, status, facts.key)
+        model, workers, usage = facts.model_label, facts.workers, facts.usage
+        self._metrics.request(route, model, status, facts.key)
         if facts.error is not None:
             self._metrics.error(code_of(facts.error))
-        workers, usage = facts.workers, facts.usage
         if workers:
-            self._metrics.took(facts.model_label, workers[0], seconds, _first_token(request, facts))
+            self._metrics.took(model, workers[0], seconds, _first_token(request, facts))
         if usage is not None:
-            self._metrics.spent(facts.model_label, usage)
+            self._metrics.spent(model, usage)
 
     def log_refused(self, error: APIError) -> None:
         """Log and count a request that could not be read."""
