@@ -27,7 +27,9 @@ class APIError(Exception):
 
     status: the HTTP status of the response, if its head has not been sent yet.
     type, code, param: as in OpenAI's error object (its API reference, "Error codes").
-    retry_after: the number of seconds after which a retry may succeed; None if unknown.
+    retry_after: the number of seconds after which a retry may succeed; None if it is unknown, or if
+    clients should not wait for so long.
+    whole_wait: the same number, however large it is.
     should_retry: the value of `x-should-retry`, which the official SDKs obey. With None they
     decide themselves, except that the statuses in `FINAL_STATUSES` are not retried.
     resets_at: when the limit of the plan resets, in seconds since the epoch.
@@ -41,6 +43,7 @@ class APIError(Exception):
     code: str | None = None
     param: str | None = None
     retry_after: int | None = None
+    whole_wait: int | None = None
     should_retry: bool | None = None
     resets_at: int | None = None
     limit: str | None = None
@@ -142,16 +145,24 @@ def usage_limit_reached(
     error = APIError(429, whole, type=USAGE_LIMIT, code="rate_limit_exceeded", limit=limit)
     if resets_at is None:
         return attrs.evolve(error, should_retry=False)
-    # Round up: the limit must have reset by the minute that the message names.
-    minute = datetime.fromtimestamp(ceil(resets_at / 60) * 60).astimezone()
     wait = max(1, ceil(resets_at - now))
     return attrs.evolve(
         error,
-        message=f"{whole} It resets at {minute.isoformat(' ', 'minutes')}.",
+        message=f"{whole} It resets at {in_local_time(resets_at)}.",
         resets_at=ceil(resets_at),
         retry_after=wait if wait <= LONGEST_RETRY_AFTER else None,
+        whole_wait=wait,
         should_retry=None if wait <= LONGEST_RETRY_AFTER else False,
     )
+
+
+def in_local_time(instant: float) -> str:
+    """A time for a message, to the minute.
+
+    It is rounded up: what happens then must have happened by the minute that the message names.
+    """
+    minute = datetime.fromtimestamp(ceil(instant / 60) * 60).astimezone()
+    return minute.isoformat(" ", "minutes")
 
 
 def upstream_failed(
@@ -194,6 +205,8 @@ def retry_headers(error: APIError) -> dict[str, str]:
     headers = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
+    if error.whole_wait is not None:
+        headers["x-claudeproxy-retry-after"] = str(error.whole_wait)
     again = error.should_retry
     if again is None and error.status in FINAL_STATUSES:
         again = False

@@ -93,15 +93,21 @@ NOW = 1_795_400_000.25
 
 
 @pytest.mark.parametrize(
-    ("wait", "retry_after", "should_retry"),
-    [(-5, 1, None), (60, 60, None), (61, None, False), (86_400, None, False)],
+    ("wait", "retry_after", "whole_wait", "should_retry"),
+    [
+        (-5, 1, 1, None),
+        (60, 60, 60, None),
+        (61, None, 61, False),
+        (86_400, None, 86_400, False),
+    ],
 )
 def test_only_a_short_wait_for_the_plan_is_one_to_wait_for(
-    wait: int, retry_after: int | None, should_retry: bool | None
+    wait: int, retry_after: int | None, whole_wait: int, should_retry: bool | None
 ) -> None:
     error = usage_limit_reached("You've hit it.", NOW + wait, NOW, "five_hour")
     assert (error.status, error.type) == (429, "usage_limit_reached")
     assert (error.retry_after, error.should_retry) == (retry_after, should_retry)
+    assert error.whole_wait == whole_wait
     assert error.resets_at == int(NOW) + wait + 1
 
 
@@ -138,6 +144,7 @@ def test_a_limit_of_a_plan_without_a_time_is_not_to_be_waited_for() -> None:
             usage_limit_reached("x", NOW + 3600, NOW, "five_hour"),
             {
                 "x-should-retry": "false",
+                "x-claudeproxy-retry-after": "3600",
                 "anthropic-ratelimit-unified-status": "rejected",
                 "anthropic-ratelimit-unified-reset": str(int(NOW) + 3601),
                 "anthropic-ratelimit-unified-representative-claim": "five_hour",

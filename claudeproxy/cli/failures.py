@@ -189,8 +189,10 @@ def from_retry(line: Mapping[str, Any]) -> APIError:
     said = f"Anthropic's API {failure}; try again in"
     if seconds > LONGEST_RETRY_AFTER:
         message = f"{said} {ceil(seconds / 60)} minutes."
-        return _from_status(status, message, None, should_retry=False)
-    return _from_status(status, f"{said} {seconds} s.", seconds, should_retry=None)
+        error = _from_status(status, message, None, should_retry=False)
+    else:
+        error = _from_status(status, f"{said} {seconds} s.", seconds, should_retry=None)
+    return attrs.evolve(error, whole_wait=seconds)
 
 
 def _from_status(

@@ -42,10 +42,19 @@ ID_HEADERS = ("x-request-id", "request-id")
 CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 NOT_TEXT = "The path or a header of the request is not UTF-8."
 # The response headers that a page may read.
-EXPOSED_HEADERS = (
-    "x-request-id, request-id, openai-processing-ms, x-claudeproxy-worker, x-claudeproxy-ignored, "
-    "x-should-retry, retry-after, anthropic-ratelimit-unified-status, "
-    "anthropic-ratelimit-unified-reset, anthropic-ratelimit-unified-representative-claim"
+EXPOSED_HEADERS = ", ".join(
+    (
+        *("x-request-id", "request-id", "openai-processing-ms", "x-should-retry", "retry-after"),
+        *("x-claudeproxy-worker", "x-claudeproxy-ignored", "x-claudeproxy-count"),
+        "x-claudeproxy-retry-after",
+        *(f"anthropic-ratelimit-unified-{name}" for name in ("status", "reset")),
+        "anthropic-ratelimit-unified-representative-claim",
+        *(
+            f"anthropic-ratelimit-unified-{window}-{name}"
+            for window in ("5h", "7d")
+            for name in ("status", "reset", "utilization")
+        ),
+    )
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import attrs
@@ -250,6 +251,7 @@ def test_a_retry_tells_how_long_the_cli_would_wait(delay_ms: float, seconds: int
 def test_nobody_is_asked_to_wait_for_longer_than_a_minute(delay_ms: int, minutes: int) -> None:
     error = from_retry({"error_status": 429, "retry_delay_ms": delay_ms})
     assert (error.status, error.retry_after, error.should_retry) == (429, None, False)
+    assert error.whole_wait == ceil(delay_ms / 1000)
     assert error.message == f"Anthropic's API returned status 429; try again in {minutes} minutes."
 
 

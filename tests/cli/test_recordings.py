@@ -217,6 +217,7 @@ def test_a_long_retry_fails_the_answer_at_once(version: str) -> None:
         type="rate_limit_error",
         code="rate_limit_exceeded",
         retry_after=seconds,
+        whole_wait=seconds,
     )
     assert player.answer == [error, TurnEnded(clean=False, marks=1)]
     assert player.log[2:] == [

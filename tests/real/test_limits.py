@@ -192,6 +192,8 @@ class PlanLimits(RealCLI):
                 assert error["type"] == kind
                 assert headers.getRawHeaders("x-should-retry") == ["false"]
                 assert not headers.hasHeader("retry-after")
+                [whole] = headers.getRawHeaders("x-claudeproxy-retry-after")
+                assert 3500 < int(whole) <= 3601
                 reset = headers.getRawHeaders("anthropic-ratelimit-unified-reset")
                 assert reset == [str(error["resets_at"])]
 
