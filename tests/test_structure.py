@@ -14,7 +14,10 @@ PACKAGE = "claudeproxy"
 LONGEST = 400
 
 CORE = frozenset(
-    {"__init__", "conversation", "events", "errors", "settings", "metrics", "timers", "log"}
+    {
+        *("__init__", "conversation", "events", "errors", "settings", "metrics", "timers"),
+        *("log", "plan_usage"),
+    }
 )
 EVERYTHING = CORE | {"dialects", "catalogue", "structured", "cli", "pool", "web", "demo"}
 # What each top-level module or package may import; a package stands for all its modules.
@@ -37,7 +40,7 @@ EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 
 # Modules and packages that must not depend on a reactor, a clock or a socket.
 PURE = (
-    *("conversation", "events", "errors", "catalogue", "dialects"),
+    *("conversation", "events", "errors", "catalogue", "dialects", "plan_usage"),
     *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),
     *("cli.notices", "cli.mcp", "cli.calls", "cli.stops", "cli.output_tool"),
     *("cli.state",),
