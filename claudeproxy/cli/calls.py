@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conversation import Block, Tool, Turn
 from . import mcp
-from .outgoing import mcp_reply
+from .outgoing import control_refusal, mcp_reply
 
 
 # The field with the id of the tool_use block that a call belongs to (both versions).
@@ -22,6 +22,17 @@ class Calls:
         self._tools = tuple(tools)
         self._waiting: dict[str, tuple[str, Mapping[str, Any]]] = {}
         self._results: dict[str, Block] = {}
+
+    def requested(self, line: Mapping[str, Any]) -> Iterator[bytes]:
+        """Take a control request of the CLI, and yield the line that answers it, if there is one.
+
+        Requests that do not concern the client's tools are refused.
+        """
+        request_id, request = line["request_id"], line["request"]
+        if request["subtype"] == "mcp_message" and request["server_name"] == mcp.SERVER:
+            yield from self.receive(request_id, request["message"])
+        else:
+            yield control_refusal(request_id)
 
     def receive(self, request_id: str, message: Mapping[str, Any]) -> Iterator[bytes]:
         """Take an MCP message, and yield the line that answers it, if there is one yet."""

@@ -15,6 +15,12 @@ class Ready:
     models: Sequence[Mapping[str, Any]]
     account: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, response: Mapping[str, Any]) -> Ready:
+        """Read the response to `initialize`."""
+        told = response["response"]
+        return cls(told.get("models", ()), told.get("account", {}))
+
     @property
     def logged_in(self) -> bool:
         """Whether there is a login or a key, which may no longer be valid."""
@@ -70,10 +76,27 @@ class Counted:
 
 
 @attrs.frozen
+class RateLimitEvent:
+    """The limits of the plan, as the CLI reports them with a turn. info: its `rate_limit_info`."""
+
+    info: Mapping[str, Any]
+
+
+@attrs.frozen
+class UsageResponse:
+    """The response to `get_usage`. limits: its `rate_limits`; empty if the CLI has none."""
+
+    limits: Mapping[str, Any]
+
+
+@attrs.frozen
 class ProtocolViolation:
     """The CLI sent something unexpected, so the process must not be used any more."""
 
     reason: str
 
 
-Notice: TypeAlias = Ready | TurnEnded | Rewound | RewindRefused | Counted | ProtocolViolation
+PlanReport: TypeAlias = RateLimitEvent | UsageResponse
+Notice: TypeAlias = (
+    Ready | TurnEnded | Rewound | RewindRefused | Counted | PlanReport | ProtocolViolation
+)

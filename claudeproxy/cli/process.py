@@ -23,17 +23,10 @@ from ..conversation import Limits, Profile, Turn
 from ..errors import APIError, upstream_failed
 from ..events import Event, Failed
 from ..timers import Timers
+from . import notices
 from .failures import StartFailure, one_line
 from .launch import Launch
-from .notices import (
-    Counted,
-    Notice,
-    ProtocolViolation,
-    Ready,
-    RewindRefused,
-    Rewound,
-    TurnEnded,
-)
+from .notices import Counted, Notice, PlanReport, Ready, TurnEnded
 from .pipes import Output
 from .plan import Plan
 from .rest import Group
@@ -88,12 +81,13 @@ class Worker(ProcessProtocol):
         self.session = Session(reactor.seconds, longest_retry, model, reasoning=reasoning)
         self.ready: Deferred[Ready] = Deferred()
         # Called when it will not become ready, before `ready` fails; when the CLI is idle again;
-        # then, with what it has counted; when it went back, or with the reason why not; when `stop`
-        # begins; and when the process has ended.
+        # then, with what it has counted; when it reports the limits of the plan; when it went back,
+        # or with the reason why not; when `stop` begins; and when the process has ended.
         self.on_start_failed: Callable[[StartFailure], None] = lambda failure: None
         self.on_turn_end: Callable[[TurnEnded], None] = lambda over: None
         self.on_rewind: Callable[[str], None] = lambda refusal: None
         self.on_counted: Callable[[int | None], None] = lambda tokens: None
+        self.on_plan: Callable[[PlanReport], None] = lambda report: None
         self.on_stopping: Callable[[], None] = lambda: None
         self.on_ended: Callable[[str], None] = lambda reason: None
         self._listener: Listener | None = None
@@ -172,6 +166,11 @@ class Worker(ProcessProtocol):
     def count(self, plan: Plan) -> None:
         """Count the tokens of a plan's lines; the worker must be idle, and is so again soon."""
         self.session.count(plan)
+        self._write()
+
+    def ask_usage(self) -> None:
+        """Have `on_plan` called with the usage of the plan; the worker is idle and stays usable."""
+        self.session.ask_usage()
         self._write()
 
     def relax(self) -> None:
@@ -298,16 +297,19 @@ class Worker(ProcessProtocol):
     def _dispatch(self, told: Sequence[Event | Notice]) -> None:
         """Send the events of one read to the listener, then handle the notices."""
         events: list[Event] = []
-        notices: list[Notice] = []
+        others: list[Notice] = []
         for item in told:
-            if isinstance(item, _NOTICES):
-                notices.append(item)
+            if isinstance(item, Notice):
+                others.append(item)
             else:
                 events.append(item)
         if events and self._listener is not None:
             self._listener.received(events)
-        for notice in notices:
-            self._notice(notice)
+        for notice in others:
+            if isinstance(notice, PlanReport):
+                self.on_plan(notice)
+            else:
+                self._notice(notice)
 
     def _notice(self, notice: Notice) -> None:
         match notice:
@@ -324,13 +326,13 @@ class Worker(ProcessProtocol):
                 self.on_turn_end(notice)
                 if counted is not None:
                     self.on_counted(counted.tokens)
-            case Rewound():
+            case notices.Rewound():
                 self.on_rewind("")
-            case RewindRefused(reason):
+            case notices.RewindRefused(reason):
                 self.on_rewind(reason)
             case Counted():
                 self._counted = notice
-            case ProtocolViolation(reason):
+            case notices.ProtocolViolation(reason):
                 if self.was_ready:
                     self.log.error("A CLI process broke the protocol: {reason}", reason=reason)
                 self._end(f"broke the protocol: {reason}")
@@ -389,7 +391,6 @@ class Worker(ProcessProtocol):
 
 # The states that last only until the CLI responds to a control request, and for how long at most.
 _SHORT = {State.REWINDING: RESPONSE_TIMEOUT, State.COUNTING: COUNT_TIMEOUT}
-_NOTICES = (Ready, TurnEnded, Rewound, RewindRefused, Counted, ProtocolViolation)
 
 
 def _how_it_ended(reason: Failure) -> str:

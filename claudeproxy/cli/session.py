@@ -1,8 +1,8 @@
 """The stream-json protocol as a state machine: bytes in, events and bytes to write out.
 
-The owner of a session calls `initialize`, `ask`, `resume`, `prepare`, `count` and `interrupt`,
-passes the CLI's output to `receive_data`, and writes the result of `data_to_send` to the CLI. The
-module `state` has the table of its states; doc/cli-protocol.md describes the CLI.
+The owner of a session calls `initialize`, `ask`, `resume`, `prepare`, `count`, `ask_usage` and
+`interrupt`, passes the CLI's output to `receive_data`, and writes the result of `data_to_send` to
+the CLI. The module `state` has the table of its states; doc/cli-protocol.md describes the CLI.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import attrs
 from ..conversation import Limits, Profile, Turn, answers_calls
 from ..errors import APIError
 from ..events import Event, Failed
-from . import failures, mcp, outgoing
+from . import failures, notices, outgoing, usage
 from .calls import Calls
 from .incoming import Incoming
 from .lines import BadLine
 from .marks import REWIND
 from .naming import Names
-from .notices import Counted, Notice, ProtocolViolation, Ready, RewindRefused, Rewound, TurnEnded
+from .notices import Notice, TurnEnded
 from .outbox import Outbox
 from .plan import Plan
 from .readers import turn_reader
@@ -109,6 +109,11 @@ class Session:
         self._back_to = len(self._marks)
         self._start(plan, after=[self._count, self._rewind])
 
+    def ask_usage(self) -> None:
+        """Ask for the usage of the plan: a UsageResponse follows, whatever else happens."""
+        require(self.state, State.IDLE)
+        usage.ask(self._outbox)
+
     def resume(self, results: Turn, limits: Limits) -> None:
         """Continue the parked turn with its tool results: events follow, then a TurnEnded.
 
@@ -185,14 +190,15 @@ class Session:
             self._rewind_answered(self._marks.refusal(response))
         elif subtype == outgoing.COUNT:
             self._enter(Happening.RESPONSE)
-            self._out.append(Counted.of(response))
+            self._out.append(notices.Counted.of(response))
             self._go_on()
+        elif subtype == usage.GET:
+            self._out.append(usage.answered(self._outbox, response))
         elif subtype and response.get("subtype") != "success":
             raise ProtocolError(f"{subtype} was rejected: {response.get('error')}")
         elif subtype == "initialize":
             self._enter(Happening.RESPONSE)
-            told = response["response"]
-            self._out.append(Ready(told.get("models", ()), told.get("account", {})))
+            self._out.append(notices.Ready.of(response))
 
     def _model_answered(self, response: Mapping[str, Any]) -> None:
         self._enter(Happening.RESPONSE)
@@ -206,7 +212,7 @@ class Session:
 
     def _rewind_answered(self, refusal: str) -> None:
         self._enter(Happening.RESPONSE)
-        self._out.append(RewindRefused(refusal) if refusal else Rewound())
+        self._out.append(notices.RewindRefused(refusal) if refusal else notices.Rewound())
         if refusal and self._plan.whole and self._steps:
             self._replay.load(map(self._names.turn, self._plan.lines))
             self._steps.appendleft(self._clear)
@@ -218,12 +224,8 @@ class Session:
         self._go_on()
 
     def _control_request(self, message: Mapping[str, Any]) -> None:
-        request_id, request = message["request_id"], message["request"]
-        if request["subtype"] == "mcp_message" and request["server_name"] == mcp.SERVER:
-            for line in self._calls.receive(request_id, request["message"]):
-                self._send(line)
-        else:
-            self._send(outgoing.control_refusal(request_id))
+        for line in self._calls.requested(message):
+            self._send(line)
 
     def _stream_event(self, message: Mapping[str, Any]) -> None:
         if message.get("parent_tool_use_id") is not None:
@@ -266,19 +268,17 @@ class Session:
 
     def _rate_limit_event(self, message: Mapping[str, Any]) -> None:
         # It holds for later turns too.
-        self._plan_limit = message["rate_limit_info"]
+        self._plan_limit = {**message["rate_limit_info"]}
+        self._out.append(notices.RateLimitEvent(self._plan_limit))
 
     def _result(self, message: Mapping[str, Any]) -> None:
         failed = bool(message.get("is_error"))
         if failed and self.state in (State.CLEARING, State.REPLAYING):
             raise ProtocolError("a turn of the history was rejected")
         if self.state is State.ANSWERING:
-            if failed and self.settings.guarded and message.get("api_error_status") == 400:
-                # The API refused what the CLI asked next, which is not the client's request.
-                self._fail(self._answer.broken_off)
-            elif failed:
-                limit, model = self._plan_limit, self.settings.model
-                self._fail(failures.from_result(message, limit, self._now(), model))
+            if failed:
+                told = message, self._plan_limit, self._now(), self.settings.model
+                self._fail(self._answer.error_of(*told, guarded=self.settings.guarded))
             elif self._answer.held:
                 self._asked = False
                 self._out.append(self._answer.held)
@@ -386,7 +386,7 @@ class Session:
             return
         self._fail(failures.BROKE_PROTOCOL, worker_lost=True)
         self._enter(Happening.BREAK)
-        self._out.append(ProtocolViolation(reason))
+        self._out.append(notices.ProtocolViolation(reason))
 
 
 _HANDLERS: dict[str, Callable[[Session, Mapping[str, Any]], None]] = {

@@ -87,6 +87,25 @@ class TurnReader:
             return failures.from_retry(message)
         return None
 
+    def error_of(
+        self,
+        result: Mapping[str, Any],
+        limit: Mapping[str, Any] | None,
+        now: float,
+        model: str,
+        *,
+        guarded: bool,
+    ) -> APIError:
+        """Return the error that a `result` line reports.
+
+        limit, now, model: see `failures.from_result`. guarded: whether no other request may follow
+        the one that is being answered.
+        """
+        if guarded and result.get("api_error_status") == 400:
+            # The API refused what the CLI asked next, which is not the client's request.
+            return self.broken_off
+        return failures.from_result(result, limit, now, model)
+
     @property
     def broken_off(self) -> APIError:
         """The error if the CLI may not ask the model again, although the answer is incomplete."""

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from claudeproxy.cli.launch import CLI, Launch
+from claudeproxy.cli.notices import RateLimitEvent, UsageResponse
 from claudeproxy.cli.process import COUNT_TIMEOUT, RESPONSE_TIMEOUT, Worker
 from claudeproxy.conversation import Limits, Profile
 from claudeproxy.events import Event
@@ -86,6 +87,25 @@ class Ends(WorkerCase):
         self.says(stream(stop()), RESULT)
         self.ends()
         assert self.log == ["stopping", ("ended", "internal error")]
+
+
+class Plan(WorkerCase):
+    def test_what_the_cli_says_of_the_plan_is_passed_on_after_the_events(self) -> None:
+        told: list[object] = []
+        heard = Heard()
+        self.worker.on_plan = lambda report: told.append((report, len(heard.events)))
+        self.worker.ask(plan(user("a")), LIMITS, heard)
+        info = {"status": "allowed"}
+        self.says({"type": "rate_limit_event", "rate_limit_info": info}, stream(START))
+        assert told == [(RateLimitEvent(info), 1)]
+
+    def test_it_can_be_asked_for(self) -> None:
+        told: list[object] = []
+        self.worker.on_plan = told.append
+        self.worker.ask_usage()
+        self.says(control_answer("claudeproxy-3", response={"rate_limits": {"x": {}}}))
+        assert told == [UsageResponse({"x": {}})]
+        assert self.log == []
 
 
 class Pipe:

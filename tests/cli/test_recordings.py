@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from claudeproxy.cli.notices import Ready, TurnEnded
+from claudeproxy.cli.notices import RateLimitEvent, Ready, TurnEnded
 from claudeproxy.errors import not_logged_in, usage_limit_reached
 from claudeproxy.events import (
     Finished,
@@ -23,6 +23,7 @@ from claudeproxy.events import (
     ToolCallStarted,
     Usage,
 )
+from claudeproxy.plan_usage import PlanUsage
 
 from .player import RECORDINGS, VERSIONS, Player, recording
 from .talk import NOW, calm, failed, plain, texts
@@ -229,26 +230,45 @@ def test_a_long_retry_fails_the_answer_at_once(version: str) -> None:
     ]
 
 
+def partitioned(told: list[object]) -> tuple[list[RateLimitEvent], list[object]]:
+    """What was told of the plan, and the rest."""
+    events = [item for item in told if isinstance(item, RateLimitEvent)]
+    return events, [item for item in told if item not in events]
+
+
+def windows_of(event: object) -> dict[str, object]:
+    assert isinstance(event, RateLimitEvent)
+    usage = PlanUsage()
+    usage.report_event(event.info, NOW)
+    return {
+        window.name: (window.used, window.status, window.resets_at) for window in usage.windows(NOW)
+    }
+
+
 @both_versions
 def test_a_plans_limit_tells_when_it_ends(version: str) -> None:
     resets_at = {"2.1.197": 1795409238, "2.1.330": 1795409242}[version]
     period = {"2.1.197": "session", "2.1.330": "5-hour"}[version]
     error = usage_limit_reached(f"You've hit your {period} limit", resets_at, NOW, "five_hour")
     assert error.resets_at == resets_at
-    assert Player(version, "subscription-limit-reached").answer == [
-        ("Failed", attrs.asdict(error)),
-        TurnEnded(clean=False, marks=1),
-    ]
+    event, *answer = Player(version, "subscription-limit-reached").answer
+    assert answer == [("Failed", attrs.asdict(error)), TurnEnded(clean=False, marks=1)]
+    assert windows_of(event) == {"five_hour": (None, "rejected", resets_at)}
 
 
 @both_versions
 def test_a_warning_of_the_plans_limit_changes_nothing(version: str) -> None:
-    assert Player(version, "subscription-rate-limit-warning").answer == [
+    [event], answer = partitioned(Player(version, "subscription-rate-limit-warning").answer)
+    assert answer == [
         Started(model_of(version, "sonnet")),
         TextDelta("hello"),
         END_TURN,
         TurnEnded(clean=True, marks=1),
     ]
+    older = version == "2.1.197"
+    resets_at = 1795409237 if older else 1795409241
+    seven_days = {} if older else {"seven_day": (0.4, "allowed", 1795492041)}
+    assert windows_of(event) == {"five_hour": (0.91, "allowed_warning", resets_at), **seven_days}
 
 
 def test_a_prompt_that_is_too_long_is_told_by_2_1_330() -> None:

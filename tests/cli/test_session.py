@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claudeproxy.cli import incoming as incoming_module
-from claudeproxy.cli.notices import ProtocolViolation, Ready, TurnEnded
+from claudeproxy.cli.notices import ProtocolViolation, RateLimitEvent, Ready, TurnEnded
 from claudeproxy.cli.session import Session
 from claudeproxy.cli.state import ProtocolError, State
 from claudeproxy.conversation import Limits, Profile
@@ -681,6 +681,15 @@ def test_a_plans_limit_holds_until_the_cli_says_something_else() -> None:
     assert (last.resets_at, last.retry_after) == (None, None)
 
 
+@in_every_state
+def test_the_plans_limits_are_told_in_every_state(make: Callable[[], Session]) -> None:
+    session = make()
+    before = session.state
+    line = {"type": "rate_limit_event", "rate_limit_info": {"status": "allowed"}}
+    assert say(session, line) == [RateLimitEvent({"status": "allowed"})]
+    assert (session.data_to_send(), session.state) == (b"", before)
+
+
 def test_a_control_request_of_the_cli_is_refused() -> None:
     session = answering()
     request = {"type": "control_request", "request_id": "r7", "request": {"subtype": "can_use"}}
@@ -802,6 +811,7 @@ UNKNOWN_SHAPES: list[dict[str, Any]] = [
     {"type": "control_response", "response": "no"},
     {"type": "control_request"},
     {"type": "rate_limit_event"},
+    {"type": "rate_limit_event", "rate_limit_info": "no"},
     {"type": "system", "subtype": "api_retry", "retry_delay_ms": "soon"},
 ]
 
