@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import (
@@ -18,9 +18,12 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from . import __version__
 from .events import Usage
+from .plan_usage import Window
 
 
 # From the 30 ms of a warm worker to the minutes of a slow model.
@@ -233,6 +236,36 @@ class Metrics:
             self._workers.labels(name).set_function(count)
         self._queued.set_function(queued)
 
+    def watch_plan(self, windows: Callable[[], Sequence[Window]]) -> None:
+        """Set the function that returns what is known about the limits of the plan."""
+        self._registry.register(_PlanCollector(windows))
+
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
+
+
+class _PlanCollector(Collector):
+    """The limits of the plan. What is not known has no sample."""
+
+    def __init__(self, windows: Callable[[], Sequence[Window]]) -> None:
+        self._windows = windows
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        used = GaugeMetricFamily(
+            "claudeproxy_plan_used_ratio",
+            "The share of the plan's limit that is used, by window; 1 is all of it",
+            labels=["window"],
+        )
+        resets = GaugeMetricFamily(
+            "claudeproxy_plan_resets_timestamp_seconds",
+            "When the window of the plan's limit resets, in seconds since the epoch",
+            labels=["window"],
+        )
+        for window in self._windows():
+            if window.used is not None:
+                used.add_metric([window.name], window.used)
+            if window.resets_at is not None:
+                resets.add_metric([window.name], window.resets_at)
+        yield used
+        yield resets

@@ -23,6 +23,7 @@ from ..metrics import Metrics
 from ..timers import Timers
 from .job import Job, error_of
 from .pace import LatencyEstimates
+from .plan_watch import PlanWatch
 from .roster import Placement, Roster
 from .shared import Shared
 from .slot import Activity, Slot
@@ -50,6 +51,10 @@ class Pool:
         self._workers = Workers(reactor, find_launch, settings, metrics, self._roster)
         self._workers.on_turn_end = self._turn_ended
         self._workers.on_ended = self._ended
+        self.plan = PlanWatch(reactor, self._workers.ask_usage)
+        self._workers.on_ready = lambda ready: self.plan.logged_in(ready.account)
+        self._workers.on_plan = self.plan.received
+        metrics.watch_plan(lambda: self.plan.usage.windows(reactor.seconds()))
         self._jobs: dict[Worker, Job] = {}
         self._queue: list[Job] = []
         self._awaiting_first_event: set[Job] = set()
@@ -135,6 +140,7 @@ class Pool:
             self._forget(job)
             job.received([Failed(error)])
         self._timers.close()
+        self.plan.stop()
         self._spares.stop()
         return self._workers.stop(error)
 

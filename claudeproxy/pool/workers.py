@@ -14,7 +14,7 @@ from twisted.logger import Logger, LogLevel
 
 from ..cli.failures import StartFailure
 from ..cli.launch import CLI, Launch
-from ..cli.notices import Ready, TurnEnded
+from ..cli.notices import PlanReport, Ready, TurnEnded, UsageResponse
 from ..cli.plan import Plan
 from ..cli.process import COUNT_TIMEOUT, Worker
 from ..errors import APIError, unavailable
@@ -90,7 +90,10 @@ class Workers:
         self.backoff = StartBackoff()
         self._failures_told: set[str] = set()
         self._went_back = False
-        # Called when a CLI is idle again, and when a process has ended.
+        # Called when a CLI is ready, when it reports the limits of the plan, when it is idle again,
+        # and when a process has ended.
+        self.on_ready: Callable[[Ready], None] = lambda ready: None
+        self.on_plan: Callable[[PlanReport], None] = lambda report: None
         self.on_turn_end: Callable[[Worker, Slot, TurnEnded], None] = lambda *_: None
         self.on_ended: Callable[[Worker], None] = lambda worker: None
 
@@ -134,6 +137,7 @@ class Workers:
         worker.on_stopping = lambda: self._roster.remove(slot)
         worker.on_turn_end = lambda over: self.on_turn_end(worker, slot, over)
         worker.on_rewind = self._rewound
+        worker.on_plan = lambda report: self._plan_reported(worker, slot, report)
         worker.on_counted = lambda tokens: self._counted(worker, tokens)
         worker.on_ended = lambda reason: self._ended(worker, reason)
         worker.group.rest()
@@ -209,6 +213,22 @@ class Workers:
         if (counted := self._counts.pop(worker, None)) is not None:
             counted.callback(tokens)
 
+    def ask_usage(self) -> bool:
+        """Have an idle process report the usage of the plan; returns whether there is one.
+
+        A request may use the process meanwhile.
+        """
+        slots = [slot for slot in self._roster.slots if slot.activity is Activity.IDLE]
+        if not slots:
+            return False
+        self.at(max(slots, key=lambda slot: slot.since)).ask_usage()
+        return True
+
+    def _plan_reported(self, worker: Worker, slot: Slot, report: PlanReport) -> None:
+        if isinstance(report, UsageResponse) and slot.activity is Activity.IDLE:
+            worker.group.rest()
+        self.on_plan(report)
+
     def release(self, worker: Worker, *, wanted: bool) -> None:
         """Keep or retire an idle worker. wanted: whether requests wait for one."""
         settings, slot = self._settings, self._slots[worker]
@@ -252,6 +272,7 @@ class Workers:
     def _became_ready(self, ready: Ready) -> Ready:
         self.backoff.succeeded()
         self._failures_told.clear()
+        self.on_ready(ready)
         return ready
 
     def _start_failed(self, cli: CLI, failure: StartFailure) -> None:
