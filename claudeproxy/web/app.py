@@ -41,8 +41,8 @@ REMEMBERED_ROUTES = 256
 SERVED_ROUTES = (
     "This is claudeproxy, which serves Claude through OpenAI's and Anthropic's APIs: "
     "POST /v1/chat/completions, /v1/responses, /v1/messages and /v1/completions; GET /v1/models, "
-    "/health and /openapi.json. It does not support embeddings, image generation, audio, files, "
-    "batches or assistants."
+    "/v1/usage, /health and /openapi.json. It does not support embeddings, image generation, "
+    "audio, files, batches or assistants."
 )
 
 
@@ -145,6 +145,13 @@ class App:
             send_error(request, dialect_of(request), error)
         else:
             send_json(request, self._model_object(name, model, catalogue))
+
+    @router.route("/v1/usage", methods=["GET"])
+    @router.route("/usage", methods=["GET"])
+    async def usage(self, request: Any) -> None:
+        """What is known about the limits of the user's plan."""
+        await self.pool.plan.refresh()
+        send_json(request, self.pool.plan.as_object())
 
     @router.route("/v1/chat/completions", methods=["POST"])
     @router.route("/chat/completions", methods=["POST"])
@@ -276,7 +283,9 @@ class App:
             conversations = [self._as_asked(one, model) for one in asked.conversations]
             self._tell_ignored(request, asked.ignored_for(limits))
             answer = asked.answer(request.unique, int(self.clock.seconds()))
-            exchange = Exchange(request, dialect, answer, self.clock, self.timeouts)
+            # The other APIs have no headers for it.
+            headers = self.pool.plan.headers if dialect is messages else dict
+            exchange = Exchange(request, dialect, answer, self.clock, self.timeouts, headers)
             await exchange.run(self.structured, conversations)
             if limits.unlisted and exchange.answered:
                 catalogue.memory.accept(limits.model)

@@ -7,7 +7,7 @@ sends its headers, and then keep-alive comments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -59,13 +59,23 @@ class Exchange:
     log = Logger()
 
     def __init__(
-        self, request: Any, dialect: Dialect, answer: Answer, clock: Any, timeouts: Timeouts
+        self,
+        request: Any,
+        dialect: Dialect,
+        answer: Answer,
+        clock: Any,
+        timeouts: Timeouts,
+        headers: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        """The exchange owns the request until `run` is done."""
+        """The exchange owns the request until `run` is done.
+
+        headers: called for more headers when the answer begins.
+        """
         self._request = request
         self._dialect = dialect
         self._answer = answer
         self._timeouts = timeouts
+        self._headers = headers
         self.answered = False
         self.error: APIError | None = None
         self._jobs: list[Running] = []
@@ -165,7 +175,7 @@ class Exchange:
     def _write(self, data: bytes) -> None:
         if not self._started:
             self._started = True
-            self._name_workers()
+            self._set_headers()
             if self._streamed:
                 send_stream_head(self._request, self._answer.content_type)
                 self._request.registerProducer(self, True)
@@ -181,11 +191,13 @@ class Exchange:
         if self._started or before:
             self._write(before + self._answer.fail(error))
         else:
-            self._name_workers()
+            self._set_headers()
             send_error(self._request, self._dialect, error)
         self._end()
 
-    def _name_workers(self) -> None:
+    def _set_headers(self) -> None:
+        for name, value in self._headers().items():
+            self._request.setHeader(name, value)
         if reuses := [job.reuse for job in self._jobs if job.reuse]:
             self._request.setHeader("x-claudeproxy-worker", ", ".join(reuses))
 

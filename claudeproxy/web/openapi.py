@@ -19,6 +19,7 @@ from .models import LARGEST_PAGE, LIFECYCLES, WINDOWS
 # Other paths of the same routes.
 ALIASES = {
     "/v1/health": "/health",
+    "/usage": "/v1/usage",
     "/models": "/v1/models",
     "/models/{name}": "/v1/models/{name}",
     "/chat/completions": "/v1/chat/completions",
@@ -124,6 +125,7 @@ def _paths() -> dict[str, Any]:
             {"text/plain": {"schema": {"type": "string"}}},
         ),
         "/openapi.json": _get("openapi", "This document.", _json("OpenAPI")),
+        "/v1/usage": _get("usage", "The limits of the user's plan.", _json("PlanUsage")),
         "/v1/models": _get(
             "models",
             "All model names that a request may use.",
@@ -330,6 +332,14 @@ def _others() -> dict[str, Schema]:
     tokens = {"type": "integer", "minimum": 1, "description": "Only where the CLI has told it."}
     for name in (*WINDOWS, "max_tokens"):
         model["properties"][name] = tokens
+    window = all_of(
+        name=NOT_EMPTY,
+        used=optional("number", "1 is all of it."),
+        status=optional("string"),
+        resets_at=optional("integer", "In seconds since the epoch."),
+        seen_at={**whole, "description": "In seconds since the epoch."},
+        age={"type": "integer", "minimum": 0, "description": "In seconds."},
+    )
     cli = all_of(version=TEXT, logged_in=optional("boolean"))
     error = all_of(message=NOT_EMPTY, type=TEXT, param=optional("string"), code=optional("string"))
     return {
@@ -343,6 +353,13 @@ def _others() -> dict[str, Schema]:
         ),
         "Health": all_of(
             status={"const": "ok"}, provider=TEXT, timestamp=date, version=TEXT, cli=or_null(cli)
+        ),
+        "PlanUsage": all_of(
+            object={"const": "usage"},
+            plan=optional("string"),
+            windows=array(window),
+            fresh={"type": "boolean"},
+            note=optional("string"),
         ),
         "OpenAPI": all_of(openapi=TEXT, info={"type": "object"}, paths={"type": "object"}),
         "Error": all_of(error=error),

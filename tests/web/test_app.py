@@ -7,20 +7,25 @@ import json
 from typing import Any, cast
 
 import pytest
+from jsonschema import Draft202012Validator
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from claudeproxy import __version__
 from claudeproxy.catalogue import Catalogue, Model, ModelMemory
+from claudeproxy.cli.notices import RateLimitEvent
 from claudeproxy.conversation import Conversation, Turn, text_block
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
 from claudeproxy.errors import APIError, unavailable
 from claudeproxy.metrics import Metrics
+from claudeproxy.plan_usage import NOTHING_YET_NOTE
+from claudeproxy.pool.plan_watch import PlanWatch
 from claudeproxy.pool.pool import Pool
 from claudeproxy.structured.output import StructuredOutput
 from claudeproxy.structured.ways import Choice, Ways
@@ -29,10 +34,14 @@ from claudeproxy.web.app import App
 from claudeproxy.web.connections import Connections
 from claudeproxy.web.exchange import Timeouts
 from claudeproxy.web.guard import guarded_request
+from claudeproxy.web.openapi import document
 
 
 ANTHROPIC = ("anthropic-version: 2023-06-01", "x-api-key: k")
 OPENAI = ("authorization: Bearer k",)
+USAGE_OBJECTS = Draft202012Validator(
+    {"$ref": "#/components/schemas/PlanUsage", "components": document()["components"]}
+)
 
 
 class Server:
@@ -45,6 +54,9 @@ class Server:
         self.catalogue_error: APIError | None = None
         self.tokens: int | None = None
         self.counted: list[Conversation] = []
+        self.usage_asked = 0
+        self.has_idle = False
+        self.plan = PlanWatch(clock, self.ask_usage)
         self.app = App(
             clock=clock,
             pool=cast(Pool, self),
@@ -73,6 +85,10 @@ class Server:
             raise self.catalogue_error
         models = [Model("opus", "claude-opus-5"), Model("sonnet", "claude-sonnet-5")]
         return Catalogue(models, {"best": "claude-opus-4-6"}, self.memory)
+
+    def ask_usage(self) -> bool:
+        self.usage_asked += 1
+        return self.has_idle
 
     async def count_tokens(self, conversation: Conversation) -> int | None:
         self.counted.append(conversation)
@@ -371,6 +387,38 @@ def test_options_say_what_the_router_says(
     origin = "origin: http://localhost:5173"
     status, headers, _ = server.ask("OPTIONS", path, origin, "access-control-request-method: POST")
     assert (status, headers["access-control-allow-methods"]) == (204, allowed)
+
+
+# The plan
+
+
+@pytest.mark.parametrize("path", ["/v1/usage", "/usage"])
+def test_the_limits_of_the_plan_are_told(server: Server, path: str) -> None:
+    server.plan.received(
+        RateLimitEvent({"rateLimitType": "five_hour", "status": "allowed", "resetsAt": 1000})
+    )
+    status, _, told = server.ask("GET", path)
+    assert (status, told["object"], told["fresh"], server.usage_asked) == (200, "usage", True, 0)
+    [window] = told["windows"]
+    assert (window["name"], window["resets_at"]) == ("five_hour", 1000)
+    assert not list(USAGE_OBJECTS.iter_errors(told))
+
+
+def test_without_limits_of_a_plan_a_note_says_why(server: Server) -> None:
+    status, _, told = server.ask("GET", "/v1/usage")
+    assert (status, told["windows"], told["note"]) == (200, [], NOTHING_YET_NOTE)
+    assert server.usage_asked == 1
+    assert not list(USAGE_OBJECTS.iter_errors(told))
+
+
+def test_a_client_that_waits_for_the_limits_may_disconnect(server: Server) -> None:
+    server.has_idle = True
+    with capturedLogs() as logged:
+        # Nothing is sent before the connection ends.
+        with pytest.raises(IndexError):
+            server.ask("GET", "/v1/usage")
+        server.plan.stop()
+    assert [told for told in logged if told["log_level"] >= LogLevel.error] == []
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1", "/health/x", "/%ff"])

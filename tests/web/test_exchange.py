@@ -13,12 +13,20 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from claudeproxy.catalogue import Catalogue, Model, ModelMemory
+from claudeproxy.cli.notices import RateLimitEvent
 from claudeproxy.conversation import Conversation
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
-from claudeproxy.errors import APIError, model_refused, rate_limited, unavailable
+from claudeproxy.errors import (
+    APIError,
+    model_refused,
+    rate_limited,
+    unavailable,
+    usage_limit_reached,
+)
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 from claudeproxy.metrics import Metrics
+from claudeproxy.pool.plan_watch import PlanWatch
 from claudeproxy.structured.output import StructuredOutput
 from claudeproxy.structured.ways import Choice, Ways
 from claudeproxy.web.access import Access
@@ -58,6 +66,7 @@ class FakePool:
         self.room = 100
         self.full: Exception = rate_limited("Full.", 5)
         self.fails: list[APIError] = []
+        self.plan = PlanWatch(Clock(), lambda: False)
 
     def start(self, conversation: Conversation, listener: Any) -> FakeJob:
         if len(self.jobs) >= self.room:
@@ -120,10 +129,11 @@ class ExchangeTests(SynchronousTestCase):
         body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], **more}
         self.send(json.dumps(body).encode())
 
-    def send(self, content: bytes, header: bytes = b"") -> None:
+    def send(self, content: bytes, header: bytes = b"", path: bytes = b"chat/completions") -> None:
         self.channel.dataReceived(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\n"
+            % path
             + header
             + b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
         )
@@ -181,6 +191,45 @@ class ExchangeTests(SynchronousTestCase):
         assert self.sent() == b""
         self.pool.say(Started("m"))
         assert self.sent().startswith(b"HTTP/1.1 200 OK\r\n")
+
+    def post_message(self, **more: Any) -> None:
+        """Ask Anthropic's API."""
+        body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], **more}
+        self.send(json.dumps({**body, "max_tokens": 9}).encode(), path=b"messages")
+
+    def limits(self, status: str) -> None:
+        info = {"status": status, "rateLimitType": "five_hour", "resetsAt": 99}
+        self.pool.plan.received(RateLimitEvent(info))
+
+    def test_answers_of_messages_have_the_limits_of_the_plan_as_they_are_then(self) -> None:
+        for stream in (False, True):
+            self.limits("rejected")
+            self.post_message(stream=stream)
+            self.limits("allowed_warning")
+            self.pool.say(Started("m"), TextDelta("a"), Finished("stop", Usage()))
+            head = self.sent().partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
+            assert b"anthropic-ratelimit-unified-status: allowed_warning" in head
+            assert b"anthropic-ratelimit-unified-5h-reset: 99" in head
+
+    def test_other_answers_do_not(self) -> None:
+        self.limits("allowed")
+        self.post()
+        self.pool.say(Started("m"), TextDelta("a"), Finished("stop", Usage()))
+        assert b"ratelimit" not in self.sent().lower()
+
+    def test_an_error_says_itself_that_the_limit_is_reached(self) -> None:
+        self.limits("allowed_warning")
+        self.post_message()
+        self.pool.say(Failed(usage_limit_reached("x", 5000, 0, "seven_day")))
+        head = self.sent().partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
+        told = [line.rpartition(b"unified-")[2] for line in head if b"unified-" in line]
+        assert set(told) == {
+            b"status: rejected",
+            b"reset: 5000",
+            b"representative-claim: seven_day",
+            b"5h-status: allowed_warning",
+            b"5h-reset: 99",
+        }
 
     def test_the_events_of_one_read_are_one_write(self) -> None:
         self.post(stream=True)

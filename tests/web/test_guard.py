@@ -303,7 +303,8 @@ def test_each_key_is_accepted(keyed: GuardedServer, header: str) -> None:
     "headers", [(), ("Authorization: Bearer k-3",), ("x-api-key: ",), ("Authorization: Basic k-1",)]
 )
 @pytest.mark.parametrize(
-    "path", ["/v1/models", "/metrics", "/metrics/", "/health/x", "//metrics", "//", "/api"]
+    "path",
+    ["/v1/models", "/v1/usage", "/metrics", "/metrics/", "/health/x", "//metrics", "//", "/api"],
 )
 def test_without_a_key_only_what_tells_of_the_server_is_open(
     keyed: GuardedServer, headers: tuple[str, ...], path: str
