@@ -182,20 +182,16 @@ def _one(name: str) -> Any:
     """The model of one action."""
     params, description = ACTIONS[name]
     title = "".join(part.title() for part in name.split("_"))
-    return create_model(
-        f"{title}Action", __base__=Params, __doc__=description, **{name: (params, Field())}
-    )
+    field: dict[str, Any] = {name: (params, Field())}
+    return create_model(f"{title}Action", __base__=Params, __doc__=description, **field)
 
 
 AnyAction: Any = reduce(or_, map(_one, ACTIONS))
-LooseAction: Any = create_model(
-    "LooseAction",
-    __base__=Params,
-    **{
-        name: (params | None, Field(None, description=description))
-        for name, (params, description) in ACTIONS.items()
-    },
-)
+_LOOSE: dict[str, Any] = {
+    name: (params | None, Field(None, description=description))
+    for name, (params, description) in ACTIONS.items()
+}
+LooseAction: Any = create_model("LooseAction", __base__=Params, **_LOOSE)
 
 AgentOutput: Any = create_model(
     "AgentOutput",
