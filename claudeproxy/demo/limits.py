@@ -17,25 +17,29 @@ _UNIFIED = "anthropic-ratelimit-unified"
 def allowed_headers(now: float, *, warning: bool) -> dict[str, str]:
     """Within the limits; ``warning``: with 0.91 of the five hours' used."""
     status = "allowed_warning" if warning else "allowed"
-    five, seven = str(math.ceil(now + FIVE_HOURS)), str(math.ceil(now + SEVEN_DAYS))
-    return {
-        f"{_UNIFIED}-status": status,
-        f"{_UNIFIED}-reset": five,
-        f"{_UNIFIED}-representative-claim": "five_hour",
-        f"{_UNIFIED}-5h-status": status,
-        f"{_UNIFIED}-5h-reset": five,
-        f"{_UNIFIED}-5h-utilization": "0.91" if warning else "0.12",
-        f"{_UNIFIED}-7d-status": "allowed",
-        f"{_UNIFIED}-7d-reset": seven,
-        f"{_UNIFIED}-7d-utilization": "0.05",
-    }
+    return _headers(now, _end(now, FIVE_HOURS), status, "0.91" if warning else "0.12")
 
 
 def rejected_headers(now: float, seconds: int) -> dict[str, str]:
     """The five hours' limit is reached, for so many seconds more."""
+    rejected = _headers(now, math.ceil(now + seconds), "rejected", "1")
+    return {**rejected, "retry-after": str(seconds)}
+
+
+def _headers(now: float, resets_at: int, status: str, used: str) -> dict[str, str]:
     return {
-        f"{_UNIFIED}-status": "rejected",
-        f"{_UNIFIED}-reset": str(math.ceil(now + seconds)),
+        f"{_UNIFIED}-status": status,
+        f"{_UNIFIED}-reset": str(resets_at),
         f"{_UNIFIED}-representative-claim": "five_hour",
-        "retry-after": str(seconds),
+        f"{_UNIFIED}-5h-status": status,
+        f"{_UNIFIED}-5h-reset": str(resets_at),
+        f"{_UNIFIED}-5h-utilization": used,
+        f"{_UNIFIED}-7d-status": "allowed",
+        f"{_UNIFIED}-7d-reset": str(_end(now, SEVEN_DAYS)),
+        f"{_UNIFIED}-7d-utilization": "0.05",
     }
+
+
+def _end(now: float, length: int) -> int:
+    """When the window ends that contains ``now``: each begins where the one before ends."""
+    return (math.floor(now / length) + 1) * length

@@ -404,6 +404,12 @@ def test_the_limit(words: str, reset: int, after: str) -> None:
             "anthropic-ratelimit-unified-status": "rejected",
             "anthropic-ratelimit-unified-reset": str(1_000_001 + reset),
             "anthropic-ratelimit-unified-representative-claim": "five_hour",
+            "anthropic-ratelimit-unified-5h-status": "rejected",
+            "anthropic-ratelimit-unified-5h-reset": str(1_000_001 + reset),
+            "anthropic-ratelimit-unified-5h-utilization": "1",
+            "anthropic-ratelimit-unified-7d-status": "allowed",
+            "anthropic-ratelimit-unified-7d-reset": "1209600",
+            "anthropic-ratelimit-unified-7d-utilization": "0.05",
             "retry-after": after,
         },
     )

@@ -223,18 +223,26 @@ class AnswerTest(ServerTest):
         unified = {k: v for k, v in headers.items() if k.startswith("anthropic-ratelimit")}
         assert unified == {
             "anthropic-ratelimit-unified-status": "allowed",
-            "anthropic-ratelimit-unified-reset": "1018000",
+            "anthropic-ratelimit-unified-reset": "1008000",
             "anthropic-ratelimit-unified-representative-claim": "five_hour",
             "anthropic-ratelimit-unified-5h-status": "allowed",
-            "anthropic-ratelimit-unified-5h-reset": "1018000",
+            "anthropic-ratelimit-unified-5h-reset": "1008000",
             "anthropic-ratelimit-unified-5h-utilization": "0.12",
             "anthropic-ratelimit-unified-7d-status": "allowed",
-            "anthropic-ratelimit-unified-7d-reset": "1604800",
+            "anthropic-ratelimit-unified-7d-reset": "1209600",
             "anthropic-ratelimit-unified-7d-utilization": "0.05",
         }
         _, headers = self.ask(body("WARNING", stream=True), auth=BEARER).head
         assert headers["anthropic-ratelimit-unified-status"] == "allowed_warning"
         assert headers["anthropic-ratelimit-unified-5h-utilization"] == "0.91"
+
+    def test_a_window_keeps_its_end_until_then(self) -> None:
+        ends = []
+        for seconds in (0, 7999, 1):
+            self.clock.advance(seconds)
+            _, headers = self.ask(body("Hi"), auth=BEARER).head
+            ends.append(headers["anthropic-ratelimit-unified-5h-reset"])
+        assert ends == ["1008000", "1008000", "1026000"]
 
     def test_limit_reached(self) -> None:
         exchange = self.ask(body("LIMIT:60"), auth=BEARER)
@@ -243,6 +251,8 @@ class AnswerTest(ServerTest):
         _, headers = exchange.head
         assert headers["anthropic-ratelimit-unified-status"] == "rejected"
         assert headers["anthropic-ratelimit-unified-reset"] == "1000060"
+        assert headers["anthropic-ratelimit-unified-5h-utilization"] == "1"
+        assert headers["anthropic-ratelimit-unified-7d-status"] == "allowed"
         assert headers["retry-after"] == "60"
 
     def test_count_tokens(self) -> None:
