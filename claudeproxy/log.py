@@ -221,7 +221,9 @@ def _observer_for(twistd: Mapping[str, Any], settings: Settings, reactor: Any) -
     name, in_foreground = twistd.get("logfile"), twistd.get("nodaemon")
     if twistd.get("logger") or twistd.get("syslog") or (name == "-" and not in_foreground):
         return None
-    level, format_ = settings.log_level, settings.log_format
+    # What the setting `debug` adds has the level debug.
+    level = "debug" if settings.debug else settings.log_level
+    format_ = settings.log_format
     if name == "-" or (in_foreground and not name):
         journal = format_ == "text" and to_journal(sys.stdout)
         return observer(sys.stdout, level, format_, journal=journal)

@@ -14,6 +14,7 @@ from claudeproxy.dialects.completions import schema as completions
 from claudeproxy.dialects.messages import schema as messages
 from claudeproxy.dialects.parameters import Use
 from claudeproxy.dialects.responses import schema as responses
+from claudeproxy.metrics import Metrics
 from claudeproxy.settings import FIELDS
 
 
@@ -34,6 +35,26 @@ def test_every_command_word_of_the_demo_is_in_its_manual() -> None:
     for line in table:
         word = line.split("``")[1]
         assert f"`{word}`" in manual, word
+
+
+def test_the_manual_describes_every_metric_with_its_labels() -> None:
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:3]]
+        for line in (DOC / "monitoring.md").read_text("utf-8").splitlines()
+        if line.startswith("| `claudeproxy_")
+    ]
+    described = {name.strip("`"): set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    metrics = Metrics()
+    families = {
+        f"{one.name}_total" if one.type == "counter" else one.name: one
+        for one in metrics._registry.collect()
+    }
+    ours = {name for name in families if name.startswith("claudeproxy_")}
+    assert {name.replace("_build_info", "_build") for name in described} == ours
+    collectors = metrics._registry._names_to_collectors
+    for name, labels in described.items():
+        if "build" not in name:
+            assert set(collectors[name]._labelnames) == labels, name  # type: ignore[attr-defined]
 
 
 # The fields of each dialect are in the first table after this heading of a page.

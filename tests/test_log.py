@@ -201,6 +201,16 @@ def test_the_application_logs_as_the_settings_say(tmp_path: Path) -> None:
     assert service.running
 
 
+@pytest.mark.usefixtures("same_signals")
+def test_the_setting_debug_shows_what_it_adds(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    application = Application("x")
+    options = {"logfile": str(path)}
+    logged(Service(), options, Settings(debug=True), Clock()).setServiceParent(application)
+    Logger("here", observer=application.getComponent(ILogObserver)).debug("Its stderr")
+    assert "Its stderr" in path.read_text()
+
+
 @pytest.mark.parametrize("options", [None, {"syslog": True}, {"logger": "x"}, {"logfile": "-"}])
 def test_another_observer_of_twistds_stays(options: dict[str, Any] | None) -> None:
     service = Service()

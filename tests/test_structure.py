@@ -54,6 +54,7 @@ PURE = (
     "web.paths",
     "web.codings",
     "web.access",
+    "web.facts",
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -438,3 +440,19 @@ def test_the_number_of_models_is_bounded() -> None:
     assert 'model="claude-99"' in told
     assert 'model="claude-100"' not in told
     assert '{key="none",model="other",route="GET /",status="200"} 50.0' in told
+
+
+def test_the_manual_describes_every_field(server: Server) -> None:
+    server.access = Access(keys=KEYS)
+    asked = [
+        *(server.ask({**HI, "stream": True}, key="k-phone"), server.ask(path="/none", key="k")),
+        server.ask({**HI, "temperature": "x"}, key="k-phone"),
+    ]
+    server.say(*ANSWER)
+    assert len(asked) == 3
+    named = {name for event in server.events for name in event.get("fields", ())}
+    manual = (Path(__file__).parent.parent.parent / "doc" / "monitoring.md").read_text("utf-8")
+    first_cells = [line.split("|")[1] for line in manual.splitlines() if line.startswith("| `")]
+    described = {name for cell in first_cells for name in re.findall(r"`([a-z_]+)`", cell)}
+    assert {"param", "path", "first_token"} <= named
+    assert named <= described
