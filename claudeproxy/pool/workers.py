@@ -30,12 +30,12 @@ from .slot import Activity, Slot
 TURN_END_TIMEOUT = 5.0
 # A line of the history takes about 10 ms.
 LINE_TIMEOUT = 0.1
-# Reasons to end a process that are the server's own. They happen all the time, also while it has
-# nothing to do, so only the metrics tell of them.
+# Why a process ends that is not worth a line at info. All but the last are the server's own
+# decisions, made also while it has nothing to do. The last has been logged by the process.
 ORDINARY_ENDS = frozenset(
     {
         *("idle timeout", "too many idle processes", "evicted", "server shutdown"),
-        *("turn limit reached", "memory limit reached", "unusable history"),
+        *("turn limit reached", "memory limit reached", "unusable history", "exited"),
     }
 )
 
@@ -311,7 +311,8 @@ class Workers:
         self._counted(worker, None)
         self._roster.remove(self._slots.pop(worker))
         # Details follow a colon; a metric's label must not contain them.
-        self._metrics.retired(reason.partition(":")[0])
-        level = LogLevel.debug if reason in ORDINARY_ENDS else LogLevel.info
+        kind = reason.partition(":")[0]
+        self._metrics.retired(kind)
+        level = LogLevel.debug if kind in ORDINARY_ENDS else LogLevel.info
         self.log.emit(level, "CLI process ended: {reason}", reason=reason)
         self.on_ended(worker)

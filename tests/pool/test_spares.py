@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.logger import LogLevel, capturedLogs
+
 from claudeproxy.cli import rest
 from claudeproxy.cli.rest import Group
 from claudeproxy.events import Finished
@@ -115,6 +117,15 @@ class Idle(Starts):
         assert self.counts() == {"idle": 2, "blank": 1}
         self.asked("S")
         self.pass_time(5)
+
+    def test_the_log_has_nothing_at_info_while_there_is_nothing_to_do(self) -> None:
+        self.begin(answers, idle_time=30.0)
+        with capturedLogs() as events:
+            self.ask()
+            self.pass_time(200)
+        ends = [event for event in events if event.get("reason") == "idle timeout"]
+        assert ends
+        assert {event["log_level"] for event in events} == {LogLevel.debug}
 
     def test_after_the_idle_time_one_spare_is_left_and_nothing_is_started(self) -> None:
         self.begin(answers, idle_time=30.0)
