@@ -46,6 +46,13 @@ class ProxySite(Site):
 
     def log(self, request: Any) -> None:
         """Log and count a request that has ended, or whose client has disconnected."""
+        try:
+            self._tell(request)
+        except Exception:
+            # The request must end all the same.
+            self.log_request.failure("Logging a request failed")
+
+    def _tell(self, request: Any) -> None:
         facts: Facts = request.facts
         route = self._app.route_of(request)
         status = DISCONNECTED if facts.disconnected else str(request.code)

@@ -429,6 +429,19 @@ def test_stored_responses_are_there_for_the_key_that_made_them(server: Server) -
     assert server.ask(None, f"{RESPONSES}/{name}", key="k-phone").status == 404
 
 
+# Faults
+
+
+def test_a_fault_in_the_counting_does_not_keep_a_request_from_its_end(server: Server) -> None:
+    client = server.ask(HI)
+    server.say(Started("m"), Finished("stop", Usage(-1)))
+    assert client.status == 200
+    [failed] = [event for event in server.events if event["log_level"] is LogLevel.critical]
+    assert "Logging a request failed" in formatEvent(failed)
+    client.leave()
+    assert server.ask(path="/health").status == 200
+
+
 # Without end
 
 
