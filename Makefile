@@ -1,7 +1,7 @@
 # `make serve`, `make demo` and `make test` need Python 3.11 or newer and nothing else:
 # each makes the virtual environment it needs.
 
-PYTHON ?= python3
+export PYTHON ?= python3
 PORT ?= 3456
 VENV := .venv
 BIN := $(VENV)/bin
