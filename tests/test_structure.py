@@ -43,7 +43,7 @@ PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects", "plan_usage"),
     *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),
     *("cli.notices", "cli.mcp", "cli.calls", "cli.stops", "cli.output_tool"),
-    *("cli.state", "cli.usage"),
+    *("cli.state", "cli.usage", "cli.install_hint"),
     *("cli.naming", "cli.argument_names", "cli.outbox", "cli.plan", "cli.marks", "cli.replay"),
     *("cli.turn_reader", "cli.readers", "cli.turn_settings"),
     "structured",

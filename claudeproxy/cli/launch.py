@@ -16,7 +16,7 @@ from pathlib import Path
 
 import attrs
 
-from . import mcp
+from . import install_hint, mcp
 
 
 # `claude --help` documents each flag.
@@ -75,9 +75,8 @@ USUAL_PLACES = (
     "~/.bun/bin/claude",
 )
 
-INSTALL_HINT = (
-    "Install it with `npm install -g @anthropic-ai/claude-code`, or with "
-    "`pip install 'claudeproxy[cli]'`, or set --cli to its path."
+INSTALL_HINT = install_hint.text(
+    sys.executable, sys.prefix, sys.base_prefix, os.listdir(sys.prefix)
 )
 
 
