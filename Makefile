@@ -1,18 +1,25 @@
-# `make serve`, `make demo` and `make test` need Python 3.11 or newer and nothing else:
-# each makes the virtual environment it needs.
+# `make serve`, `make demo`, `make install` and `make test` need Python 3.11 or newer (on Debian with
+# python3-venv) and nothing else: each makes the virtual environment it needs.
 
 export PYTHON ?= python3
 PORT ?= 3456
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve demo test test-clients lint types unit real real-older clean
+# `make serve` uses this checkout. `make install` does not: it is for a claudeproxy that stays.
+.PHONY: serve demo install uninstall test test-clients lint types unit real real-older clean FORCE
 
 serve: $(VENV)/.serve
 	@$(BIN)/claudeproxy serve --port $(PORT)
 
 demo: $(VENV)/.serve
 	@$(BIN)/claudeproxy demo --port $(PORT)
+
+install:
+	@scripts/install $(PYTHON)
+
+uninstall:
+	@scripts/uninstall
 
 # Two at a time, as most of it waits for one core. What each says is shown when it has ended.
 test: $(VENV)/.test .cli/.older
@@ -37,7 +44,7 @@ real-older: $(VENV)/.test .cli/.older
 
 # Other people's clients, libraries and agents, against the demo. The first time takes some eight
 # minutes, most of it installing.
-test-clients: $(VENV)/.serve
+test-clients: $(VENV)/.test
 	scripts/clients-install $(PYTHON)
 	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python
 
@@ -45,13 +52,19 @@ $(VENV)/.python:
 	scripts/make-venv $(PYTHON) $(VENV)
 	@touch $@
 
-$(VENV)/.serve: $(VENV)/.python setup.cfg
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli]'
+$(VENV)/.package: $(VENV)/.python setup.cfg
+	@echo 'Installing claudeproxy and what it needs in $(VENV)'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+# Each time, as a `claude` that was there may be gone; it takes a quarter of a second.
+$(VENV)/.serve: $(VENV)/.package FORCE
+	@$(BIN)/python scripts/need_cli.py
+
+# With the CLI in any case, so that the tests have the one that they are for.
 $(VENV)/.test: $(VENV)/.python setup.cfg
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,test]'
-	@touch $@ $(VENV)/.serve
+	@touch $@ $(VENV)/.package
 
 # An older CLI that must work too; its tests are skipped where there is no npm.
 .cli/.older:
