@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # `make serve` uses this checkout. `make install` does not: it is for a claudeproxy that stays.
-.PHONY: serve demo install uninstall test test-clients lint types unit real real-older clean FORCE
+.PHONY: serve demo install uninstall test test-clients test-installed lint types unit real real-older clean FORCE
 
 serve: $(VENV)/.serve
 	@$(BIN)/claudeproxy serve --port $(PORT)
@@ -47,6 +47,10 @@ real-older: $(VENV)/.test .cli/.older
 test-clients: $(VENV)/.test
 	scripts/clients-install $(PYTHON)
 	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python
+
+# The wheel, as pipx installs it; takes two minutes.
+test-installed: $(VENV)/.test
+	scripts/installed-test $(CURDIR)/$(BIN)/python
 
 $(VENV)/.python:
 	scripts/make-venv $(PYTHON) $(VENV)

@@ -125,7 +125,7 @@ def test_the_metadata_is_complete(built: Built) -> None:
 def test_the_wheel_has_the_commands(built: Built) -> None:
     entries = configparser.ConfigParser()
     entries.read_string(built.info("entry_points.txt").decode())
-    assert "claudeproxy" in entries["console_scripts"]
+    assert {"claudeproxy", "claudeproxy-twistd"} <= set(entries["console_scripts"])
 
 
 def test_the_description_is_the_readme_without_links_to_files(built: Built) -> None:
