@@ -70,13 +70,17 @@ def unsupported(names: Sequence[str]) -> APIError:
     )
 
 
-def not_logged_in() -> APIError:
-    """401: the CLI is not logged in, or Anthropic no longer accepts its login."""
+def not_logged_in(program: str = "claude") -> APIError:
+    """401: the CLI is not logged in, or Anthropic no longer accepts its login.
+
+    program: the path of the CLI.
+    """
     return APIError(
         401,
-        "Claude Code is not logged in, or its login is no longer valid. Run `claude auth login` as "
-        "the user who runs claudeproxy (or set CLAUDE_CODE_OAUTH_TOKEN to what "
-        "`claude setup-token` prints), then try again.",
+        "Claude Code is not logged in, or its login is no longer valid. "
+        f"Run `{program} auth login` as the user who runs claudeproxy (or set "
+        f"CLAUDE_CODE_OAUTH_TOKEN to what `{program} setup-token` prints), then try again. "
+        "No restart is needed after a login.",
         code="invalid_api_key",
         should_retry=False,
     )

@@ -56,6 +56,12 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        self._starts_failed = Counter(
+            "claudeproxy_cli_starts_failed",
+            "CLI processes that were not of use, by what happened at their start",
+            ["kind"],
+            registry=self._registry,
+        )
         self._retried = Counter(
             "claudeproxy_requests_retried",
             "Requests assigned to a second worker because the first ended before it answered",
@@ -156,6 +162,10 @@ class Metrics:
     def retired(self, reason: str) -> None:
         """A process ended; the label is the part of the reason before a colon."""
         self._retired.labels(reason.partition(":")[0]).inc()
+
+    def start_failed(self, kind: str) -> None:
+        """A process did not become ready, or ended right after that."""
+        self._starts_failed.labels(kind).inc()
 
     def retried(self) -> None:
         """A request is assigned to a second worker."""

@@ -29,15 +29,17 @@ from . import __version__
 from .catalogue import Catalogue, ModelMemory, models_from_initialize
 from .cli import launch, scratch
 from .cli.lookup import Lookup
-from .cli.notices import Ready
+from .condition.machine import Condition
 from .demo.guess import MODEL as DEMO_MODEL
 from .demo.service import DemoService
 from .dialects.responses.request import Responses
 from .dialects.responses.store import ResponseStore
 from .errors import APIError
+from .health import Health
 from .log import changed, tell
 from .metrics import Metrics
 from .pool.pool import Pool
+from .pool.slot import Activity
 from .pool.workers import PoolSettings
 from .settings import Settings, SettingsError
 from .structured.output import StructuredOutput
@@ -68,8 +70,6 @@ class ProxyService(Service):
         self._settings = settings
         self._environ = environ
         self._announce = announce
-        self._cli: launch.CLI | None = None
-        self._ready: Ready | None = None
         self._lookup = Lookup(reactor)
         self._scratch = ""
         self.demo: DemoService | None = None
@@ -80,7 +80,16 @@ class ProxyService(Service):
         named_choice = {
             field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)
         }
-        self.pool = Pool(reactor, self._find_launch, PoolSettings(**named_choice), self.metrics)
+        self.condition = Condition(reactor.seconds)
+        self.pool = Pool(
+            reactor, self._find_launch, PoolSettings(**named_choice), self.metrics, self.condition
+        )
+        self.health = Health(
+            self.condition,
+            lambda: {activity.value: self.pool.count(activity) for activity in Activity},
+            self.pool.look,
+            demo=settings.demo,
+        )
         self._models = ModelMemory(reactor.seconds)
         self.pool.on_model_usage = self._models.learn
         self._app = App(
@@ -93,7 +102,8 @@ class ProxyService(Service):
                 retry=settings.structured_retry,
             ),
             catalogue=self._catalogue,
-            about=self._about,
+            about=self.health.about,
+            readiness=self.health.readiness,
             metrics=self.metrics.exposition,
             responses=Responses(
                 ResponseStore(reactor.seconds, settings.responses, settings.responses_age)
@@ -160,6 +170,7 @@ class ProxyService(Service):
     async def _stop(self) -> None:
         super().stopService()
         self._probing.cancel()
+        self.condition.stopping()
         # New requests get a 503 with Retry-After, which a closed port could not send.
         drained = self._app.drain()
         if not drained.called:
@@ -184,13 +195,13 @@ class ProxyService(Service):
     # The CLI
 
     async def _find_launch(self) -> launch.Launch:
-        self._cli = await self._lookup.find(self._settings.cli, self._environ)
-        self.metrics.found_cli(self._cli.version)
+        cli = await self._lookup.find(self._settings.cli, self._environ)
+        self.metrics.found_cli(cli.version)
         directory = Path(
             self._settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
         )
         return launch.Launch(
-            cli=self._cli,
+            cli=cli,
             env=launch.environment(
                 self._environ,
                 self._settings.pass_environment,
@@ -220,23 +231,9 @@ class ProxyService(Service):
         }
 
     async def _catalogue(self) -> Catalogue:
-        if self._ready is None:
-            self._ready = await self.pool.probe_cli()
-        models = models_from_initialize(self._ready.models)
+        ready = await self.pool.newest()
+        models = models_from_initialize(ready.models)
         return Catalogue(models, self._settings.aliases, self._models)
-
-    # What the user is told
-
-    def _about(self) -> dict[str, Any]:
-        return {
-            "version": __version__,
-            "cli": None
-            if self._cli is None
-            else {
-                "version": self._cli.version,
-                "logged_in": None if self._ready is None else self._ready.logged_in,
-            },
-        }
 
     async def _probe_cli(self) -> None:
         tell(
@@ -254,28 +251,22 @@ class ProxyService(Service):
         try:
             await self._catalogue()
         except APIError as error:
-            self._announce(
-                f"claudeproxy is listening on {self.url}/v1, but cannot answer yet. {error.message}"
+            if self.condition.error is None:
+                self.log.error("{sentence}", sentence=error.message)
+        if self.condition.cli is not None:
+            tell(
+                self.log,
+                f"Claude Code {self.condition.cli.version} was found",
+                {
+                    "cli_version": self.condition.cli.version,
+                    "cli": self.condition.cli.path,
+                    "found": self.condition.cli.where,
+                    "demo": self.demo is not None,
+                    "login": self.condition.login_report(),
+                },
+                said=("cli_version",),
             )
-            self.log.error("{message}", message=error.message)
-            return
-        assert self._cli is not None
-        assert self._ready is not None
-        cli, demo = self._cli, self.demo is not None
-        tell(
-            self.log,
-            f"Claude Code {cli.version} is ready",
-            {
-                "cli_version": cli.version,
-                "cli": cli.path,
-                "found": cli.where,
-                "demo": demo,
-                "logged_in": self._ready.logged_in,
-            },
-            said=("cli_version",),
-        )
-        with_key = bool(self._settings.keys)
-        self._announce(welcome(self.url, cli, self._ready, demo=demo, with_key=with_key))
+        self._announce(self.health.welcome(self.url, with_key=bool(self._settings.keys)))
 
     def _probe_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
@@ -294,27 +285,3 @@ def _access(settings: Settings) -> Access:
 def _url(address: Any) -> str:
     host = reachable(address.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{address.port}"
-
-
-def welcome(url: str, cli: launch.CLI, ready: Ready, *, demo: bool, with_key: bool = False) -> str:
-    """The message for the user who started the server. with_key: whether clients need a key."""
-    if demo:
-        state = "Demo: a built-in stand-in answers instead of Claude. No login is needed."
-    elif ready.logged_in:
-        state = "Logged in."
-    else:
-        state = f"NOT LOGGED IN: run `{cli.path} auth login` as this user. No restart is needed."
-    header = ' -H "Authorization: Bearer $KEY"' if with_key else ""
-    try_it = "Try it, with KEY set to one of your API keys:" if with_key else "Try it:"
-    key = "one of your API keys" if with_key else "any API key"
-    return f"""
-claudeproxy {__version__} is listening on {url}/v1
-Claude Code {cli.version}: {cli.path} ({cli.where})
-{state}
-
-{try_it}
-  curl {url}/v1/chat/completions -H 'Content-Type: application/json'{header} \\
-    -d '{{"model": "sonnet", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
-
-For an OpenAI client: base URL {url}/v1, {key}. Press Ctrl-C to stop.
-"""

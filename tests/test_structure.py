@@ -16,10 +16,10 @@ LONGEST = 400
 CORE = frozenset(
     {
         *("__init__", "conversation", "events", "errors", "settings", "metrics", "timers"),
-        *("log", "plan_usage"),
+        *("log", "plan_usage", "condition"),
     }
 )
-EVERYTHING = CORE | {"dialects", "catalogue", "structured", "cli", "pool", "web", "demo"}
+EVERYTHING = CORE | {"health", "dialects", "catalogue", "structured", "cli", "pool", "web", "demo"}
 # What each top-level module or package may import; a package stands for all its modules.
 MAY_IMPORT = {
     **dict.fromkeys(CORE, CORE),
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "structured": CORE,
     "web": CORE | {"catalogue", "dialects", "pool", "structured"},
     "demo": CORE,
+    "health": CORE,
     "service": EVERYTHING,
     "tap": CORE | {"service", "web"},
     "command": CORE,
@@ -41,9 +42,11 @@ EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 # Modules and packages that must not depend on a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects", "plan_usage"),
+    *("condition.login", "condition.machine", "condition.faults", "condition.versions"),
+    "condition.install_hint",
     *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),
     *("cli.notices", "cli.mcp", "cli.calls", "cli.stops", "cli.output_tool"),
-    *("cli.state", "cli.usage", "cli.install_hint"),
+    *("cli.state", "cli.usage"),
     *("cli.naming", "cli.argument_names", "cli.outbox", "cli.plan", "cli.marks", "cli.replay"),
     *("cli.turn_reader", "cli.readers", "cli.turn_settings"),
     "structured",

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from ..condition.faults import not_started
 from ..errors import (
     LONGEST_RETRY_AFTER,
     APIError,
@@ -62,27 +63,48 @@ _OF_THE_PLAN = re.compile(r"You've (?:hit|reached) your .*\blimit\b", re.IGNOREC
 _RESETS = re.compile(r"\s+·\s+resets\b.*$", re.DOTALL)
 
 
+_LABELS = {
+    "exited": "exited",
+    "was ended by signal": "killed",
+    "did not become ready": "not ready in time",
+    "broke the protocol": "broke the protocol",
+}
+
+
 @attrs.frozen
 class StartFailure:
     """A process that ended, or was ended, before it was ready.
 
     how: what it did, as the predicate of a sentence. stderr: its error output; None if that may
-    contain a client's text.
+    contain a client's text. name: the CLI, for a message. was_ready: it ended right after it had
+    become ready.
     """
 
     how: str
     stderr: str | None = None
+    name: str = "Claude Code"
+    was_ready: bool = False
 
     @property
     def error(self) -> APIError:
         """The error for the client that waits for the process."""
-        wrote = f" It wrote: {self.stderr}" if self.stderr else " See the log."
-        return unavailable(f"The Claude Code CLI could not be started: it {self.how}.{wrote}")
+        return not_started(self.name, self.predicate, self.stderr)
+
+    @property
+    def predicate(self) -> str:
+        """What it did and when, as the predicate of a sentence."""
+        return self.how + (" right after it had become ready" if self.was_ready else "")
+
+    @property
+    def label(self) -> str:
+        """One of a few words for the kind of failure, for metrics."""
+        starts = (how for how in _LABELS if self.how.startswith(how))
+        return "ended when ready" if self.was_ready else _LABELS.get(next(starts, ""), "other")
 
     @property
     def kind(self) -> str:
         """A text that is the same for failures that differ only in numbers, such as process ids."""
-        return re.sub(r"\d+", "", f"{self.how} {self.stderr}")
+        return re.sub(r"\d+", "", f"{self.was_ready} {self.how} {self.stderr}")
 
     @property
     def logged(self) -> str:

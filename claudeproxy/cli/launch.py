@@ -16,7 +16,7 @@ from pathlib import Path
 
 import attrs
 
-from . import install_hint, mcp
+from . import mcp
 
 
 # `claude --help` documents each flag.
@@ -75,10 +75,6 @@ USUAL_PLACES = (
     "~/.bun/bin/claude",
 )
 
-INSTALL_HINT = install_hint.text(
-    sys.executable, sys.prefix, sys.base_prefix, os.listdir(sys.prefix)
-)
-
 
 @attrs.frozen
 class CLI:
@@ -87,6 +83,25 @@ class CLI:
     path: str
     version: str
     where: str
+
+    @property
+    def name(self) -> str:
+        """How it is named in a message."""
+        return f"Claude Code {self.version} ({self.path})"
+
+
+def fingerprint(path: str) -> tuple[int, ...] | None:
+    """A value that changes when the file is replaced; None if there is none."""
+    try:
+        told = os.stat(path)
+    except OSError:
+        return None
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns
+
+
+def real_path(path: str) -> str:
+    """The path without symbolic links, which tells how a CLI was installed."""
+    return os.path.realpath(path)
 
 
 def candidates(setting: str, environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:

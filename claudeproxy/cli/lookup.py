@@ -13,10 +13,13 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import unavailable
+from ..condition import faults
+from ..condition.installed import INSTALL_HINT
+from ..condition.versions import is_too_old, update_command
+from ..errors import APIError
 from ..timers import Timers
 from .failures import one_line
-from .launch import CLI, INSTALL_HINT, allowed, candidates, in_own_session, read_version
+from .launch import CLI, allowed, candidates, fingerprint, in_own_session, read_version, real_path
 
 
 # `claude --version` takes 20 ms and uses no network (2.1.330).
@@ -24,6 +27,7 @@ VERSION_TIMEOUT = 20.0
 # A process that has exited may leave a child that holds its pipes open.
 PIPE_LINGER = 1.0
 LONGEST_ANSWER = 4096
+BROKEN = faults.Reason.CLI_BROKEN.value
 
 
 class Lookup:
@@ -35,18 +39,24 @@ class Lookup:
         """reactor: Twisted's IReactorProcess and IReactorTime."""
         self._reactor = reactor
         self._running: set[_Version] = set()
+        # What has been logged since a CLI was found.
+        self._told: set[str] = set()
 
     async def find(self, setting: str, environ: Mapping[str, str]) -> CLI:
-        """Find the CLI to use: the one in the settings, or the first candidate that works.
+        """Find the CLI to use: the one in the settings, or the first candidate that is new enough.
 
-        Raises a 503 APIError that explains how to install it.
+        Raises a 503 APIError that says what is wrong with the best candidate and what to do.
         """
+        wrong: APIError | None = None
         for path, where in candidates(setting, environ):
-            if version := await self._version(path, allowed(environ)):
-                return CLI(path, version, where)
-        if setting:
-            raise unavailable(f"{setting} is not a working Claude Code CLI. {INSTALL_HINT}")
-        raise unavailable(f"The Claude Code CLI was not found. {INSTALL_HINT}")
+            fault = await self._fault(path, where, allowed(environ))
+            if isinstance(fault, CLI):
+                self._told.clear()
+                return fault
+            # One that is too old explains more than one that does not work.
+            if fault is not None and (wrong is None or wrong.code != fault.code != BROKEN):
+                wrong = fault
+        raise wrong or faults.no_cli(setting, INSTALL_HINT)
 
     def stop(self) -> Deferred[None]:
         """End the running processes; fires when they have ended."""
@@ -55,19 +65,37 @@ class Lookup:
             version.kill()
         return gatherResults([version.ended for version in running]).addCallback(lambda _: None)
 
-    async def _version(self, path: str, env: Mapping[str, str]) -> str | None:
+    async def _fault(self, path: str, where: str, env: Mapping[str, str]) -> CLI | APIError | None:
+        """Look at one candidate: the CLI, or why it cannot be used; None if it is not there."""
+        version, why = await self._version(path, env)
+        if version is None and fingerprint(path) is None:
+            return None
+        if version is None:
+            self._warn(f"{path} --version {why}")
+            return faults.not_working(path, why, INSTALL_HINT)
+        cli = CLI(path, version, where)
+        if is_too_old(version):
+            error = faults.too_old(cli.name, update_command(path, real_path(path)))
+            self._warn(error.message)
+            return error
+        return cli
+
+    async def _version(self, path: str, env: Mapping[str, str]) -> tuple[str | None, str]:
+        """The version of a candidate, or None and what it did instead of telling one."""
         asked = _Version(self._reactor)
         try:
             asked.start(path, env)
         except OSError as error:
-            self.log.warn("{path} --version could not be started: {error}", path=path, error=error)
-            return None
+            return None, f"could not be started: {error}"
         self._running.add(asked)
         asked.ended.addCallback(lambda _: self._running.discard(asked))
-        version = await asked.answer
-        if version is None:
-            self.log.warn("{path} --version {why}", path=path, why=asked.why)
-        return version
+        return await asked.answer, asked.why
+
+    def _warn(self, message: str) -> None:
+        """Log what is wrong with a candidate, once until a CLI is found."""
+        if message not in self._told:
+            self._told.add(message)
+            self.log.warn("{sentence}", sentence=message)
 
 
 class _Version(ProcessProtocol):

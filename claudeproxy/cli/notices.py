@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from ..condition.login import Login
+
 
 @attrs.frozen
 class Ready:
@@ -17,19 +19,23 @@ class Ready:
 
     @classmethod
     def of(cls, response: Mapping[str, Any]) -> Ready:
-        """Read the response to `initialize`."""
-        told = response["response"]
-        return cls(told.get("models", ()), told.get("account", {}))
+        """Read the initialize response; raises TypeError if its shape is unknown."""
+        models, account = response.get("models", ()), response.get("account", {})
+        if not isinstance(account, Mapping):
+            raise TypeError("account is not an object")
+        if not isinstance(models, (list, tuple)) or not all(isinstance(m, Mapping) for m in models):
+            raise TypeError("models is not a list of objects")
+        return cls(models, account)
+
+    @property
+    def login(self) -> Login:
+        """The login or the key that the process has found; it may no longer be valid."""
+        return Login.of(self.account)
 
     @property
     def logged_in(self) -> bool:
-        """Whether there is a login or a key, which may no longer be valid."""
-        none = (None, "none")
-        return (
-            self.account.get("tokenSource") not in none
-            or self.account.get("apiKeySource") not in none
-            or "email" in self.account
-        )
+        """Whether there is one."""
+        return self.login.there
 
 
 @attrs.frozen

@@ -80,9 +80,8 @@ class Worker(ProcessProtocol):
         self._model = model
         self.session = Session(reactor.seconds, longest_retry, model, reasoning=reasoning)
         self.ready: Deferred[Ready] = Deferred()
-        # Called when it will not become ready, before `ready` fails; when the CLI is idle again;
-        # then, with what it has counted; when it reports the limits of the plan; when it went back,
-        # or with the reason why not; when `stop` begins; and when the process has ended.
+        # Called when: it fails to start, before `ready` fails; it is idle again; it has counted; it
+        # reports the plan's limits; it went back, or not; `stop` begins; the process has ended.
         self.on_start_failed: Callable[[StartFailure], None] = lambda failure: None
         self.on_turn_end: Callable[[TurnEnded], None] = lambda over: None
         self.on_rewind: Callable[[str], None] = lambda refusal: None
@@ -109,8 +108,8 @@ class Worker(ProcessProtocol):
         self._within = 0.0
         self._counted: Counted | None = None
         self._awaited = State.BLANK
-        self.alive = False
-        self.was_ready = False
+        self.alive = self.was_ready = False
+        self.untried = True  # no turn of it has ended yet
 
     # Called by the owner
 
@@ -274,7 +273,7 @@ class Worker(ProcessProtocol):
         if self._killed:
             self._launch.clean_up_after(self._pid)
         how = self._reason or f"exited: {reason.getErrorMessage()}"
-        if not self._reason and self.was_ready:
+        if not self._reason and not self.untried:
             self.log.warn("A CLI process ended unexpectedly: {how}", how=how)
         if self._debug and (self._at_fault or not self._reason):
             self.log.debug("End of its stderr: {stderr}", stderr=self._stderr)
@@ -321,7 +320,7 @@ class Worker(ProcessProtocol):
                 self.was_ready = True
                 self.ready.callback(notice)
             case TurnEnded():
-                self._listener = None
+                self._listener, self.untried = None, False
                 counted, self._counted = self._counted, None
                 self.on_turn_end(notice)
                 if counted is not None:
@@ -342,12 +341,13 @@ class Worker(ProcessProtocol):
         self._start_failed(f"did not become ready within {self._within:g} s")
 
     def _start_failed(self, how: str) -> None:
-        """Report a failed start: the process ended, or is being ended, before it was ready."""
-        if self.was_ready or self.ready.called:
+        """Report a failed start: the process ended, or is being ended, before it was of use."""
+        if not self.untried or (self.ready.called and not self.was_ready):
             return
-        # With a client's profile stderr may quote it, so the log and other clients do not get it.
-        stderr = one_line(self._stderr) if self._profile in (None, Profile()) else None
-        failure = StartFailure(how, stderr)
+        # With a client's profile or question stderr may quote it, and it is not told then.
+        seen = self.was_ready or self._profile not in (None, Profile())
+        stderr = None if seen else one_line(self._stderr)
+        failure = StartFailure(how, stderr, self._launch.cli.name, self.was_ready)
         self.on_start_failed(failure)
         self._will_not_be_ready(failure.error)
 

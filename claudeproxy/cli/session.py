@@ -198,7 +198,7 @@ class Session:
             raise ProtocolError(f"{subtype} was rejected: {response.get('error')}")
         elif subtype == "initialize":
             self._enter(Happening.RESPONSE)
-            self._out.append(notices.Ready.of(response))
+            self._out.append(notices.Ready.of(response["response"]))
 
     def _model_answered(self, response: Mapping[str, Any]) -> None:
         self._enter(Happening.RESPONSE)

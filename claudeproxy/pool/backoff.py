@@ -20,9 +20,16 @@ class StartBackoff:
 
     failures: int = 0
     _last: float = attrs.field(init=False, default=0.0)
+    # How many had failed before a process became ready that has not answered yet.
+    _before: int = attrs.field(init=False, default=0)
 
-    def failed(self, now: float) -> None:
-        """A process could not be started, or ended before it was ready."""
+    def failed(self, now: float, *, was_ready: bool = False) -> None:
+        """A process could not be started, or ended before it was ready.
+
+        was_ready: or right after that, so that it has not ended the series of failures.
+        """
+        if was_ready:
+            self.failures = max(self.failures, self._before)
         if now - self._last > 2 * LONGEST_WAIT:
             # A blank spare never becomes ready, so nothing else would reset the count.
             self.failures = 0
@@ -31,7 +38,12 @@ class StartBackoff:
 
     def succeeded(self) -> None:
         """A process became ready."""
+        self._before = max(self._before, self.failures)
         self.failures = 0
+
+    def answered(self) -> None:
+        """A process has ended a turn, so it is of use."""
+        self._before = 0
 
     @property
     def failing(self) -> bool:

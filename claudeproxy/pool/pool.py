@@ -16,16 +16,17 @@ from twisted.python.failure import Failure
 from ..cli.launch import Launch
 from ..cli.notices import Ready, TurnEnded
 from ..cli.process import Listener, Worker
+from ..condition.machine import Condition
 from ..conversation import Conversation, Profile
 from ..errors import APIError, internal_error, rate_limited, unavailable, upstream_failed
 from ..events import Failed
 from ..metrics import Metrics
 from ..timers import Timers
 from .job import Job, error_of
+from .looks import Looks
 from .pace import LatencyEstimates
 from .plan_watch import PlanWatch
 from .roster import Placement, Roster
-from .shared import Shared
 from .slot import Activity, Slot
 from .spares import Spares
 from .workers import PoolSettings, Workers
@@ -42,13 +43,18 @@ class Pool:
         find_launch: Callable[[], Awaitable[Launch]],
         settings: PoolSettings,
         metrics: Metrics,
+        condition: Condition | None = None,
     ) -> None:
-        """find_launch: raises APIError while there is no CLI; called again until it finds one."""
+        """find_launch: raises APIError while there is no CLI; called again until it finds one.
+
+        condition: is told what the processes and the answers show.
+        """
+        condition = condition or Condition(reactor.seconds)
         self._reactor = reactor
         self._settings = settings
         self._metrics = metrics
         self._roster = Roster(settings.workers, settings.recycling)
-        self._workers = Workers(reactor, find_launch, settings, metrics, self._roster)
+        self._workers = Workers(reactor, find_launch, settings, metrics, self._roster, condition)
         self._workers.on_turn_end = self._turn_ended
         self._workers.on_ended = self._ended
         self.plan = PlanWatch(reactor, self._workers.ask_usage)
@@ -59,12 +65,14 @@ class Pool:
         self._queue: list[Job] = []
         self._awaiting_first_event: set[Job] = set()
         self._timers = Timers(reactor)
-        self._probe = Shared(self._start_and_ask)
         self._pace = LatencyEstimates(os.cpu_count() or 1)
         self._spares = Spares(
             reactor, settings, self._roster, self._workers, self._pace, self._needs_cpu
         )
         self._spares.on_ready = self._prepared
+        self.looks = Looks(
+            reactor.seconds, self._workers, condition, lambda: self._spares.prepare(Profile())
+        )
         self._stopping = False
         # Called with what the CLI says of the models that a process has used.
         self.on_model_usage: Callable[[Mapping[str, Any]], None] = lambda told: None
@@ -84,7 +92,8 @@ class Pool:
         Any later error reaches the listener as Failed.
         """
         self._refuse_if_stopping()
-        self._workers.require_cli()
+        if not self._workers.any_ready():
+            self._workers.require_cli()
         if len(self._queue) >= self._settings.queue:
             self._metrics.refused()
             raise rate_limited("Too many requests are waiting already.", retry_after=5)
@@ -94,17 +103,23 @@ class Pool:
         return job
 
     async def probe_cli(self) -> Ready:
-        """Ask the CLI for its models and account, which uses no tokens.
+        """Start a process, and ask it for its models and account, which uses no tokens.
 
         Raises APIError if the CLI does not start. Concurrent callers share one process. It is kept
         for conversations without a system prompt.
         """
         self._refuse_if_stopping()
-        return await self._probe.result()
+        return await self.looks.probe()
 
-    async def _start_and_ask(self) -> Ready:
-        await self._workers.find_cli()
-        return await self._spares.prepare(Profile())
+    async def newest(self) -> Ready:
+        """The models and the account that the newest process told; raises APIError if none can."""
+        self._refuse_if_stopping()
+        return await self.looks.newest()
+
+    def look(self) -> None:
+        """Look in the background for a CLI or a login if there was none; may be called often."""
+        if not self._stopping:
+            self.looks.look()
 
     def cancel(self, job: Job, reason: str) -> None:
         """Cancel a job: take it out of the queue, or interrupt its turn."""
@@ -290,7 +305,8 @@ class Pool:
         self._jobs[worker] = job
         job.worker = worker
         if placement.reuse == "resumed":
-            worker.answer_tool_calls(placement.plan.lines[-1], limits, job)
+            heard = self._workers.witness(worker, job)
+            worker.answer_tool_calls(placement.plan.lines[-1], limits, heard)
             return
         began = self._reactor.seconds()
         failing = self._workers.backoff.failing
@@ -299,7 +315,7 @@ class Pool:
             if placement.reuse == "spawned":
                 self._pace.started(self._reactor.seconds() - began)
             if self._jobs.get(worker) is job:
-                worker.ask(placement.plan, limits, job)
+                worker.ask(placement.plan, limits, self._workers.witness(worker, job))
             else:
                 self._prepared(worker, job.conversation.profile)
 

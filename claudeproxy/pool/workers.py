@@ -13,17 +13,22 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger, LogLevel
 
 from ..cli.failures import StartFailure
-from ..cli.launch import CLI, Launch
+from ..cli.launch import Launch
 from ..cli.notices import PlanReport, Ready, TurnEnded, UsageResponse
 from ..cli.plan import Plan
-from ..cli.process import COUNT_TIMEOUT, Worker
-from ..errors import APIError, unavailable
+from ..cli.process import COUNT_TIMEOUT, Listener, Worker
+from ..condition.faults import no_process
+from ..condition.machine import Condition
+from ..errors import APIError
 from ..metrics import Metrics
 from ..timers import Timers
 from .backoff import StartBackoff
 from .launches import LaunchFinder
+from .logins import Logins
 from .roster import Roster
 from .slot import Activity, Slot
+from .start_failures import StartFailures
+from .witness import Witness
 
 
 # An interrupted turn ends within 50 ms (seen on both versions).
@@ -38,6 +43,8 @@ ORDINARY_ENDS = frozenset(
         *("turn limit reached", "memory limit reached", "unusable history", "exited"),
     }
 )
+# One that ends sooner after it became ready, and unused, is of no use.
+YOUNG = 60.0
 
 
 @attrs.frozen
@@ -76,10 +83,16 @@ class Workers:
         settings: PoolSettings,
         metrics: Metrics,
         roster: Roster,
+        condition: Condition,
     ) -> None:
-        """find_launch: raises APIError while there is no CLI; called again until it finds one."""
+        """find_launch: raises APIError while there is no CLI; called again until it finds one.
+
+        condition: is told what becomes of the processes.
+        """
         self._reactor = reactor
-        self._launches = LaunchFinder(find_launch, reactor.seconds)
+        self._launches = LaunchFinder(find_launch, reactor.seconds, condition)
+        self._condition = condition
+        self.logins = Logins(condition)
         self._settings = settings
         self._metrics = metrics
         self._roster = roster
@@ -88,7 +101,7 @@ class Workers:
         self._timers = Timers(reactor)
         self._gave_way: list[Worker] = []
         self.backoff = StartBackoff()
-        self._failures_told: set[str] = set()
+        self._failures = StartFailures(self.backoff, condition, metrics)
         self._went_back = False
         # Called when a CLI is ready, when it reports the limits of the plan, when it is idle again,
         # and when a process has ended.
@@ -127,15 +140,15 @@ class Workers:
             worker.start()
         except OSError as error:
             self._roster.remove(slot)
-            self.backoff.failed(self._reactor.seconds())
-            if self._is_new(f"errno {error.errno}"):
-                self.log.failure("Starting a CLI process failed")
-            raise unavailable("The CLI could not be started; see the log.") from error
+            refused = no_process(launch.cli.name, error.strerror or "an unknown error")
+            self._failures.no_process(refused, self._reactor.seconds())
+            raise refused from error
         self._slots[worker] = slot
-        worker.ready.addCallback(self._became_ready)
-        worker.on_start_failed = lambda failure: self._start_failed(launch.cli, failure)
+        self.logins.started(worker)
+        worker.ready.addCallback(self._became_ready, worker)
+        worker.on_start_failed = lambda failure: self._start_failed(slot, failure)
         worker.on_stopping = lambda: self._roster.remove(slot)
-        worker.on_turn_end = lambda over: self.on_turn_end(worker, slot, over)
+        worker.on_turn_end = lambda over: self._turn_ended(worker, slot, over)
         worker.on_rewind = self._rewound
         worker.on_plan = lambda report: self._plan_reported(worker, slot, report)
         worker.on_counted = lambda tokens: self._counted(worker, tokens)
@@ -233,7 +246,9 @@ class Workers:
         """Keep or retire an idle worker. wanted: whether requests wait for one."""
         settings, slot = self._settings, self._slots[worker]
         self._timers.cancel(worker)
-        if slot.turns >= settings.worker_turns:
+        if self.logins.outdated(worker):
+            self.retire(worker, "login changed")
+        elif slot.turns >= settings.worker_turns:
             self.retire(worker, "turn limit reached")
         elif slot.history_key is None and not (settings.recycling or slot.marks):
             self.retire(worker, "unusable history")
@@ -269,23 +284,31 @@ class Workers:
         """All workers."""
         return iter(self._slots)
 
-    def _became_ready(self, ready: Ready) -> Ready:
+    def witness(self, worker: Worker, listener: Listener) -> Witness:
+        """A listener that also learns from the outcome whether the login is valid."""
+        path = self._condition.cli.path if self._condition.cli else "claude"
+        return Witness(listener, self._condition, self.logins.of(worker), path)
+
+    def _became_ready(self, ready: Ready, worker: Worker) -> Ready:
         self.backoff.succeeded()
-        self._failures_told.clear()
+        self.logins.ready(worker, ready)
+        for slot in [slot for slot in self._roster.slots if slot.activity is Activity.IDLE]:
+            if self.logins.outdated(self.at(slot)):
+                self.retire(self.at(slot), "login changed")
         self.on_ready(ready)
         return ready
 
-    def _start_failed(self, cli: CLI, failure: StartFailure) -> None:
-        self.backoff.failed(self._reactor.seconds())
-        if self._is_new(failure.kind):
-            self.log.error(
-                "The CLI could not be started: {path} (version {version}) {how}. "
-                "Its stderr: {stderr}. This failure is not logged again until a start succeeds.",
-                path=cli.path,
-                version=cli.version,
-                how=failure.how,
-                stderr=failure.logged,
-            )
+    def _start_failed(self, slot: Slot, failure: StartFailure) -> None:
+        now = self._reactor.seconds()
+        if failure.was_ready and now - slot.since > YOUNG:
+            self.log.warn("An unused CLI process ended: it {how}.", how=failure.how)
+            return
+        self._failures.add(failure, now)
+        self._launches.suspect()
+
+    def _turn_ended(self, worker: Worker, slot: Slot, over: TurnEnded) -> None:
+        self._failures.answered()
+        self.on_turn_end(worker, slot, over)
 
     def _rewound(self, refusal: str) -> None:
         """A process went back, or did not for a reason."""
@@ -300,16 +323,11 @@ class Workers:
                 refusal=refusal,
             )
 
-    def _is_new(self, kind: str) -> bool:
-        """Whether a kind of failure has not been logged yet."""
-        new = kind not in self._failures_told
-        self._failures_told.add(kind)
-        return new
-
     def _ended(self, worker: Worker, reason: str) -> None:
         self._timers.cancel(worker)
         self._counted(worker, None)
         self._roster.remove(self._slots.pop(worker))
+        self.logins.ended(worker)
         # Details follow a colon; a metric's label must not contain them.
         kind = reason.partition(":")[0]
         self._metrics.retired(kind)

@@ -29,7 +29,7 @@ from .exchange import Exchange, Timeouts
 from .facts import UNKNOWN
 from .models import list_object, model_object, page_of
 from .openapi import document
-from .paths import asked_for
+from .paths import asked_for, lists_of, query_of
 from .respond import dialect_of, send_body, send_error, send_json
 
 
@@ -51,8 +51,9 @@ class App:
     """The HTTP application.
 
     catalogue: returns the available models, or raises APIError. about: returns the details for
-    GET /health. metrics: returns the body for GET /metrics. responses: the Responses dialect, with
-    the stored responses. strict_parameters: whether to refuse parameters that would be ignored.
+    GET /health, readiness those for GET /health/ready, with `ready` among them. metrics: returns
+    the body for GET /metrics. responses: the Responses dialect, with the stored responses.
+    strict_parameters: whether to refuse parameters that would be ignored.
     """
 
     clock: Any
@@ -60,6 +61,7 @@ class App:
     structured: StructuredOutput
     catalogue: Callable[[], Awaitable[Catalogue]]
     about: Callable[[], dict[str, Any]]
+    readiness: Callable[[], dict[str, Any]]
     metrics: Callable[[], bytes]
     timeouts: Timeouts
     responses: Responses
@@ -97,16 +99,15 @@ class App:
     @router.route("/v1/health", methods=["GET"])
     def health(self, request: Any) -> None:
         """Whether the server runs, and with which CLI."""
-        now = datetime.fromtimestamp(self.clock.seconds(), UTC)
-        send_json(
-            request,
-            {
-                "status": "ok",
-                "provider": "claude-code-cli",
-                "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                **self.about(),
-            },
-        )
+        send_json(request, {"status": "ok", **self._health_head(), **self.about()})
+
+    @router.route("/health/ready", methods=["GET"])
+    @router.route("/v1/health/ready", methods=["GET"])
+    def health_ready(self, request: Any) -> None:
+        """Whether the server can answer requests: if not, a 503 with the reason."""
+        told = self.readiness()
+        status = 200 if told["ready"] else 503
+        send_json(request, {**told, **self._health_head()}, status)
 
     @router.route("/metrics", methods=["GET"])
     def metrics_text(self, request: Any) -> bytes:
@@ -125,7 +126,7 @@ class App:
         """Every name that a request may use, as OpenAI's list of models and Anthropic's in one."""
         try:
             catalogue = await self.catalogue()
-            names, has_more = page_of(catalogue.names(), _lists_of(request))
+            names, has_more = page_of(catalogue.names(), lists_of(request.args))
         except APIError as error:
             send_error(request, dialect_of(request), error)
         else:
@@ -181,7 +182,7 @@ class App:
     @router.route("/responses/<name>", methods=["GET"])
     def response(self, request: Any, name: str) -> None:
         """A stored response."""
-        self._tell(request, lambda: self._responses_of(request).fetch(name, _query(request)))
+        self._tell(request, lambda: self._responses_of(request).fetch(name, query_of(request.args)))
 
     @router.route("/v1/responses/<name>", methods=["DELETE"])
     @router.route("/responses/<name>", methods=["DELETE"])
@@ -193,7 +194,9 @@ class App:
     @router.route("/responses/<name>/input_items", methods=["GET"])
     def input_items(self, request: Any, name: str) -> None:
         """The input items of a stored response."""
-        self._tell(request, lambda: self._responses_of(request).input_items(name, _query(request)))
+        self._tell(
+            request, lambda: self._responses_of(request).input_items(name, query_of(request.args))
+        )
 
     @router.route("/v1/responses/input_tokens", methods=["POST"])
     @router.route("/responses/input_tokens", methods=["POST"])
@@ -248,6 +251,13 @@ class App:
             send_error(request, dialect_of(request), internal_error())
         else:
             request.facts.error = internal_error()
+
+    def _health_head(self) -> dict[str, str]:
+        now = datetime.fromtimestamp(self.clock.seconds(), UTC)
+        return {
+            "provider": "claude-code-cli",
+            "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
 
     def route_of(self, request: Any) -> str:
         """The method and route of a request, for the log; NO_ROUTE if no route matches."""
@@ -369,18 +379,6 @@ def _route(method: bytes, path: bytes) -> str:
     except (HTTPException, UnicodeDecodeError):
         return NO_ROUTE
     return f"{name} {rule.rule}"
-
-
-def _query(request: Any) -> dict[str, str]:
-    return {name: values[0] for name, values in _lists_of(request).items()}
-
-
-def _lists_of(request: Any) -> dict[str, list[str]]:
-    """The parameters of the query, each with all of its values."""
-    return {
-        key.decode("utf-8", "replace"): [value.decode("utf-8", "replace") for value in values]
-        for key, values in request.args.items()
-    }
 
 
 def _asked_for(request: Any) -> str:

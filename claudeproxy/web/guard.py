@@ -33,7 +33,10 @@ TEXT_HEADERS = (
 )
 
 # Paths that need no API key. Claude Code requests the last two before it sends its key.
-OPEN_PATHS = (b"/health", b"/v1/health", b"/", b"/api/hello")
+OPEN_PATHS = (
+    *(b"/health", b"/v1/health", b"/health/ready", b"/v1/health/ready"),
+    *(b"/", b"/api/hello"),
+)
 # Paths that are not part of OpenAI's or Anthropic's API.
 OWN_PATHS = (*OPEN_PATHS, b"/metrics", b"/openapi.json")
 # The headers for the id of a request: OpenAI's and Anthropic's.

@@ -12,14 +12,16 @@ from typing import Any
 from .. import __version__
 from ..dialects import chat, completions, messages
 from ..dialects import responses as responses_api
-from ..dialects.openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref
-from .models import LARGEST_PAGE, LIFECYCLES, WINDOWS
+from ..dialects.openapi import COUNT, NOT_EMPTY, TEXT, Schema, array, ref
+from .models import LARGEST_PAGE, LIFECYCLES
+from .openapi_schemas import other_schemas
 
 
 # Other paths of the same routes.
 ALIASES = {
     "/v1/health": "/health",
     "/usage": "/v1/usage",
+    "/v1/health/ready": "/health/ready",
     "/models": "/v1/models",
     "/models/{name}": "/v1/models/{name}",
     "/chat/completions": "/v1/chat/completions",
@@ -87,7 +89,7 @@ def document() -> dict[str, Any]:
                 **responses_api.schemas(),
                 **completions.schemas(),
                 **messages.schemas(),
-                **_others(),
+                **other_schemas(),
             },
             "responses": {
                 f"{prefix}{_name_of(status)}": _error(status, f"{prefix}Error")
@@ -119,6 +121,7 @@ def _paths() -> dict[str, Any]:
             OPEN_ROUTE,
             security=[],
         ),
+        "/health/ready": _ready(),
         "/metrics": _get(
             "metrics",
             "The metrics, in the Prometheus text format.",
@@ -215,6 +218,19 @@ def _paths() -> dict[str, Any]:
     }
 
 
+def _ready() -> dict[str, Any]:
+    item = _get(
+        *("health_ready", "Whether the server can answer requests.", _json("Readiness")),
+        OPEN_ROUTE,
+        security=[],
+    )
+    item["get"]["responses"]["503"] = {
+        "description": "It cannot; `reason` and `message` say why.",
+        "content": _json("Readiness"),
+    }
+    return item
+
+
 def _post(
     name: str, summary: str, asked: str, answer: str, stream: str = "", error: str = "Error"
 ) -> dict[str, Any]:
@@ -308,62 +324,4 @@ def _errors(*statuses: int, error: str = "Error") -> dict[str, Any]:
     return {
         str(status): {"$ref": f"#/components/responses/{prefix}{_name_of(status)}"}
         for status in sorted(statuses)
-    }
-
-
-def _others() -> dict[str, Schema]:
-    whole: Schema = {"type": "integer"}
-    date: Schema = {"type": "string", "format": "date-time"}
-    model = all_of(
-        id=NOT_EMPTY,
-        object={"const": "model"},
-        created=whole,
-        owned_by=TEXT,
-        # The fields of Anthropic's API.
-        type={"const": "model"},
-        display_name=NOT_EMPTY,
-        created_at=date,
-        lifecycle={"enum": list(LIFECYCLES)},
-        deprecated_at={"type": "null"},
-        retires_at={"type": "null"},
-        line=optional("string"),
-        capabilities=optional("object"),
-    )
-    tokens = {"type": "integer", "minimum": 1, "description": "Only where the CLI has told it."}
-    for name in (*WINDOWS, "max_tokens"):
-        model["properties"][name] = tokens
-    window = all_of(
-        name=NOT_EMPTY,
-        used=optional("number", "1 is all of it."),
-        status=optional("string"),
-        resets_at=optional("integer", "In seconds since the epoch."),
-        seen_at={**whole, "description": "In seconds since the epoch."},
-        age={"type": "integer", "minimum": 0, "description": "In seconds."},
-    )
-    cli = all_of(version=TEXT, logged_in=optional("boolean"))
-    error = all_of(message=NOT_EMPTY, type=TEXT, param=optional("string"), code=optional("string"))
-    return {
-        "Model": model,
-        "ModelList": all_of(
-            object={"const": "list"},
-            data=array(ref("Model")),
-            has_more={"type": "boolean"},
-            first_id=optional("string"),
-            last_id=optional("string"),
-        ),
-        "Health": all_of(
-            status={"const": "ok"}, provider=TEXT, timestamp=date, version=TEXT, cli=or_null(cli)
-        ),
-        "PlanUsage": all_of(
-            object={"const": "usage"},
-            plan=optional("string"),
-            windows=array(window),
-            fresh={"type": "boolean"},
-            note=optional("string"),
-        ),
-        "OpenAPI": all_of(openapi=TEXT, info={"type": "object"}, paths={"type": "object"}),
-        "Error": all_of(error=error),
-        "AnyError": {"anyOf": [ref("Error"), ref("AnthropicError")]},
-        "Root": all_of(name={"const": "claudeproxy"}, version=TEXT, routes=array(TEXT)),
-        "Hello": all_of(message=TEXT),
     }

@@ -1,8 +1,9 @@
-"""The paths of requests: the spelling that the router knows, and how a message quotes one."""
+"""The paths and queries of requests, and how a message quotes them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 
@@ -35,3 +36,16 @@ def asked_for(method: bytes, path: bytes) -> str:
 def excerpt(text: bytes | str, longest: int) -> str:
     """Return what a client sent for a message: in ASCII, escaped as in a URL, and not too long."""
     return quote(text[:longest], safe=PLAIN) + "..." * (len(text) > longest)
+
+
+def query_of(arguments: Mapping[bytes, Sequence[bytes]]) -> dict[str, str]:
+    """Return the parameters of a query, each with its first value."""
+    return {name: values[0] for name, values in lists_of(arguments).items()}
+
+
+def lists_of(arguments: Mapping[bytes, Sequence[bytes]]) -> dict[str, list[str]]:
+    """Return the parameters of a query, each with all of its values. arguments: as Twisted's."""
+    return {
+        key.decode("utf-8", "replace"): [value.decode("utf-8", "replace") for value in values]
+        for key, values in arguments.items()
+    }

@@ -293,7 +293,7 @@ def test_a_start_that_failed_is_a_503_that_says_why() -> None:
     error = StartFailure("exited with code 1", "no").error
     assert (error.status, error.message) == (
         503,
-        "The Claude Code CLI could not be started: it exited with code 1. It wrote: no",
+        "Claude Code could not be started: it exited with code 1. It wrote: no",
     )
     assert StartFailure("exited with code 1").error.message.endswith("See the log.")
 

@@ -128,7 +128,9 @@ class Scripted(SynchronousTestCase):
     def test_only_the_binary_in_the_settings_is_tried(self) -> None:
         found = self.find("/opt/claude")
         self.reactor.processes[0].end(127)
-        assert "/opt/claude is not a working Claude Code CLI" in self.error(found).message
+        error = self.error(found)
+        assert (error.status, error.code) == (503, "no_cli")
+        assert "There is no Claude Code CLI at /opt/claude. Install it" in error.message
         assert self.asked() == ["/opt/claude"]
 
     def test_a_path_in_the_settings_does_not_depend_on_the_directory_of_a_process(self) -> None:

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from claudeproxy.cli.launch import CLI, Launch
+from claudeproxy.condition.machine import Condition
 from claudeproxy.errors import APIError, unavailable
 from claudeproxy.pool.launches import ASK_AGAIN_AFTER, LaunchFinder
 
@@ -20,7 +21,8 @@ class Finding(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.looks: list[Deferred[Launch]] = []
-        self.finder = LaunchFinder(self.look, self.clock.seconds)
+        self.condition = Condition(self.clock.seconds)
+        self.finder = LaunchFinder(self.look, self.clock.seconds, self.condition)
 
     def look(self) -> Deferred[Launch]:
         self.looks.append(Deferred())

@@ -19,6 +19,9 @@ from claudeproxy.pool.pool import Pool
 from .fakes import READY, FakeReactor, Heard, Process, conversation, new_pool
 
 
+NAME = "Claude Code 2.0.37 (/opt/claude)"
+
+
 def exits(reactor: FakeReactor, process: Process) -> None:
     """Too old for one of its options."""
     said = f"error: unknown option '--tools' (pid {len(reactor.processes)})\n".encode()
@@ -111,7 +114,7 @@ class Failing(Starts):
         self.probed()
         self.reactor.pass_time(60)
         [told] = self.told()
-        assert "/opt/claude (version 2.0.37) exited with code 1" in told
+        assert f"{NAME} could not be started: it exited with code 1" in told
         assert "error: unknown option '--tools'" in told
 
     def test_another_failure_is_logged_too(self) -> None:
@@ -126,7 +129,7 @@ class Failing(Starts):
         error = self.probed()
         assert error.status == 503
         assert error.message == (
-            "The Claude Code CLI could not be started: it exited with code 1. "
+            f"{NAME} could not be started: it exited with code 1. "
             "It wrote: error: unknown option '--tools' (pid 1)"
         )
 
@@ -210,9 +213,10 @@ class Requests(Starts):
         self.reactor.pass_time(3)
         assert heard.error == (
             503,
-            "The Claude Code CLI could not be started: it exited with code 1. See the log.",
+            f"{NAME} could not be started: it exited with code 1. See the log.",
         )
-        [told] = self.told()
+        # The first one is about the process that had been ready.
+        _, told = self.told()
         assert "unknown option" not in told
         assert "it may contain a client's text" in told
 

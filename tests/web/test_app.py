@@ -53,6 +53,7 @@ class Server:
         self.memory = ModelMemory(clock.seconds)
         self.catalogue_error: APIError | None = None
         self.tokens: int | None = None
+        self.readiness: dict[str, Any] = {"ready": True}
         self.counted: list[Conversation] = []
         self.usage_asked = 0
         self.has_idle = False
@@ -65,6 +66,7 @@ class Server:
             ),
             catalogue=self.catalogue,
             about=dict,
+            readiness=lambda: self.readiness,
             metrics=lambda: b"",
             timeouts=Timeouts(1, 1, 1, 1, 1),
             responses=Responses(ResponseStore(clock.seconds, 1, 1)),

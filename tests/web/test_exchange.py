@@ -104,6 +104,7 @@ class ExchangeTests(SynchronousTestCase):
             ),
             catalogue=catalogue,
             about=dict,
+            readiness=dict,
             metrics=bytes,
             timeouts=Timeouts(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
             responses=Responses(ResponseStore(self.clock.seconds, 10, 60)),

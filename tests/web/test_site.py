@@ -86,6 +86,7 @@ class Server:
             structured=StructuredOutput(self.pool, ways, self.metrics, retry=True),
             catalogue=self.catalogue,
             about=dict,
+            readiness=dict,
             metrics=self.metrics.exposition,
             timeouts=Timeouts(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
             responses=Responses(ResponseStore(self.clock.seconds, 10, 3600)),

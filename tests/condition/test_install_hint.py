@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from claudeproxy.cli import install_hint, launch
+from claudeproxy.condition import install_hint, installed
 
 
 VENV = ["bin", "lib", "pyvenv.cfg"]
@@ -54,4 +54,4 @@ def test_the_hint_is_for_the_installation_that_runs() -> None:
         sys.executable, sys.prefix, sys.base_prefix, os.listdir(sys.prefix)
     )
     assert sys.prefix in command
-    assert f"`{command}`" in launch.INSTALL_HINT
+    assert f"`{command}`" in installed.INSTALL_HINT
