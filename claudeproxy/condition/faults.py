@@ -62,8 +62,14 @@ def not_working(path: str, why: str, hint: str = HINT) -> APIError:
 
 
 def not_started(name: str, how: str, wrote: str | None) -> APIError:
-    """503: a process did not become ready. `how`: what it did. `wrote`: its stderr, if told."""
-    quoted = f" It wrote: {wrote}" if wrote else " See the log."
+    """503: a process did not become ready.
+
+    how: what it did. wrote: its stderr; None if that must not be told.
+    """
+    if wrote is None:
+        quoted = " See the log."
+    else:
+        quoted = f" It wrote: {wrote}" if wrote else " It wrote nothing to stderr."
     return _because(
         Reason.CLI_BROKEN, f"{name} could not be started: it {how.rstrip('.')}.{quoted}"
     )

@@ -36,7 +36,8 @@ class LaunchFinder:
         self._condition = condition
         self._lookup = Shared(self._look)
         self._refused: tuple[float, APIError] | None = None
-        # Of the file that is started, and when it was looked for.
+        # The file that was used last, and when the CLI was looked for.
+        self._path = ""
         self._fingerprint: tuple[int, ...] | None = None
         self._looked = 0.0
         self._suspect = False
@@ -45,11 +46,13 @@ class LaunchFinder:
         """Return how to start the CLI, after looking for it if necessary; raises APIError.
 
         It is looked for again if its file has changed, or a process of it did not start. After a
-        failed lookup the same error is raised for some seconds without another lookup.
+        failed lookup the same error is raised for some seconds without another lookup, unless the
+        file that was used last has changed again.
         """
         if self.known is not None and not self._outdated(self.known):
             return self.known
-        if self._refused is not None and self._seconds() < self._refused[0]:
+        waits = self._refused is not None and self._seconds() < self._refused[0]
+        if self._refused is not None and waits and fingerprint(self._path) == self._fingerprint:
             raise self._refusal(self._refused[1])
         return await self._lookup.result()
 
@@ -85,12 +88,13 @@ class LaunchFinder:
             raise unavailable("The server is stopping.", retry_after=5) from None
         except APIError as error:
             self.known = None
+            self._fingerprint = fingerprint(self._path)
             self._refused = self._seconds() + ASK_AGAIN_AFTER, error
             self._condition.lookup_failed(error)
             raise
         cli = known.cli
         self.known, self._refused = known, None
-        self._fingerprint = fingerprint(cli.path)
+        self._path, self._fingerprint = cli.path, fingerprint(cli.path)
         self._condition.found(cli.path, cli.version, cli.where)
         return known
 

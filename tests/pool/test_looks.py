@@ -238,8 +238,9 @@ class Replaced(SynchronousTestCase):
             self.finder.require()
         assert raised.exception.code == "no_cli"
         assert self.condition.report()["reason"] == "no_cli"
+        self.failureResultOf(self.find(), APIError)
+        assert len(self.looks) == 2
         self.path.write_text("back")
-        self.clock.advance(ASK_AGAIN_AFTER)
         asked = self.find()
         self.found("3")
         self.successResultOf(asked)

@@ -77,7 +77,7 @@ class NotLoggedIn(RealCLI):
     async def test_the_answer_names_the_command_that_logs_in(self) -> None:
         error = await self.error_of("hi")
         assert type(error) is openai.AuthenticationError
-        assert "claude auth login" in error.message
+        assert f"`{self.cli} auth login`" in error.message
         response, _ = await self.http("GET", "/v1/models")
         assert response.code == 200
 
