@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +200,9 @@ class Replaced(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.condition = Condition(self.clock.seconds)
-        self.path = Path(self.mktemp())
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        self.path = folder / "claude"
         self.path.write_text("one")
         self.looks: list[Deferred[Launch]] = []
         self.finder = LaunchFinder(self.look, self.clock.seconds, self.condition)
