@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from claudeproxy.cli import failures
+from claudeproxy.condition import faults
 from claudeproxy.dialects.completions.answer import error_body as completions_body
 from claudeproxy.dialects.messages.answer import StreamedMessage
 from claudeproxy.dialects.messages.answer import encode_error as messages_body
@@ -65,6 +66,9 @@ SITUATIONS = {
     "the connection to the API, or the CLI, broke off": failures.BROKE_OFF,
     "the model's response does not match the schema": failures.DOES_NOT_FIT,
     "the API is overloaded, after the CLI's own retries": of_result(529),
+    "there is no CLI": faults.no_cli(""),
+    "the CLI is too old": faults.too_old("x", "x"),
+    "the CLI does not start": faults.not_started("x", "exited with code 1", "x"),
     "this server is stopping": unavailable("x", 5),
     "no answer in time": timed_out("x"),
 }
