@@ -204,8 +204,9 @@ class Browsing(RealCLI):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def _note(self, event: Any) -> None:
-        if "route" in event and "status" in event:
-            self.answered[event["route"], event["status"]] += 1
+        fields = event.get("fields", {})
+        if "route" in fields and "status" in fields:
+            self.answered[fields["route"], fields["status"]] += 1
 
     def serve(self) -> PageServer:
         server = PageServer()
@@ -298,7 +299,8 @@ class ForeignPages(Browsing):
         }
         expected = {
             # The preflights, one of them the beacon's.
-            ("(none)", 403): 4,
+            ("OPTIONS /v1/chat/completions", 403): 3,
+            ("OPTIONS /v1/responses/<name>", 403): 1,
             ("POST /v1/chat/completions", 403): 4,
             # With "GET, no-cors" and the image the browser names no Origin, but says that the
             # page is of another site.
@@ -363,7 +365,7 @@ class AllowedPages(Browsing):
         assert json.loads(chunks[0])["id"] == f"chatcmpl-{name}"
         assert len(self.api.requests) == 1
         assert self.answered == {
-            ("(none)", 204): 2,
+            ("OPTIONS /v1/chat/completions", 204): 2,
             ("POST /v1/chat/completions", 401): 1,
             ("POST /v1/chat/completions", 200): 1,
         }
