@@ -7,6 +7,7 @@ A *piece* is the part of a block that one event carries, and counts as one token
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 FaultKind = Literal["drop", "stall", "error"]
+
+PIECE = re.compile(r"\S{1,24}\s*|\s+")
+"""A piece of text: a word and the white space after it; a long word is several."""
+
+_SERVER_ID = "srvtoolu_"
+# Of each kind of block, the type of its deltas and the field that has the piece.
+_DELTAS = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+    "tool_use": ("input_json_delta", "partial_json"),
+    "server_tool_use": ("input_json_delta", "partial_json"),
+    "result": ("", ""),
+}
 
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -33,11 +47,20 @@ ERROR_TYPES = {
 
 @frozen
 class Block:
-    """A content block; ``name`` is the tool's, for a ``tool_use`` alone."""
+    """A content block; ``name`` is the tool's, for a ``tool_use`` or a ``server_tool_use``.
 
-    kind: Literal["thinking", "text", "tool_use"]
+    A ``result`` is that of a server's tool: ``name`` is the type of its block, and ``content``
+    comes whole.  ``use`` ties it to its call: the id if the call was made in an earlier answer, or
+    else any text that the call has too.  ``direct``: the block says that the model itself called.
+    """
+
+    kind: Literal["thinking", "text", "tool_use", "server_tool_use", "result"]
     pieces: tuple[str, ...]
     name: str = ""
+    citations: tuple[Mapping[str, Any], ...] = ()
+    use: str = ""
+    content: Any = None
+    direct: bool = False
 
     @property
     def whole(self) -> str:
@@ -67,6 +90,7 @@ class Answer:
     pause: float = 0.0
     hold: float = 0.0
     fault: Fault | None = None
+    first_usage: Mapping[str, Any] | None = None
 
 
 @frozen
@@ -101,6 +125,17 @@ def compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def pieces(text: str) -> tuple[str, ...]:
+    """A text in pieces."""
+    return tuple(PIECE.findall(text))
+
+
+def chunks(text: str) -> tuple[str, ...]:
+    """The JSON of arguments in pieces: two at least."""
+    size = max(1, min(12, len(text) // 2))
+    return tuple(text[i : i + size] for i in range(0, len(text), size))
+
+
 def error(status: int, message: str, request_id: str | None = None) -> dict[str, Any]:
     """The body of an error; without ``request_id`` as it is in the middle of a stream."""
     kind = ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
@@ -110,27 +145,48 @@ def error(status: int, message: str, request_id: str | None = None) -> dict[str,
 
 def steps(answer: Answer, model: str, new_id: Callable[[str], str]) -> Iterator[Step]:
     """An answer as the steps of a stream.  ``new_id`` makes an id with a prefix ("msg_")."""
-    return _timed(answer, _events(answer, model, new_id))
+    return _timed(answer, _events(answer, model, _Ids(new_id)))
 
 
 def message(answer: Answer, model: str, new_id: Callable[[str], str]) -> dict[str, Any]:
     """An answer as one object."""
+    ids = _Ids(new_id)
     return {
-        **_head(model, new_id),
-        "content": [_whole(block, new_id) for block in answer.blocks],
+        **_head(model, ids),
+        "content": [_whole(block, ids) for block in answer.blocks],
         "stop_reason": answer.stop_reason,
         "stop_sequence": answer.stop_sequence,
         "usage": dict(answer.usage),
     }
 
 
-def _head(model: str, new_id: Callable[[str], str]) -> dict[str, Any]:
-    return {"id": new_id("msg_"), "type": "message", "role": "assistant", "model": model}
+@frozen
+class _Ids:
+    """Makes the ids of one answer.  A call of a server's tool and its result have the same."""
+
+    new: Callable[[str], str]
+    _uses: dict[str, str] = field(factory=dict, init=False)
+
+    def of_use(self, use: str) -> str:
+        """The id of a server's tool's call, by what ties it to its result."""
+        if use.startswith(_SERVER_ID):
+            return use
+        if use not in self._uses:
+            self._uses[use] = self.new(_SERVER_ID)
+        return self._uses[use]
 
 
-def _whole(block: Block, new_id: Callable[[str], str]) -> dict[str, Any]:
+def _head(model: str, ids: _Ids) -> dict[str, Any]:
+    return {"id": ids.new("msg_"), "type": "message", "role": "assistant", "model": model}
+
+
+def _whole(block: Block, ids: _Ids) -> dict[str, Any]:
+    if block.kind == "text" and block.citations:
+        return {"type": "text", "text": block.whole, "citations": list(block.citations)}
     if block.kind == "text":
         return {"type": "text", "text": block.whole}
+    if block.kind == "result":
+        return _begun(block, ids)
     if block.kind == "thinking":
         return {"type": "thinking", "thinking": block.whole, "signature": sign(block.whole)}
     try:
@@ -138,56 +194,75 @@ def _whole(block: Block, new_id: Callable[[str], str]) -> dict[str, Any]:
     except ValueError:
         # Cut short by max_tokens: half an object is none.
         arguments = {}
-    return {"type": "tool_use", "id": new_id("toolu_"), "name": block.name, "input": arguments}
+    return {**_begun(block, ids), "input": arguments}
 
 
-def _events(
-    answer: Answer, model: str, new_id: Callable[[str], str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _begun(block: Block, ids: _Ids) -> dict[str, Any]:
+    """A block as a stream begins it."""
+    caller = {"caller": {"type": "direct"}} if block.direct else {}
+    match block.kind:
+        case "thinking":
+            return {"type": "thinking", "thinking": "", "signature": ""}
+        case "text":
+            return {"type": "text", "text": "", **({"citations": []} if block.citations else {})}
+        case "tool_use":
+            return {"type": "tool_use", "id": ids.new("toolu_"), "name": block.name, "input": {}}
+        case "server_tool_use":
+            use_id = ids.of_use(block.use)
+            return {"type": block.kind, "id": use_id, "name": block.name, "input": {}, **caller}
+        case "result":
+            use_id = ids.of_use(block.use)
+            return {
+                "type": block.name,
+                "tool_use_id": use_id,
+                "content": block.content,
+                **caller,
+            }
+
+
+def _events(answer: Answer, model: str, ids: _Ids) -> Iterator[tuple[str, dict[str, Any]]]:
     """(kind of block if the event is a piece of one, event), without the timing and the fault."""
     start = {
-        **_head(model, new_id),
+        **_head(model, ids),
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": {**answer.usage, "output_tokens": 1},
+        "usage": {**(answer.first_usage or answer.usage), "output_tokens": 1},
     }
     yield "", {"type": "message_start", "message": start}
     yield "", {"type": "ping"}
     for index, block in enumerate(answer.blocks):
-        yield from _block(index, block, new_id)
+        yield from _block(index, block, ids)
     yield (
         "end",
         {
             "type": "message_delta",
             "delta": {"stop_reason": answer.stop_reason, "stop_sequence": answer.stop_sequence},
-            "usage": {"output_tokens": answer.usage["output_tokens"]},
+            "usage": _last_usage(answer),
         },
     )
     yield "", {"type": "message_stop"}
 
 
-def _block(
-    index: int, block: Block, new_id: Callable[[str], str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    def delta(**content: str) -> dict[str, Any]:
+def _last_usage(answer: Answer) -> dict[str, Any]:
+    """The usage at the end of a stream: the sums, of what has changed since its beginning."""
+    if answer.first_usage is None:
+        return {"output_tokens": answer.usage["output_tokens"]}
+    return {name: value for name, value in answer.usage.items() if name != "cache_creation"}
+
+
+def _block(index: int, block: Block, ids: _Ids) -> Iterator[tuple[str, dict[str, Any]]]:
+    def delta(**content: Any) -> dict[str, Any]:
         return {"type": "content_block_delta", "index": index, "delta": content}
 
-    start: dict[str, Any]
-    if block.kind == "tool_use":
-        start = {"type": "tool_use", "id": new_id("toolu_"), "name": block.name, "input": {}}
-    elif block.kind == "thinking":
-        start = {"type": "thinking", "thinking": "", "signature": ""}
-    else:
-        start = {"type": "text", "text": ""}
+    start = _begun(block, ids)
     yield "", {"type": "content_block_start", "index": index, "content_block": start}
-    kind, name = {
-        "text": ("text_delta", "text"),
-        "thinking": ("thinking_delta", "thinking"),
-        "tool_use": ("input_json_delta", "partial_json"),
-    }[block.kind]
-    if block.kind == "tool_use":
+    kind, name = _DELTAS[block.kind]
+    if kind == "input_json_delta":
         yield "", delta(type=kind, partial_json="")
+    # The citations come before the text that they belong to.
+    for citation in block.citations:
+        yield "", delta(type="citations_delta", citation=citation)
     for piece in block.pieces:
         yield block.kind, delta(**{"type": kind, name: piece})
     if block.kind == "thinking":
@@ -215,7 +290,7 @@ def _timed(answer: Answer, events: Iterator[tuple[str, dict[str, Any]]]) -> Iter
             return
         delay = owed
         owed = 0.0
-        if kind in ("text", "thinking", "tool_use"):
+        if kind in _DELTAS:
             delay += answer.slow if pieces else 0.0
             pieces += 1
         if kind == "text":

@@ -13,6 +13,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .turns import turn_problems
+from .web_history import (
+    CODE_RESULTS,
+    RESULTS,
+    citation_problems,
+    result_problems,
+    use_problems,
+)
 
 
 if TYPE_CHECKING:
@@ -22,9 +29,10 @@ IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 _TOOL_USE_ID = re.compile(r"[A-Za-z0-9_-]+")
 _ROLES = ("user", "assistant", "system")
+_OF_SERVER = ("server_tool_use", *dict.fromkeys([*RESULTS.values(), *CODE_RESULTS.values()]))
 _IN_ROLE = {
     "user": ("text", "image", "document", "tool_result"),
-    "assistant": ("text", "tool_use", "thinking", "redacted_thinking"),
+    "assistant": ("text", "tool_use", "thinking", "redacted_thinking", *_OF_SERVER),
     "system": ("text",),
     "tool_result": ("text", "image", "document", "search_result", "tool_reference"),
 }
@@ -121,6 +129,7 @@ def _text(block: dict[str, Any], where: str) -> Iterator[str]:
         yield f"{where}: text content blocks must be non-empty"
     if not text.strip():
         yield f"{where}: {_BLANK}"
+    yield from citation_problems(block.get("citations"), where)
 
 
 def _image(block: dict[str, Any], where: str) -> Iterator[str]:
@@ -217,4 +226,6 @@ _CHECKS = {
     "tool_result": _tool_result,
     "tool_reference": _tool_reference,
     "thinking": _thinking,
+    **dict.fromkeys(_OF_SERVER, result_problems),
+    "server_tool_use": use_problems,
 }

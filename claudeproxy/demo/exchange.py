@@ -66,7 +66,8 @@ def checked(received: Received, key: str, *, counting: bool) -> dict[str, Any]:
         body: Any = rules.parse(received.raw) if received.body is None else received.body
     except rules.NotJSONError as error:
         raise RefusedError(400, str(error)) from error
-    problem = rules.refusal(body, counting=counting)
+    betas = received.headers.get("anthropic-beta", "").replace(" ", "").split(",")
+    problem = rules.refusal(body, counting=counting, betas=betas)
     if problem is not None:
         raise RefusedError(400, problem)
     checked: dict[str, Any] = body

@@ -186,7 +186,7 @@ def characters_of(block: Mapping[str, Any]) -> int:
         return len(block["text"])
     if kind == "tool_result":
         return sum(map(characters_of, _as_blocks(block.get("content"))))
-    if kind == "tool_use":
+    if kind in ("tool_use", "server_tool_use"):
         return len(_compact(block["input"]))
     if kind == "thinking":
         return len(block["thinking"])

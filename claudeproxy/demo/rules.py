@@ -15,10 +15,11 @@ from .blocks import message_problems, system_problems
 from .formats import format_problems, strict_problems
 from .prompt_cache import mark_problems
 from .tools import choice_problems, thinking_on, tool_problems
+from .web_history import waiting_problems
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """A request body above this many bytes is a 413 ``request_too_large``."""
@@ -52,12 +53,13 @@ def parse(raw: bytes) -> object:
     return value
 
 
-def refusal(body: object, *, counting: bool = False) -> str | None:
+def refusal(body: object, *, counting: bool = False, betas: Collection[str] = ()) -> str | None:
     """The first thing the API would refuse in a parsed body, or None.
 
-    ``counting``: the body is for ``count_tokens``, which takes no ``max_tokens``.
+    ``counting``: the body is for ``count_tokens``, which takes no ``max_tokens``.  ``betas`` are
+    those in the request's ``anthropic-beta`` header.
     """
-    return next(_problems(body, counting=counting), None)
+    return next(_problems(body, betas, counting=counting), None)
 
 
 def unknown_model(body: Mapping[str, Any]) -> str | None:
@@ -70,7 +72,7 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"invalid value {name}")
 
 
-def _problems(body: object, *, counting: bool) -> Iterator[str]:
+def _problems(body: object, betas: Collection[str], *, counting: bool) -> Iterator[str]:
     # Each check may take what the ones before it have established for granted,
     # because only the first problem is ever asked for.
     if not isinstance(body, dict):
@@ -83,7 +85,8 @@ def _problems(body: object, *, counting: bool) -> Iterator[str]:
     yield from system_problems(body.get("system"))
     yield from message_problems(body["messages"])
     yield from _thoughts_before_calls(body)
-    yield from tool_problems(body)
+    yield from tool_problems(body, betas)
+    yield from waiting_problems(body)
     yield from choice_problems(body)
     yield from format_problems(body)
     yield from strict_problems(body)

@@ -12,6 +12,16 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``CALL:name:{...}``  Calls a tool with these arguments (``CALL:name`` for none).  Any number of
                      times.  The name may leave out the ``mcp__server__`` in front of it.
 ``AGAIN:n``          Makes the same calls again in answer to results alone, n times.
+``SEARCH:a_query``   Makes a web search (each ``_`` is a space), if the request has the tool.  Any
+                     number of times.
+``FETCH:url``        Fetches a page in the same way, with web fetch.
+``SEARCHERR:code``   The searches fail with this error code, in their result blocks.  Without a
+                     ``SEARCH``, one search is made.
+``FETCHERR:code``    The same for fetches.
+``PENDING``          The last search or fetch has no result yet, as where the API carries it out
+                     after the client's own calls: the next answer begins with it.
+``NOWEB``            If a web tool is offered, the API's error for an organisation without it, as a
+                     403.  ``NOWEB:400`` is the same as a 400.
 ``QUIET``            No text before the calls.
 ``THEN``             What follows it is for the answer to the results of the calls before it.
 ``PROSE``            Does not call ``StructuredOutput`` of its own accord.
@@ -27,7 +37,9 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 ``COMPLEX``          With ``output_config.format``, the API's error for a schema that is too
                      complex.
 ``FORMATLESS``       With ``output_config.format``, the API's error for a model without formats.
-``STOP:reason``      Ends with this stop_reason (``refusal``, ``pause_turn``, ...).
+``STOP:reason``      Ends with this stop_reason (``refusal``, ``pause_turn``, ...).  With
+                     ``pause_turn`` and searches it ends after each of them; a request that ends
+                     with that message goes on.
 ``CACHED:n``         cache_read_input_tokens of the usage, whatever the cache holds.
 ``CREATED:n``        cache_creation_input_tokens of the usage, whatever the cache holds.
 ``ERR:status``       This HTTP status with the API's error for it.  ``ERR:status:seconds`` also has
@@ -44,6 +56,9 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
 With ``output_config.format``, an answer without calls is one text block of JSON that fits, whatever
 the words say of the text: that of ``ECHO`` if it fits, or else a made-up one.
 
+After a search or a fetch, the answer says what was found, with citations.  They are on the text of
+``ECHO``, if there is one.
+
 Text comes in pieces of a word, and a piece counts as a token: ``max_tokens`` cuts after so many.
 As with the real API, ``stop_sequences`` cut the text, ``tool_choice`` forces or forbids calls, and
 a tool of the name ``StructuredOutput`` is called without being told, and takes the text of ``ECHO``
@@ -55,12 +70,11 @@ is answered by ``TOOL_RESULT:`` and the JSON list of the results' contents.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from .answer import Answer, Block, Fault, FaultKind, Refusal, compact
+from .answer import Answer, Block, Fault, FaultKind, Refusal, chunks, compact, pieces
 from .calls import chosen_calls, results_of
 from .formats import FORMAT, NOT_PERMITTED, SCHEMA
 from .guess import MODEL as CHOOSING
@@ -69,16 +83,15 @@ from .instance import instance
 from .limits import rejected_headers
 from .prompt_cache import Use, input_tokens
 from .schemas import TOO_COMPLEX
+from .server_tools import is_web
 from .structured import misfit_text, schema_of, text_fits
 from .tools import thinking_on
+from .web_turn import Errand, Trip, carry_out, errand_of, for_clients_tools
 from .words import Words, own_texts, read, rounds
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-PIECE = re.compile(r"\S{1,24}\s*|\s+")
-"""A piece of text: a word and the white space after it; a long word is several."""
 
 LIMIT_SECONDS = 3600
 
@@ -113,6 +126,7 @@ def plan(
     outcome = (
         _failure(words, now, first_time=first_time)
         or _format_failure(body, words)
+        or _web_failure(body, words)
         or _answer(body, words, use)
     )
     return Plan(outcome, words.seconds("WAIT"), "WARNING" in words)
@@ -200,26 +214,39 @@ def _format_failure(body: Mapping[str, Any], words: Words) -> Refusal | None:
     return Refusal(400, f"{SCHEMA}: {TOO_COMPLEX}") if "COMPLEX" in words else None
 
 
+def _web_failure(body: Mapping[str, Any], words: Words) -> Refusal | None:
+    """The status and the words are assumed: public reports of this error have both statuses."""
+    if "NOWEB" not in words or not any(map(is_web, body.get("tools") or ())):
+        return None
+    status = words.integer("NOWEB") or 403
+    return Refusal(status, "Web search is disabled for this organization.")
+
+
 def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
     misfitting = _misfitting(body)
-    wanted = chosen_calls(body, words, misfitting)
+    errand = errand_of(body, words)
+    wanted = chosen_calls(for_clients_tools(body, errand), words, misfitting)
+    calls = () if errand.paused else wanted.calls
+    pending = "PENDING" in words and bool(calls or errand.paused)
+    trip = carry_out(body, words, errand, pending=pending)
     blocks: list[Block] = []
     if "THINK" in words and thinking_on(body):
         thoughts = words.said["THINK"].replace("_", " ") or _THOUGHTS
         # With this the real API thinks too, but keeps the text to itself.
         shown = body["thinking"].get("display") != "omitted"
-        blocks.append(Block("thinking", _pieces(thoughts) if shown else ()))
+        blocks.append(Block("thinking", pieces(thoughts) if shown else ()))
+    if errand.uses and not errand.resumed and not _is_quiet(body, words):
+        blocks.append(Block("text", pieces("Let me search.")))
+    blocks.extend(trip.blocks)
     schema = schema_of(body)
-    if schema is not None and not wanted.calls:
-        text = _formatted(body, schema, words, misfitting)
-    else:
-        text = "" if wanted.echoes else _text(body, words, calls=bool(wanted.calls))
-        text = "\n".join(part for part in (text, *wanted.complaints) if part)
-    text, stop_sequence = _stopped(text, body.get("stop_sequences") or ())
-    if text:
-        blocks.append(Block("text", _pieces(text)))
-    if stop_sequence is None:
-        blocks.extend(Block("tool_use", _chunks(c.text), c.name) for c in wanted.calls)
+    if schema is not None and not calls:
+        if not errand.paused:
+            blocks.append(Block("text", pieces(_formatted(body, schema, words, misfitting))))
+    elif not (errand.paused or wanted.echoes or (pending and trip.blocks)):
+        complaints = (*errand.complaints, *wanted.complaints)
+        blocks.extend(_texts_of_answer(body, words, trip, complaints, calls=bool(calls)))
+    blocks.extend(Block("tool_use", chunks(c.text), c.name) for c in calls)
+    blocks, stop_sequence = _stopped(blocks, body.get("stop_sequences") or ())
     kept = list(_within(blocks, body["max_tokens"]))
     made = sum(len(block.pieces) for block in kept)
     if made < sum(len(block.pieces) for block in blocks):
@@ -227,13 +254,51 @@ def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
     elif stop_sequence is not None:
         stop_reason = "stop_sequence"
     else:
-        stop_reason = words.said.get("STOP") or ("tool_use" if wanted.calls else "end_turn")
+        stop_reason = _stop_reason(words, errand, calls=bool(calls))
     if use is None or "CACHED" in words or "CREATED" in words:
         read, created = (words.integer(word) or 0 for word in ("CACHED", "CREATED"))
         use = Use(read, created, 0, input_tokens(body))
     usage = {**use.as_usage(), "output_tokens": made}
+    first = None
+    if trip.blocks:
+        first = usage
+        known = {"input_tokens": use.rest + trip.tokens, "server_tool_use": dict(trip.counts)}
+        usage = {**usage, **known}
     slow, pause, hold = (words.seconds(word) for word in ("SLOW", "PAUSE", "HOLD"))
-    return Answer(tuple(kept), stop_reason, stop_sequence, usage, slow, pause, hold, _fault(words))
+    return Answer(
+        tuple(kept), stop_reason, stop_sequence, usage, slow, pause, hold, _fault(words), first
+    )
+
+
+def _stop_reason(words: Words, errand: Errand, *, calls: bool) -> str:
+    said = words.said.get("STOP")
+    if said == "pause_turn" and errand.resumed and not errand.paused:
+        # The turn goes on to its end: else a client that sends it back would do so for ever.
+        said = None
+    return said or ("tool_use" if calls else "end_turn")
+
+
+def _texts_of_answer(
+    body: Mapping[str, Any],
+    words: Words,
+    trip: Trip,
+    complaints: tuple[str, ...],
+    *,
+    calls: bool,
+) -> Iterator[Block]:
+    """The text blocks of an answer, behind what it did on the web."""
+    results = bool(results_of(_last_user(body))) and not words
+    told = "LONG" in words or "SEEN" in words
+    if not trip.said or words.echo is not None or told:
+        text = _text(body, words, calls=calls)
+    else:
+        if not (calls and _is_quiet(body, words)):
+            yield from trip.summary()
+        text = _text(body, words, calls=calls) if results else ""
+    citations = trip.citations if words.echo is not None else ()
+    text = "\n".join(part for part in (text, *complaints) if part)
+    if text:
+        yield Block("text", pieces(text), citations=citations)
 
 
 def _fault(words: Words) -> Fault | None:
@@ -271,12 +336,11 @@ def _text(body: Mapping[str, Any], words: Words, *, calls: bool) -> str:
                 "messages": body["messages"],
                 "max_tokens": body["max_tokens"],
                 "model": body["model"],
-                "tools": [tool["name"] for tool in body.get("tools") or ()],
+                "tools": [tool.get("name", tool.get("type")) for tool in body.get("tools") or ()],
             }
         )
-    if words.calls or calls:
-        quiet = "QUIET" in words or body["model"] == CHOOSING
-        return "Let me call." if calls and not quiet else ""
+    if words.calls or words.web or words.failing or calls:
+        return "Let me call." if calls and not _is_quiet(body, words) else ""
     results = results_of(content)
     if results and not words:
         return "TOOL_RESULT:" + compact([result.get("content") for result in results])
@@ -293,29 +357,28 @@ def _paragraph(texts: list[str]) -> str:
     )
 
 
-def _stopped(text: str, sequences: Any) -> tuple[str, str | None]:
-    """The text up to the first stop sequence in it, and which one that is."""
-    found = [(text.find(sequence), sequence) for sequence in sequences if sequence in text]
-    if not found:
-        return text, None
-    at, sequence = min(found)
-    return text[:at], sequence
+def _is_quiet(body: Mapping[str, Any], words: Words) -> bool:
+    return "QUIET" in words or body["model"] == CHOOSING
+
+
+def _stopped(blocks: list[Block], sequences: Any) -> tuple[list[Block], str | None]:
+    """The blocks up to the first stop sequence in a text, and which one that is."""
+    for index, block in enumerate(blocks):
+        text = block.whole if block.kind == "text" else ""
+        found = [(text.find(sequence), sequence) for sequence in sequences if sequence in text]
+        if found:
+            at, sequence = min(found)
+            rest = [evolve(block, pieces=pieces(text[:at]))] if at else []
+            return [*blocks[:index], *rest], sequence
+    return blocks, None
 
 
 def _within(blocks: list[Block], tokens: int) -> Iterator[Block]:
     """As much of the blocks as so many tokens allow."""
     for block in blocks:
-        if tokens <= 0:
+        if tokens <= 0 and block.pieces:
             return
-        yield Block(block.kind, block.pieces[:tokens], block.name)
+        yield evolve(block, pieces=block.pieces[:tokens])
+        if len(block.pieces) > tokens:
+            return
         tokens -= len(block.pieces)
-
-
-def _pieces(text: str) -> tuple[str, ...]:
-    return tuple(PIECE.findall(text))
-
-
-def _chunks(text: str) -> tuple[str, ...]:
-    """The JSON of arguments in pieces: two at least."""
-    size = max(1, min(12, len(text) // 2))
-    return tuple(text[i : i + size] for i in range(0, len(text), size))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from .server_tools import model_problems, typed_problems
+
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -23,8 +25,8 @@ def thinking_on(body: Mapping[str, Any]) -> bool:
     return isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 
 
-def tool_problems(body: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with ``tools``."""
+def tool_problems(body: Mapping[str, Any], betas: Collection[str] = ()) -> Iterator[str]:
+    """What is wrong with ``tools``; ``betas`` are those that the request has asked for."""
     tools = body.get("tools")
     if tools is None:
         return
@@ -36,14 +38,19 @@ def tool_problems(body: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(tool, dict):
             yield f"{where}: Input should be a valid dictionary"
         name = tool.get("name")
-        if not isinstance(name, str) or not _TOOL_NAME.fullmatch(name):
+        custom = tool.get("type") in (None, "custom")
+        if not custom:
+            yield from typed_problems(tool, where, betas)
+        elif not isinstance(name, str) or not _TOOL_NAME.fullmatch(name):
             yield f"{where}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
         if name in names:
             yield "tools: Tool names must be unique."
-        names.add(name)
-        # Any other type is one of the tools that the API itself carries out: no schema.
-        if tool.get("type") in (None, "custom"):
+        if name is not None:
+            names.add(name)
+        # Any other type is one of the tools that the API itself defines: no schema.
+        if custom:
             yield from _schema(tool.get("input_schema"), f"{where}.custom.input_schema")
+    yield from model_problems(body)
 
 
 def _schema(schema: object, where: str) -> Iterator[str]:
@@ -78,5 +85,5 @@ def choice_problems(body: Mapping[str, Any]) -> Iterator[str]:
         yield "Thinking may not be enabled when tool_choice forces tool use."
     if choice["type"] == "tool":
         name = choice.get("name")
-        if name not in [tool["name"] for tool in tools or ()]:
+        if name not in [tool.get("name") for tool in tools or ()]:
             yield f"Tool '{name}' not found in provided tools"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .web_history import pair_problems
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ def turn_problems(messages: list[Any]) -> Iterator[str]:
     if not turns or turns[0][1] != "user":
         yield 'messages: first message must use the "user" role'
     yield from _pairs(turns)
+    yield from pair_problems(turns)
 
 
 def _turns(messages: list[Any]) -> Iterator[tuple[int, str, list[dict[str, Any]]]]:

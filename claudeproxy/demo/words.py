@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _INTEGER = r"\d{1,9}"
 _NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
 _STATUS = r"[45]\d\d(?::\d{1,9})?"
+_CODES = "max_uses_exceeded|too_many_requests|unavailable|invalid_input|invalid_tool_input"
 
 # Each word with the form of its argument; None is no argument.
 _FORMS: dict[str, tuple[str | None, ...]] = {
@@ -30,15 +31,24 @@ _FORMS: dict[str, tuple[str | None, ...]] = {
     "DROP": (_INTEGER,),
     "ERR": (_STATUS,),
     "ERRONCE": (_STATUS,),
+    "FETCH": (r"\S+",),
+    "FETCHERR": (
+        rf"{_CODES}|url_too_long|url_not_allowed|url_not_in_prior_context|url_not_accessible|"
+        "unsupported_content_type|content_too_large",
+    ),
     "FORMATLESS": (None,),
     "HTML": (None,),
     "LIMIT": (None, _INTEGER),
     "LONG": (_INTEGER,),
     "MISFIT": (None, _INTEGER),
+    "NOWEB": (None, "400|403"),
     "PAUSE": (_NUMBER,),
+    "PENDING": (None,),
     "HOLD": (_NUMBER,),
     "PROSE": (None,),
     "QUIET": (None,),
+    "SEARCH": (r"\S+",),
+    "SEARCHERR": (rf"{_CODES}|query_too_long|request_too_large",),
     "SEEN": (None,),
     "SLOW": (_NUMBER,),
     "SSEERR": (_INTEGER,),
@@ -77,18 +87,34 @@ class Call:
 
 
 @frozen
+class WebUse:
+    """A ``SEARCH`` or ``FETCH`` word: the tool's name, and the query or the URL."""
+
+    name: str
+    argument: str
+
+
+@frozen
 class Words:
     """The words of one message: ``said`` maps a word to its argument ("" if it has none)."""
 
     said: Mapping[str, str] = field(factory=dict)
     calls: tuple[Call, ...] = ()
     echo: str | None = None
+    web: tuple[WebUse, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.said or self.calls or self.echo is not None)
 
     def __contains__(self, word: str) -> bool:
         return word in self.said
+
+    @property
+    def failing(self) -> tuple[WebUse, ...]:
+        """The calls to make for ``SEARCHERR`` and ``FETCHERR``, if no other word asks for any."""
+        search = (WebUse("web_search", "demo"),) if "SEARCHERR" in self.said else ()
+        fetch = (WebUse("web_fetch", "https://example.com/"),) if "FETCHERR" in self.said else ()
+        return (*search, *fetch)
 
     def integer(self, word: str) -> int | None:
         """The argument of a word as a whole number, or None if the word isn't there."""
@@ -114,6 +140,7 @@ def read(texts: Iterable[str]) -> Words:
     """
     said: dict[str, str] = {}
     calls: list[Call] = []
+    web: list[WebUse] = []
     echo: str | None = None
     for text in own_texts(texts):
         rest, block_calls, block_echo = _cut(text)
@@ -123,7 +150,11 @@ def read(texts: Iterable[str]) -> Words:
             name, argument = match.groups()
             if _fits(name, argument):
                 said[name] = argument or ""
-    return Words(said, tuple(calls), echo)
+                if name == "SEARCH":
+                    web.append(WebUse("web_search", said[name].replace("_", " ")))
+                if name == "FETCH":
+                    web.append(WebUse("web_fetch", said[name]))
+    return Words(said, tuple(calls), echo, tuple(web))
 
 
 def rounds(texts: Iterable[str]) -> list[list[str]]:
