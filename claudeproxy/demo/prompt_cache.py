@@ -195,6 +195,11 @@ def characters_of(block: Mapping[str, Any]) -> int:
     return len(_compact(_unmarked(block)))
 
 
+def tokens_of(block: Mapping[str, Any]) -> int:
+    """The tokens of one block."""
+    return math.ceil(characters_of(block) / _CHARACTERS_PER_TOKEN)
+
+
 def mark_problems(body: Mapping[str, Any]) -> Iterator[str]:
     """What the API refuses in the marks of a request, in its own words."""
     marks = list(_marks(body))

@@ -86,7 +86,7 @@ from .schemas import TOO_COMPLEX
 from .server_tools import is_web
 from .structured import misfit_text, schema_of, text_fits
 from .tools import thinking_on
-from .web_turn import Errand, Trip, carry_out, errand_of, for_clients_tools
+from .web_turn import Errand, Trip, carry_out, errand_of, for_clients_tools, usage_of
 from .words import Words, own_texts, read, rounds
 
 
@@ -262,8 +262,8 @@ def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
     first = None
     if trip.blocks:
         first = usage
-        known = {"input_tokens": use.rest + trip.tokens, "server_tool_use": dict(trip.counts)}
-        usage = {**usage, **known}
+        tokens, counts = usage_of(kept)
+        usage = {**usage, "input_tokens": use.rest + tokens, "server_tool_use": counts}
     slow, pause, hold = (words.seconds(word) for word in ("SLOW", "PAUSE", "HOLD"))
     return Answer(
         tuple(kept), stop_reason, stop_sequence, usage, slow, pause, hold, _fault(words), first

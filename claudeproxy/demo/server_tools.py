@@ -24,6 +24,8 @@ _BASH, _OLD_EDITOR, _EDITOR = "bash", "str_replace_editor", "str_replace_based_e
 _CODE, _COMPUTER = "code_execution", "computer"
 _BM25, _REGEX = "tool_search_tool_bm25", "tool_search_tool_regex"
 
+_OF_SERVER = (SEARCH, FETCH, _CODE, _BM25, _REGEX, "advisor")
+
 # Each type with its fixed name, "" for one without a name.
 _TYPES = {
     "bash_20250124": _BASH,
@@ -140,8 +142,9 @@ def is_web(tool: Mapping[str, Any]) -> bool:
 
 def is_clients(tool: Mapping[str, Any]) -> bool:
     """Whether the client carries a tool out, and the model can call it by its name."""
-    name = tool.get("name")
-    return bool(name) and not is_web(tool) and name not in (_CODE, _BM25, _REGEX, "advisor")
+    if tool.get("type") in (None, "custom"):
+        return True
+    return bool(tool.get("name")) and tool["name"] not in _OF_SERVER
 
 
 def web_tool(body: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:

@@ -85,5 +85,5 @@ def choice_problems(body: Mapping[str, Any]) -> Iterator[str]:
         yield "Thinking may not be enabled when tool_choice forces tool use."
     if choice["type"] == "tool":
         name = choice.get("name")
-        if name not in [tool.get("name") for tool in tools or ()]:
+        if name is None or name not in [tool.get("name") for tool in tools or ()]:
             yield f"Tool '{name}' not found in provided tools"

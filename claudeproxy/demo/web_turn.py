@@ -7,13 +7,12 @@ tools itself decides for one (see ``web_guess``).  A call that an earlier answer
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from .answer import Block, chunks, compact, pieces
-from .prompt_cache import characters_of
+from .prompt_cache import tokens_of
 from .server_tools import FETCH, SEARCH, has_callers, is_clients, web_tool
 from .web_guess import forced_use, guessed_use
 from .web_history import RESULTS, waiting_uses
@@ -54,8 +53,6 @@ class Trip:
 
     blocks: tuple[Block, ...] = ()
     said: tuple[tuple[str, tuple[Mapping[str, Any], ...]], ...] = ()
-    counts: Mapping[str, int] = field(factory=dict)
-    tokens: int = 0
 
     @property
     def citations(self) -> tuple[Mapping[str, Any], ...]:
@@ -129,9 +126,7 @@ def carry_out(body: Mapping[str, Any], words: Words, errand: Errand, *, pending:
     documents = _documents(body["messages"])
     said = list(_said_of(tail, documents))
     blocks: list[Block] = []
-    counts = {SEARCH: 0, FETCH: 0}
-    made = dict(counts)
-    tokens = 0
+    made = {SEARCH: 0, FETCH: 0}
     calls = [(use["name"], use["input"], use["id"]) for use in errand.waiting]
     calls += [
         (use.name, {_ARGUMENT[use.name]: use.argument}, f"new {number}")
@@ -148,16 +143,28 @@ def carry_out(body: Mapping[str, Any], words: Words, errand: Errand, *, pending:
         made[name] += 1
         error = _error(tool, words, name, given, made[name])
         content = _content(tool, name, given, error)
-        counts[name] += error is None
         result = Block("result", (), RESULTS[name], use=key, content=content, direct=direct)
         blocks.append(result)
         as_block = {"type": RESULTS[name], "content": content, "tool_use_id": key}
-        tokens += math.ceil(characters_of(as_block) / 4)
         if name == FETCH and error is None:
             documents.append(key)
         said.extend(_said(name, given, as_block, documents))
-    requests = {f"{name}_requests": count for name, count in counts.items()}
-    return Trip(tuple(blocks), tuple(said), requests, tokens)
+    return Trip(tuple(blocks), tuple(said))
+
+
+def usage_of(blocks: Iterable[Block]) -> tuple[int, dict[str, int]]:
+    """(tokens of the results, ``usage.server_tool_use``) for the blocks of an answer.
+
+    Calls that fail are not counted: the API does not charge for them.
+    """
+    tokens = 0
+    counts = {SEARCH: 0, FETCH: 0}
+    for block in blocks:
+        if block.kind == "result":
+            tokens += tokens_of({"type": block.name, "content": block.content})
+            for name in counts:
+                counts[name] += RESULTS[name] == block.name and not _failed(block.content)
+    return tokens, {f"{name}_requests": count for name, count in counts.items()}
 
 
 def _may_use(body: Mapping[str, Any], name: str) -> bool:
@@ -203,6 +210,10 @@ def _content(
     return page(given["url"], tool)
 
 
+def _failed(content: Any) -> bool:
+    return isinstance(content, dict) and "error_code" in content
+
+
 def _documents(messages: Sequence[Mapping[str, Any]]) -> list[str]:
     """Each document in the messages, in order: the id of the fetch that it came by, or ""."""
     found = []
@@ -236,7 +247,7 @@ def _said(
     """(text, its citations) of what the answer says of one result."""
     asked, content = given.get(_ARGUMENT[name]), block["content"]
     what = "search for" if name == SEARCH else "fetch of"
-    if isinstance(content, dict) and "error_code" in content:
+    if _failed(content):
         yield f"The {what} “{asked}” failed: {content['error_code']}.", ()
     elif name == FETCH:
         yield from _said_of_page(content, documents.index(block["tool_use_id"]))

@@ -207,6 +207,35 @@ class AnswerTest(ServerTest):
         assert exchange.transport.disconnecting
         assert (self.last.status, self.last.outcome) == (200, "complete")
 
+    def test_a_search_and_its_result_have_one_id(self) -> None:
+        tools = [{"type": "web_search_20250305", "name": "web_search"}]
+        whole = self.ask(body("SEARCH:a SEARCH:b", tools=tools)).value["content"]
+        events = self.stream("SEARCH:a SEARCH:b", tools=tools).events
+        streamed = [e["content_block"] for e in events if e["type"] == "content_block_start"]
+        for blocks in (whole, streamed):
+            calls = [b["id"] for b in blocks if b["type"] == "server_tool_use"]
+            results = [b["tool_use_id"] for b in blocks if "tool_use_id" in b]
+            assert calls == results
+            assert len(set(calls)) == 2
+            for use_id in calls:
+                assert re.fullmatch("srvtoolu_[0-9a-f]{24}", use_id)
+        counts = {"web_search_requests": 2, "web_fetch_requests": 0}
+        assert events[-2]["usage"]["server_tool_use"] == counts
+        assert self.last.usage is not None
+        assert self.last.usage["server_tool_use"] == counts
+        self.refused(
+            self.ask(body("NOWEB", tools=tools)),
+            403,
+            "permission_error",
+            "Web search is disabled for this organization.",
+        )
+
+    def test_a_beta_that_the_headers_ask_for_makes_its_tools_known(self) -> None:
+        computer = {"type": "computer_20250124", "name": "computer"}
+        beta = {"anthropic-beta": "a-beta, computer-use-2025-01-24"}
+        assert self.ask(body("ECHO:a", tools=[computer]), auth={**KEY, **beta}).head[0] == 200
+        assert self.ask(body("ECHO:a", tools=[computer])).head[0] == 400
+
     def test_ids_are_unique(self) -> None:
         tools = [{"name": "f", "input_schema": {"type": "object"}}]
         blocks = [
