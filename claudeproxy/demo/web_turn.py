@@ -254,7 +254,8 @@ def _said(
     elif not content:
         yield f"The {what} “{asked}” found nothing.", ()
     else:
-        yield f"The {what} “{asked}” found {len(content)} pages.", ()
+        pages = f"{len(content)} page{'s' if len(content) > 1 else ''}"
+        yield f"The {what} “{asked}” found {pages}.", ()
         for number, result in enumerate(content[:_MOST_CITED]):
             found = cited(result)
             if number:

@@ -42,7 +42,7 @@ def use(use_id: str = "srvtoolu_1", name: str = "web_search", **more: Any) -> di
 
 
 def result(
-    content: Any, use_id: str = "srvtoolu_1", kind: str = "web_search", **more: Any
+    content: Any, use_id: Any = "srvtoolu_1", kind: str = "web_search", **more: Any
 ) -> dict[str, Any]:
     return {"type": f"{kind}_tool_result", "tool_use_id": use_id, "content": content, **more}
 
@@ -57,7 +57,7 @@ def text(value: str, *citations: Any) -> dict[str, Any]:
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "get", "input": {}}
 ANSWERED = user([{"type": "tool_result", "tool_use_id": "toolu_1", "content": "3"}])
-MARK = {"cache_control": {"type": "ephemeral"}}
+MARK: dict[str, Any] = {"cache_control": {"type": "ephemeral"}}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_the_api_gave_is_taken_back_also_without_its_tools(content: Any, to
         ([use("srvtoolu_a-b")], "messages.1.content.0.server_tool_use.id: String should match"),
         ([use(name="get")], "messages.1.content.0.server_tool_use.name: Input should be 'web_se"),
         ([use(input="a")], "messages.1.content.0.server_tool_use.input: Input should be a valid"),
-        ([use(), result([BLOCK], None)], "content.1.web_search_tool_result.tool_use_id: Field"),  # type: ignore[arg-type]
+        ([use(), result([BLOCK], None)], "content.1.web_search_tool_result.tool_use_id: Field"),
         ([use(), result(None)], "content.1.web_search_tool_result.content: Field required"),
         ([use(), result("a")], "content.1.web_search_tool_result.content: Input should be"),
         ([use(), result(["a"])], "web_search_tool_result.content.0: Input should be a valid dict"),

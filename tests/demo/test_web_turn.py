@@ -462,7 +462,7 @@ def test_nothing_is_left_open_in_an_answer_that_ends() -> None:
 def test_a_paused_turn_goes_on_until_it_has_made_each_search(pending: str) -> None:
     question = user(f"QUIET SEARCH:a SEARCH:b STOP:pause_turn{pending}")
     content: list[Any] = []
-    reasons = []
+    reasons: list[str] = []
     while len(reasons) < 5 and "end_turn" not in reasons:
         turn = [assistant(content)] if content else []
         answer = ask(question, *turn)
