@@ -9,11 +9,9 @@ BIN := $(VENV)/bin
 # `make serve` uses this checkout. `make install` does not: it is for a claudeproxy that stays.
 .PHONY: serve demo install uninstall test test-clients test-installed lint types unit real real-older clean FORCE
 
-serve: $(VENV)/.serve
-	@$(BIN)/claudeproxy serve --port $(PORT)
-
-demo: $(VENV)/.serve
-	@$(BIN)/claudeproxy demo --port $(PORT)
+# Ctrl-C is how they are ended, so make need not call that an error (130).
+serve demo: $(VENV)/.serve
+	@trap : INT; $(BIN)/claudeproxy $@ --port $(PORT) || [ $$? = 130 ]
 
 install:
 	@scripts/install $(PYTHON)

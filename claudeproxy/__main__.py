@@ -1,6 +1,6 @@
 """`python -m claudeproxy`."""
 
-from .command import main
+from .command.main import main
 
 
 main()

@@ -8,6 +8,7 @@ takes precedence over the environment, the environment over the file, and the fi
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +17,8 @@ from typing import Any
 
 import attrs
 import platformdirs
+
+from . import files
 
 
 class SettingsError(Exception):
@@ -256,7 +259,22 @@ class Settings:
 
 
 PREFIX = "CLAUDEPROXY_"
+# Names the settings file; it is not a setting itself.
+CONFIG = PREFIX + "CONFIG"
 FIELDS: Mapping[str, attrs.Attribute[Any]] = attrs.fields_dict(Settings)
+
+
+@attrs.frozen
+class Sources:
+    """The settings, where each was set, and the settings file.
+
+    where: by name; a setting that is not in it has its default. exists: whether there is a file.
+    """
+
+    settings: Settings
+    where: Mapping[str, str]
+    file: Path
+    exists: bool
 
 
 def load(
@@ -266,48 +284,46 @@ def load(
 ) -> Settings:
     """Load the settings from the command line, the environment and config.toml.
 
-    given: the settings from the command line, by name. file: the settings file; None for the
-    default file, which need not exist. Raises SettingsError for an unknown name and for an invalid
-    value.
+    given: the settings from the command line, by name. file: the settings file; None for the one
+    in CLAUDEPROXY_CONFIG, or else the default file, which need not exist. Raises SettingsError for
+    an unknown name and for an invalid value.
     """
-    path = file or platformdirs.user_config_path("claudeproxy") / "config.toml"
+    return load_sources(given, environ, file).settings
+
+
+def load_sources(
+    given: Mapping[str, Any],
+    environ: Mapping[str, str] = os.environ,
+    file: Path | None = None,
+) -> Sources:
+    """As `load`, with the place where each value was set."""
+    named = Path(environ[CONFIG]) if file is None and environ.get(CONFIG) else file
+    path = named or platformdirs.user_config_path("claudeproxy") / "config.toml"
     values: dict[str, Any] = {}
-    if file is not None or path.exists():
-        for name, value in _read_file(path).items():
-            if name not in FIELDS:
-                raise SettingsError(f"{path}: unknown setting {name!r}")
-            values[name] = _read(name, value, f"{path}: {name}")
+    where: dict[str, str] = {}
+
+    def take(name: str, value: Any, place: str) -> None:
+        values[name], where[name] = _read(name, value, place), place
+
+    content = _read_file(path, must_exist=named is not None)
+    for name, value in (content or {}).items():
+        if name not in FIELDS:
+            raise SettingsError(f"{path}: unknown setting {name!r}")
+        take(name, value, f"{path}: {name}")
     for variable, text in environ.items():
-        if variable.startswith(PREFIX):
+        if variable.startswith(PREFIX) and variable != CONFIG:
             name = variable.removeprefix(PREFIX).lower()
             if name not in FIELDS:
                 raise SettingsError(f"{variable}: unknown setting {name!r}")
-            values[name] = _read(name, text, variable)
+            take(name, text, variable)
     for name, value in given.items():
-        values[name] = _read(name, value, f"--{name.replace('_', '-')}")
+        take(name, value, f"--{name.replace('_', '-')}")
     settings = Settings(**values)
-    return attrs.evolve(settings, keys={**settings.keys, **_read_keys(settings.keys_file)})
-
-
-def _read_keys(path: str) -> dict[str, str]:
-    if not path:
-        return {}
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}") from None
-    lines = [line.strip() for line in text.splitlines()]
-    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
-    keys = {name.strip(): key.strip() for name, _, key in pairs}
-    # The message does not quote the line: it may contain a key.
-    if not all(name and key for name, key in keys.items()) or len(keys) < len(pairs):
-        raise SettingsError(
-            f"{path}: each line must have the form name=key, and no name may occur twice"
-        )
-    if not keys:
-        # A file that is just being rewritten must not open the server to everyone.
-        raise SettingsError(f"{path}: the file contains no keys")
-    return keys
+        keys = {**settings.keys, **files.read_keys(settings.keys_file)}
+    except files.FileError as error:
+        raise SettingsError(str(error)) from None
+    return Sources(attrs.evolve(settings, keys=keys), where, path, content is not None)
 
 
 def _read(name: str, value: Any, where: str) -> Any:
@@ -317,8 +333,25 @@ def _read(name: str, value: Any, where: str) -> Any:
         raise SettingsError(f"{where}: {error}") from None
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
+    """The content of a settings file; None if there is none."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: {error}") from None
+        if not must_exist and not files.exists(path):
+            return None
+        return tomllib.loads(files.text_of(path))
+    except files.FileError as error:
+        raise SettingsError(str(error)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+
+
+def exposed_files(sources: Sources) -> list[str]:
+    """A warning for each file with API keys that other users of this machine can read."""
+    paths = [sources.settings.keys_file] if sources.settings.keys_file else []
+    if sources.where.get("keys", "").startswith(str(sources.file)):
+        paths.append(str(sources.file))
+    return [
+        f"{path}: other users can read the keys in this file. Run: chmod 600 {shlex.quote(path)}"
+        for path in paths
+        if files.others_can_read(path)
+    ]

@@ -9,28 +9,40 @@ import re
 import shlex
 import shutil
 import subprocess
+from importlib.resources import files as resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
-from twisted.python.usage import UsageError
+from click.testing import CliRunner
 from twisted.scripts._twistd_unix import ServerOptions
 
-from claudeproxy import command
 from claudeproxy.cli import process
+from claudeproxy.command.main import cli
+from claudeproxy.command.manage import files
+from claudeproxy.hangups import hangups
 from claudeproxy.settings import FIELDS, Settings, load
-from claudeproxy.tap import Options
+from claudeproxy.tap import WRONG, Options
 from claudeproxy.web import connections
 
 
 ROOT = Path(__file__).parent.parent
-PLIST = ROOT / "share" / "launchd" / "io.github.claudeproxy.plist"
-UNIT = ROOT / "share" / "systemd" / "claudeproxy.service"
+TEMPLATES = resources("claudeproxy.command.manage") / "templates"
 DOC = ROOT / "doc" / "service.md"
-VENV = ".local/share/claudeproxy/venv"
-TWISTD = f"{VENV}/bin/twistd"
+GOLDEN = Path(__file__).parent / "command" / "golden"
 # After the drain: CLI processes that have to be killed, then clients that do not read.
-ENDING = process.KILL_AFTER + process.PIPE_LINGER + connections.CLOSE_TIMEOUT
+LONGEST_END = process.KILL_AFTER + process.PIPE_LINGER + connections.CLOSE_TIMEOUT
+# A path as some are.
+PYTHON = "/opt/J. Doe's 100% $HOME/bin/python3"
+INSTALLED = files.Installation(
+    python=PYTHON,
+    path=["/opt/node 22/bin", "/usr/bin", "/bin"],
+    environment="/home/j/.config/claudeproxy/environment",
+    drain=10.0,
+    start_timeout=30.0,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +53,7 @@ def nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("claudeproxy.tap._check_port", lambda settings: None)
+    monkeypatch.setattr(hangups, "hold", lambda: None)
 
 
 def twistd_options(arguments: list[str]) -> ServerOptions:
@@ -52,36 +65,28 @@ def twistd_options(arguments: list[str]) -> ServerOptions:
     return options
 
 
+def unit_text(installed: files.Installation = INSTALLED) -> str:
+    return files.unit((TEMPLATES / files.UNIT).read_text("utf-8"), installed)
+
+
+def agent_bytes(installed: files.Installation = INSTALLED) -> bytes:
+    return files.agent((TEMPLATES / files.AGENT).read_bytes(), installed)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [(files.UNIT, unit_text().encode()), (files.AGENT, agent_bytes())]
+)
+def test_the_files_are_as_they_were_seen(name: str, content: bytes) -> None:
+    """What is installed changes only on purpose: then write the new one here."""
+    assert (GOLDEN / name).read_bytes() == content
+
+
 # macOS
 
 
-def plist() -> dict[str, Any]:
-    parsed: dict[str, Any] = plistlib.loads(PLIST.read_bytes())
+def agent() -> dict[str, Any]:
+    parsed: dict[str, Any] = plistlib.loads(agent_bytes())
     return parsed
-
-
-def run_plist(home: Path, environment: str = "") -> list[str]:
-    """Run what launchd would, with a stand-in for twistd; its environment and arguments."""
-    stand_in = home / TWISTD
-    stand_in.parent.mkdir(parents=True)
-    stand_in.write_text(
-        '#!/bin/sh\nprintf "%s\\n" "$PATH" "$TMPDIR" "$CLAUDEPROXY_PORT" "$@" >"$HOME/seen"\n'
-        'echo "said"; echo "complained" >&2\n'
-    )
-    stand_in.chmod(0o700)
-    if environment:
-        file = home / ".config" / "claudeproxy" / "environment"
-        file.parent.mkdir(parents=True)
-        file.write_text(environment)
-    done = subprocess.run(
-        plist()["ProgramArguments"],
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
-    assert (done.stdout, done.stderr) == (b"", b"")
-    return (home / "seen").read_text().splitlines()
 
 
 @pytest.fixture
@@ -92,46 +97,56 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
+def run_agent(home: Path, environment: str = "") -> list[str]:
+    """Run what launchd would, with a stand-in for Python; its environment and arguments."""
+    stand_in = home / "the python"
+    stand_in.write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$PATH" "$TMPDIR" "$CLAUDEPROXY_PORT" "$@" >"$HOME/seen"\n'
+        'echo "said"; echo "complained" >&2\n'
+    )
+    stand_in.chmod(0o700)
+    file = home / "environment"
+    if environment:
+        file.write_text(environment)
+    installed = attrs.evolve(INSTALLED, python=str(stand_in), environment=str(file))
+    done = subprocess.run(
+        plistlib.loads(agent_bytes(installed))["ProgramArguments"],
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
+    return (home / "seen").read_text().splitlines()
+
+
 def test_the_agent_starts_at_login_and_again_after_a_failure() -> None:
-    agent = plist()
-    assert agent["Label"] == PLIST.stem
-    assert agent["RunAtLoad"] is True
-    assert agent["KeepAlive"] == {"SuccessfulExit": False}
-    assert agent["Umask"] == 0o077
-
-
-def test_the_agent_needs_no_editing() -> None:
-    """The only thing that expands a home folder is the shell."""
-    agent = plist()
-    assert agent["ProgramArguments"][:2] == ["/bin/sh", "-c"]
-    others = {name: value for name, value in agent.items() if name != "ProgramArguments"}
-    assert not re.search(r"[~$]|/Users/|/home/", repr(others))
-    assert not re.search(r"~|/Users/|/home/", agent["ProgramArguments"][2])
+    parsed = agent()
+    assert parsed["Label"] == files.LABEL
+    assert parsed["RunAtLoad"] is True
+    assert parsed["KeepAlive"] == {"SuccessfulExit": False}
+    assert parsed["ProcessType"] == "Interactive"
+    assert parsed["Umask"] == 0o077
 
 
 def test_the_agent_waits_for_the_drain() -> None:
-    assert plist()["ExitTimeOut"] > Settings().drain + ENDING
+    assert agent()["ExitTimeOut"] > INSTALLED.drain + LONGEST_END
 
 
-def test_the_agent_runs_twistd_with_its_log(home: Path) -> None:
-    path, tmp, _, *arguments = run_plist(home)
-    options = twistd_options(arguments)
+def test_the_agent_runs_the_server_with_its_log(home: Path) -> None:
+    path, tmp, _, *arguments = run_agent(home)
     logs = home / "Library" / "Logs" / "claudeproxy"
-    assert options["nodaemon"]
-    assert options["pidfile"] == ""
-    assert options["logfile"] == str(logs / "claudeproxy.log")
-    assert options.subOptions.settings == Settings()
+    assert arguments == [
+        *("-P", "-m", "claudeproxy", "serve", "--logfile", str(logs / "claudeproxy.log")),
+    ]
     assert (logs / "start.log").read_text().splitlines() == ["said", "complained"]
     assert Path(tmp).is_dir()
     assert Path(tmp).is_relative_to(home / "Library" / "Caches" / "claudeproxy")
-    assert path.split(":") == [
-        str(home / ".local" / "bin"),
-        *("/opt/homebrew/bin", "/usr/local/bin", "/usr/bin", "/bin"),
-    ]
+    assert path == "/opt/node 22/bin:/usr/bin:/bin"
 
 
 def test_the_agent_reads_the_environment_file(home: Path) -> None:
-    assert run_plist(home, "CLAUDEPROXY_PORT=4567\n")[2] == "4567"
+    assert run_agent(home, "CLAUDEPROXY_PORT=4567\n")[2] == "4567"
 
 
 # Linux
@@ -140,44 +155,41 @@ def test_the_agent_reads_the_environment_file(home: Path) -> None:
 def unit() -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(UNIT)
+    parser.read_string(unit_text())
     return parser
 
 
-def exec_start() -> list[str]:
-    return shlex.split(unit()["Service"]["ExecStart"])
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.search(r"@[A-Z]+@", unit_text())
 
 
 def test_the_unit_starts_with_the_session_and_again_after_a_failure() -> None:
     assert unit()["Install"]["WantedBy"] == "default.target"
     assert unit()["Service"]["Restart"] == "on-failure"
+    assert unit()["Service"]["RestartPreventExitStatus"] == str(WRONG)
 
 
-def test_the_unit_waits_for_the_drain_and_signals_only_the_server() -> None:
+def test_the_unit_waits_for_the_start_and_the_drain_and_signals_only_the_server() -> None:
     service = unit()["Service"]
-    assert float(service["TimeoutStopSec"]) > Settings().drain + ENDING
+    assert float(service["TimeoutStopSec"]) > INSTALLED.drain + LONGEST_END
+    assert float(service["TimeoutStartSec"]) > INSTALLED.start_timeout
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
     assert service["KillMode"] == "mixed"
 
 
-def test_the_unit_runs_twistd_in_the_foreground() -> None:
-    binary, *arguments = exec_start()
-    options = twistd_options(arguments)
-    assert binary == f"%h/{TWISTD}"
-    assert options["nodaemon"]
-    assert options["pidfile"] == ""
-    assert options.subOptions.settings == Settings()
-
-
-def test_the_unit_finds_a_claude_of_the_users() -> None:
-    assert "Environment=PATH=%h/.local/bin:/usr/local/bin:/usr/bin:/bin" in UNIT.read_text()
+def test_the_unit_runs_this_installation() -> None:
+    # systemd replaces %% by %, and $$ by $.
+    words = shlex.split(unit()["Service"]["ExecStart"].replace("%%", "%").replace("$$", "$"))
+    assert words == [PYTHON, "-P", "-m", "claudeproxy", "serve"]
+    assert 'Environment="PATH=/opt/node 22/bin:/usr/bin:/bin"' in unit_text().splitlines()
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("there is no systemd-analyze")
-    copy = tmp_path / UNIT.name
+    copy = tmp_path / files.UNIT
     # It also looks whether the binary exists.
-    copy.write_text(UNIT.read_text().replace(exec_start()[0], "/bin/true"))
+    copy.write_text(unit_text(attrs.evolve(INSTALLED, python="/bin/true")))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--user", "--man=no", str(copy)],
         env={"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
@@ -187,7 +199,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     )
     if done.returncode and "Failed to initialize manager" in done.stderr:
         pytest.skip(f"systemd-analyze does not work here: {done.stderr.strip()}")
-    assert UNIT.name not in done.stderr, done.stderr
+    assert files.UNIT not in done.stderr, done.stderr
     assert done.returncode == 0, done.stderr
 
 
@@ -210,29 +222,18 @@ def test_the_docs_shell_is_shell() -> None:
         assert done.returncode == 0, (block, done.stderr)
 
 
-def test_the_docs_daemon_can_be_started() -> None:
-    [words] = [words for words in commands() if words[0] == f"$HOME/{TWISTD}"]
-    options = twistd_options(words[1:])
-    assert options.subOptions.settings == Settings()
-    folder = "$HOME/.local/state/claudeproxy"
-    assert f"--pidfile={folder}/twistd.pid" in words
-    assert f"--logfile={folder}/twistd.log" in words
-    text = DOC.read_text("utf-8")
-    assert f'kill "$(cat "{folder}/twistd.pid")"' in text
-    assert f'tail -f "{folder}/twistd.log"' in text
+def test_the_docs_twistd_can_be_started() -> None:
+    [words] = [words for words in commands() if words[0] == "twistd"]
+    assert twistd_options(words[1:]).subOptions.settings == Settings()
 
 
-def test_the_docs_claudeproxy_commands_exist(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    used = [words[1:] for words in commands() if words[0] == f"$HOME/{VENV}/bin/claudeproxy"]
-    assert used
+def test_the_docs_claudeproxy_commands_exist() -> None:
+    used = [words[1:] for words in commands() if words[0] == "claudeproxy"]
+    assert len(used) > 8
     for arguments in used:
-        monkeypatch.setattr("sys.argv", ["claudeproxy", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            command.main()
-        assert stopped.value.code in (None, 0)
-        assert "--first-token-timeout" in capsys.readouterr().out
+        # With --help nothing is done, and a wrong name is still an error.
+        done = CliRunner().invoke(cli, [*arguments, "--help"])
+        assert done.exit_code == 0, (arguments, done.output)
 
 
 def test_the_docs_options_and_variables_exist() -> None:
@@ -258,20 +259,25 @@ def test_the_docs_config_is_read(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_option_would_be_found() -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(SystemExit):
         twistd_options(["--nodaemon", "claudeproxy", "--prot", "3456"])
+    assert CliRunner().invoke(cli, ["service", "instal", "--help"]).exit_code != 0
 
 
 def test_the_docs_files_are_there() -> None:
     text = DOC.read_text("utf-8")
     for path in re.findall(r"(?<![\w./])(?:share|tests)/[\w./]*\w", text):
         assert (ROOT / path).is_file(), path
-    for name in (UNIT.name, PLIST.name, PLIST.stem, f"$HOME/{VENV}"):
+    for name in (files.UNIT, files.AGENT):
         assert name in text
 
 
-@pytest.mark.parametrize("file", [DOC, UNIT, PLIST], ids=lambda file: str(file.name))
-def test_nothing_names_a_place_of_one_machine(file: Path) -> None:
+@pytest.mark.parametrize(
+    "file",
+    [DOC, TEMPLATES / files.UNIT, TEMPLATES / files.AGENT],
+    ids=lambda file: str(file.name),
+)
+def test_nothing_names_a_place_of_one_machine(file: Traversable) -> None:
     text = file.read_text("utf-8")
     assert str(ROOT) not in text
     assert not re.search(r"/(?:home|Users|root)/|pypi|npmjs", text)

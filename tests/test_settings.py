@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import pytest
 
-from claudeproxy.settings import FIELDS, Settings, SettingsError, load
+from claudeproxy.settings import (
+    FIELDS,
+    Settings,
+    SettingsError,
+    exposed_files,
+    load,
+    load_sources,
+)
 from claudeproxy.tap import Options
 
 
@@ -258,3 +266,93 @@ def test_keys_is_not_a_command_line_option() -> None:
     options = [parameter[0] for parameter in Options.optParameters]
     assert "keys-file" in options
     assert "keys" not in options
+
+
+# What can be wrong with a file
+
+
+def test_a_variable_names_the_settings_file(config: Path) -> None:
+    config.write_text("port = 80\n", "utf-8")
+    environ = {"CLAUDEPROXY_CONFIG": str(config)}
+    assert load({}, environ).port == 80
+    other = config.with_name("other.toml")
+    other.write_text("port = 81\n", "utf-8")
+    assert load({}, environ, other).port == 81
+    config.unlink()
+    assert refused({}, environ) == f"{config}: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"port =", "not valid TOML: Invalid value (at end of document)"),
+    ],
+)
+def test_the_error_for_an_unreadable_content_is_one_line(
+    config: Path, content: bytes, why: str
+) -> None:
+    config.write_bytes(content)
+    assert refused({}, {}, config) == f"{config}: {why}"
+
+
+def test_a_fifo_is_refused_at_once(tmp_path: Path, usual_place: Path) -> None:
+    fifo = usual_place / "config.toml"
+    os.mkfifo(fifo)
+    assert refused({}, {}) == f"{fifo}: not a regular file"
+    empty = tmp_path / "empty.toml"
+    empty.touch()
+    assert refused({"keys_file": str(fifo)}, {}, empty) == f"{fifo}: not a regular file"
+
+
+def test_a_folder_is_not_a_settings_file(tmp_path: Path) -> None:
+    assert refused({}, {}, tmp_path) == f"{tmp_path}: Is a directory"
+
+
+def test_dev_null_is_an_empty_settings_file() -> None:
+    assert load({}, {}, Path("/dev/null")) == Settings()
+
+
+def test_a_configuration_folder_that_is_not_one_has_no_settings(usual_place: Path) -> None:
+    usual_place.rmdir()
+    usual_place.write_text("a file\n")
+    assert load({}, {}) == Settings()
+
+
+def test_a_configuration_folder_that_cannot_be_read_is_an_error(
+    usual_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "lstat", denied)
+    assert refused({}, {}) == f"{usual_place / 'config.toml'}: Permission denied"
+
+
+def test_each_setting_tells_where_it_was_set(config: Path) -> None:
+    config.write_text("port = 1\ndrain = 1\n", "utf-8")
+    sources = load_sources({"port": "3"}, {"CLAUDEPROXY_WORKERS": "2"}, config)
+    assert sources.where == {
+        "port": "--port",
+        "drain": f"{config}: drain",
+        "workers": "CLAUDEPROXY_WORKERS",
+    }
+    assert (sources.file, sources.exists) == (config, True)
+
+
+def test_keys_that_others_can_read_are_a_warning(tmp_path: Path, config: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("a=sk-secret\n")
+    config.write_text('keys = "b=sk-secret"\n')
+    config.chmod(0o600)
+    for mode, warned in ((0o600, False), (0o640, True), (0o604, True)):
+        file.chmod(mode)
+        warnings = exposed_files(load_sources({"keys_file": str(file)}, {}, config))
+        assert [str(file) in warning for warning in warnings] == [True] * warned
+        assert "secret" not in "".join(warnings)
+    file.chmod(0o600)
+    config.chmod(0o644)
+    [warning] = exposed_files(load_sources({"keys_file": str(file)}, {}, config))
+    assert warning.startswith(f"{config}: other users can read")
+    config.write_text("port = 1\n")
+    assert exposed_files(load_sources({"keys_file": str(file)}, {}, config)) == []

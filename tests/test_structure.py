@@ -16,7 +16,7 @@ LONGEST = 400
 CORE = frozenset(
     {
         *("__init__", "conversation", "events", "errors", "settings", "metrics", "timers"),
-        *("log", "plan_usage", "condition"),
+        *("log", "plan_usage", "condition", "files", "options", "notify", "hangups"),
     }
 )
 EVERYTHING = CORE | {"health", "dialects", "catalogue", "structured", "cli", "pool", "web", "demo"}
@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "health": CORE,
     "service": EVERYTHING,
     "tap": CORE | {"service", "web"},
-    "command": CORE,
+    "command": EVERYTHING | {"service", "tap"},
     "__main__": {"command"},
 }
 # Exceptions for single modules.
@@ -59,6 +59,8 @@ PURE = (
     "web.codings",
     "web.access",
     "web.facts",
+    *("command.doctor.findings", "command.doctor.facts", "command.client_texts"),
+    "command.manage.files",
 )
 IMPURE = {
     *("twisted", "klein", "treq", "zope", "os", "time", "socket", "select", "signal"),
@@ -214,9 +216,10 @@ def test_the_cli_package_depends_on_no_dialect_no_web_and_no_pool(upper: str) ->
             assert not {n for n in names if n == upper or n.startswith(upper + ".")}, module
 
 
-def test_only_tap_imports_the_service() -> None:
+def test_only_tap_and_the_self_test_import_the_service() -> None:
     assert [module for module, name in internal_imports() if name == "claudeproxy.service"] == [
-        "claudeproxy.tap"
+        "claudeproxy.command.doctor.self_test",
+        "claudeproxy.tap",
     ]
 
 

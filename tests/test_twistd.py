@@ -16,157 +16,16 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
 
 from claudeproxy.cli import launch
 
-
-TWISTD = Path(sys.executable).parent / "twistd"
-PYTHON_M = [sys.executable, "-m", "claudeproxy"]
-# Far longer than anything takes, so that it is only reached when something hangs.
-DEADLINE = 30.0
-# How long anything may take to stop that has nothing left to do.
-BOUND = 10.0
-NO_CLI = ["--cli", "/nonexistent/claude"]
-
-
-def wait_for(what: str, look: Callable[[], Any], seconds: float = DEADLINE) -> Any:
-    """The first true value of `look`, which is asked again and again."""
-    end = time.monotonic() + seconds
-    while not (value := look()):
-        if time.monotonic() > end:
-            pytest.fail(f"waited {seconds:g} seconds for {what}")
-        time.sleep(0.05)
-    return value
-
-
-def processes_with(mark: str) -> dict[int, str]:
-    """The command lines of all running processes that have `mark` in their environment."""
-    if not Path("/proc/self/environ").exists():
-        listed = subprocess.run(
-            ["ps", "axeww", "-o", "pid=,command="], capture_output=True, check=True
-        ).stdout.decode(errors="replace")
-        found = [line.split(maxsplit=1) for line in listed.splitlines() if mark in line]
-        return {int(pid): rest for pid, rest in found if int(pid) != os.getpid()}
-    processes = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        # It may be gone, or another user's. That of a zombie is empty.
-        with suppress(OSError):
-            if mark.encode() in (folder / "environ").read_bytes():
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-                processes[int(folder.name)] = b" ".join(words).decode(errors="replace")
-    processes.pop(os.getpid(), None)
-    return processes
-
-
-@attrs.frozen
-class Place:
-    """Where a test runs its servers, with all that they may touch."""
-
-    root: Path
-    port: int
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {
-            "HOME": str(self.root / "home"),
-            "PATH": "/usr/bin:/bin",
-            "TMPDIR": str(self.root / "tmp"),
-        }
-
-    def options(self, *more: str) -> list[str]:
-        return ["--port", str(self.port), "--directory", str(self.root / "empty"), *more]
-
-    def start(self, *command: str | Path) -> subprocess.Popen[bytes]:
-        """Run a command that stays; its output is in the files `out` and `err`."""
-        with (self.root / "out").open("wb") as out, (self.root / "err").open("wb") as err:
-            return subprocess.Popen(
-                command,
-                env=self.env,
-                cwd=self.root / "work",
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                # As from a terminal: a group of its own, and SIGINT is not ignored.
-                process_group=0,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )
-
-    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a command that ends by itself."""
-        return subprocess.run(
-            command,
-            env=self.env,
-            cwd=self.root / "work",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-        )
-
-    def said(self) -> str:
-        return "".join((self.root / name).read_text("utf-8") for name in ("out", "err"))
-
-    def connect(self) -> closing[http.client.HTTPConnection]:
-        return closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE))
-
-    def health(self) -> dict[str, Any] | None:
-        """The answer of GET /health; None if there is none yet."""
-        with self.connect() as connection:
-            try:
-                connection.request("GET", "/health")
-                answer = connection.getresponse()
-                assert answer.status == 200
-                about: dict[str, Any] = json.load(answer)
-            except OSError:
-                return None
-        return about
-
-    def healthy(self, server: subprocess.Popen[bytes]) -> dict[str, Any]:
-        """GET /health as soon as the server answers."""
-
-        def look() -> dict[str, Any] | None:
-            if server.poll() is not None:
-                pytest.fail(f"it ended with {server.returncode}: {self.said()}")
-            return self.health()
-
-        about: dict[str, Any] = wait_for("GET /health", look)
-        return about
-
-    def knows_the_cli(self) -> bool:
-        """Whether the server has started a CLI and learnt from it what it needs."""
-        cli = (self.health() or {}).get("cli")
-        return cli is not None and cli["logged_in"] is not None
-
-    def processes(self) -> dict[int, str]:
-        return processes_with(str(self.root))
-
-    def cli_processes(self) -> dict[int, str]:
-        return {pid: line for pid, line in self.processes().items() if "stream-json" in line}
-
-    def left_over(self) -> list[str]:
-        """Processes and temporary files."""
-        return [*self.processes().values(), *map(str, (self.root / "tmp").iterdir())]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    for name in ("home", "tmp", "work", "empty"):
-        (tmp_path / name).mkdir()
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        place = Place(tmp_path, probe.getsockname()[1])
-    yield place
-    for pid in place.processes():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+from .place import BOUND, NO_CLI, PYTHON_M, ROOT, TWISTD, Place, wait_for
+from .place import place as place
 
 
 @pytest.fixture
@@ -286,6 +145,7 @@ def test_a_daemon_has_its_pid_file_and_log_until_it_is_killed(place: Place) -> N
 
     os.kill(pid, signal.SIGUSR1)
     wait_for("a rotated log", (place.root / "run.log.1").exists)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in place.root.glob("run.log*")} == {0o600}
     assert "GET /health 200 req_" in (place.root / "run.log.1").read_text()
 
     os.kill(pid, signal.SIGTERM)
@@ -366,6 +226,9 @@ def test_a_port_in_use_is_reported_in_one_line(place: Place, command: Sequence[s
         (["--port", "seventy"], {}, "--port"),
         (["--drain", "-1"], {}, "--drain: must be a number from 0 to 3600"),
         (["--prot", "3456"], {}, "--prot"),
+        (["--strict-parameters", "maybe"], {}, "--strict-parameters: must be true or false"),
+        (["--interface", "nonsense"], {}, "--interface: 'nonsense' is not an address"),
+        (["--interface", "0.0.0.0"], {}, "Set API keys"),
         ([], {"CLAUDEPROXY_BODY_LIMIT": "0"}, "CLAUDEPROXY_BODY_LIMIT: must be an integer"),
         (["--config", "missing.toml"], {}, "missing.toml"),
     ],
@@ -379,19 +242,20 @@ def test_a_bad_setting_is_a_usage_error_that_names_it(
             "/usr/bin/env", *(f"{name}={value}" for name, value in environ.items()),
             *command, *options,
         )  # fmt: skip
-        assert done.returncode == 1
-        # twistd tells usage errors on stdout, after the usage.
-        said = (done.stdout + done.stderr).rstrip().splitlines()
-        assert names in said[-1]
-        assert "Traceback" not in done.stdout + done.stderr
+        assert (done.returncode, done.stdout) == (2, "")
+        [line] = done.stderr.splitlines()
+        assert line.startswith("claudeproxy: ")
+        assert names in line
 
 
 def test_a_key_on_the_command_line_is_refused_and_not_repeated(place: Place) -> None:
     for option in ("--keys=mine=secret", "--keys"):
-        done = place.run(*PYTHON_M, "serve", option, "mine=secret")
-        assert done.returncode == 1
-        assert "--keys-file" in done.stderr
-        assert "secret" not in done.stdout + done.stderr
+        for command in ([*PYTHON_M, "serve"], [TWISTD, "-n", "claudeproxy"]):
+            done = place.run(*command, option, "mine=secret")
+            assert done.returncode == 2
+            [line] = done.stderr.splitlines()
+            assert "--keys-file" in line
+            assert "secret" not in done.stdout + done.stderr
 
 
 def test_an_invalid_variable_or_file_is_reported_in_one_line(place: Place) -> None:
@@ -402,11 +266,133 @@ def test_an_invalid_variable_or_file_is_reported_in_one_line(place: Place) -> No
 
 
 def test_without_a_command_it_prints_the_usage(place: Place) -> None:
-    for arguments in ([], ["sevre"], ["--port", "1"]):
-        done = place.run(*PYTHON_M, *arguments)
-        assert done.returncode == 2
-        assert done.stdout == ""
-        assert done.stderr.startswith("usage: claudeproxy serve")
+    done = place.run(*PYTHON_M)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: claudeproxy [OPTIONS] COMMAND")
+    assert re.search(r"^  doctor +\S", done.stderr, re.M)
+
+
+@pytest.mark.parametrize("arguments", [["sevre"], ["--port", "1"], ["serve", "now"]])
+def test_a_wrong_command_is_one_line(place: Place, arguments: list[str]) -> None:
+    done = place.run(*PYTHON_M, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+
+
+# Files and folders that cannot be used
+
+
+def one_line(done: subprocess.CompletedProcess[str], status: int) -> str:
+    assert (done.returncode, done.stdout) == (status, "")
+    [line] = [line for line in done.stderr.splitlines() if line.strip()]
+    assert line.startswith("claudeproxy: ")
+    return line
+
+
+@pytest.mark.parametrize("kind", ["pidfile", "logfile"])
+def test_a_daemon_names_the_file_that_it_cannot_write(place: Place, kind: str) -> None:
+    files = {"pidfile": "run.pid", "logfile": "run.log", kind: "missing/file"}
+    own = [f"--{name}={file}" for name, file in files.items()]
+    done = place.run(TWISTD, *own, "claudeproxy", *place.options(*NO_CLI))
+    line = one_line(done, 1)
+    assert f"{place.root / 'work' / 'missing' / 'file'}: No such file or directory" in line
+    assert f"--{kind}=" in line
+    assert list((place.root / "work").iterdir()) == []
+
+
+def test_in_the_foreground_no_pid_file_is_needed(place: Place) -> None:
+    # A folder is there, and so the file cannot be written by anyone.
+    (place.root / "work" / "twistd.pid").mkdir()
+    server = place.start(TWISTD, "-n", "claudeproxy", *place.options(*NO_CLI))
+    place.healthy(server)
+    server.terminate()
+    assert server.wait(BOUND) == -signal.SIGTERM
+    assert "Traceback" not in place.said()
+
+
+def test_serve_can_be_a_daemon_with_its_files_in_the_state_folder(place: Place) -> None:
+    done = place.run(*PYTHON_M, "serve", "--daemon", *place.options(*NO_CLI))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert place.health() is not None
+    state = place.root / "home" / ".local" / "state" / "claudeproxy"
+    if sys.platform == "darwin":
+        state = place.root / "home" / "Library" / "Application Support" / "claudeproxy"
+    pid = int((state / "claudeproxy.pid").read_text())
+    assert list(place.processes()) == [pid]
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    os.kill(pid, signal.SIGTERM)
+    wait_for("its end", lambda: not place.processes(), BOUND)
+    assert "Server Shut Down" in (state / "claudeproxy.log").read_text()
+    assert [path.name for path in state.iterdir()] == ["claudeproxy.log"]
+
+
+def test_a_home_that_is_not_there_is_one_line(place: Place) -> None:
+    home = place.root / "file"
+    home.touch()
+    for command in ([TWISTD, "-n", "claudeproxy"], [*PYTHON_M, "serve"]):
+        done = place.run(
+            *("/usr/bin/env", f"HOME={home}", *command),
+            *("--port", str(place.port), *NO_CLI),
+        )
+        line = one_line(done, 1)
+        assert str(home) in line
+        assert "HOME" in line
+
+
+@pytest.mark.parametrize("option", ["--config", "--keys-file"])
+def test_a_fifo_does_not_block(place: Place, option: str) -> None:
+    fifo = place.root / "fifo"
+    os.mkfifo(fifo)
+    line = one_line(place.run(*PYTHON_M, "serve", option, str(fifo)), 2)
+    assert line == f"claudeproxy: {fifo}: not a regular file"
+
+
+def test_keys_that_others_can_read_are_a_warning_in_the_log(place: Place) -> None:
+    keys = place.root / "keys"
+    keys.write_text("mine=sk-secret\n")
+    keys.chmod(0o644)
+    options = place.options("--keys-file", str(keys), *NO_CLI)
+    server = place.start(*PYTHON_M, "serve", *options)
+    wait_for("the warning", lambda: f"{keys}: other users can read" in place.said())
+    assert "secret" not in place.said()
+    server.terminate()
+    assert server.wait(BOUND) == -signal.SIGTERM
+
+
+# What a flag can be
+
+
+@pytest.mark.parametrize("command", [[TWISTD, "-n", "claudeproxy"], [*PYTHON_M, "serve"]])
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (["--no-insecure"], True),
+        (["--insecure", "false"], True),
+        (["--insecure", "--no-insecure"], True),
+        (["--insecure=no"], True),
+        (["--no-insecure", "--insecure", "--prot"], False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_flag_of_the_settings_file_can_be_undone(
+    place: Place, command: Sequence[str | Path], words: list[str], refused: bool
+) -> None:
+    config = place.root / "config.toml"
+    config.write_text('insecure = true\ninterface = "0.0.0.0"\n')
+    done = place.run("/usr/bin/env", f"CLAUDEPROXY_CONFIG={config}", *command, *words)
+    assert ("Set API keys" in one_line(done, 2)) is refused
+
+
+def test_both_commands_explain_the_same_options(place: Place) -> None:
+    served = place.run(*PYTHON_M, "serve", "--help")
+    plain = place.run(TWISTD, "claudeproxy", "--help")
+    assert (served.returncode, plain.returncode) == (0, 0)
+    for text in (served.stdout, plain.stdout):
+        assert "--recycling / --no-recycling" in text
+        assert "maximum size of a request body [32 MiB]" in text
+        assert "[()]" not in text
+    begin = plain.stdout.index("Address and access:")
+    assert plain.stdout[begin:].strip() in served.stdout
 
 
 # With the CLI, against the demo API
@@ -558,3 +544,42 @@ def test_it_does_not_listen_beyond_loopback_without_keys(place: Place) -> None:
     place.healthy(server)
     server.terminate()
     assert server.wait(BOUND) == -signal.SIGTERM
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_sighup_while_it_starts_does_not_end_it(place: Place) -> None:
+    server = place.start(*PYTHON_M, "serve", *place.options(*NO_CLI))
+    status = Path(f"/proc/{server.pid}/status")
+
+    def heeded() -> bool:
+        [caught] = re.findall(r"^SigCgt:\s*([0-9a-f]+)", status.read_text(), re.M)
+        return bool(int(caught, 16) & 1 << (signal.SIGHUP - 1))
+
+    wait_for("a handler for SIGHUP", heeded)
+    # It reads its settings later.
+    server.send_signal(signal.SIGHUP)
+    place.healthy(server)
+    wait_for("the reload", lambda: "Reloaded keys" in place.said())
+    server.terminate()
+    assert server.wait(BOUND) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("target", ["serve", "demo"])
+def test_ctrl_c_in_make_ends_without_an_error(place: Place, target: str) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("there is no make")
+    work = place.root / "work"
+    shutil.copy(ROOT / "Makefile", work)
+    (work / "setup.cfg").touch()
+    (work / ".venv" / "bin").mkdir(parents=True)
+    # As the server does: it ends by the signal itself.
+    command = work / ".venv" / "bin" / "claudeproxy"
+    command.write_text("#!/bin/sh\necho started\nexec sleep 60\n")
+    command.chmod(0o700)
+    for made in (".python", ".serve"):
+        (work / ".venv" / made).touch()
+    make = place.start("make", target)
+    wait_for("the server", lambda: "started" in place.said())
+    os.killpg(make.pid, signal.SIGINT)
+    make.wait(BOUND)
+    assert place.said() == "started\n"

@@ -21,7 +21,7 @@ from typing import Any
 from claudeproxy.cli import incoming
 from claudeproxy.pool.slot import Activity
 
-from ..test_twistd import processes_with
+from ..place import processes_with
 from .harness import API_KEY, PATH, at_rest, reactor, when
 from .test_faults import TOOLS, FaultCase, Stream, asked, request
 from .test_lifecycle import Client

@@ -1,0 +1,1 @@
+"""`doctor`: looks at this installation, and says what is wrong and what to do."""

@@ -1,0 +1,1 @@
+"""`service`: claudeproxy as a service of systemd or launchd."""
