@@ -24,7 +24,7 @@ import pytest
 
 from claudeproxy.cli import launch
 
-from .place import BOUND, NO_CLI, PYTHON_M, ROOT, TWISTD, Place, wait_for
+from .place import BOUND, DEADLINE, NO_CLI, PYTHON_M, ROOT, TWISTD, Place, wait_for
 from .place import place as place
 
 
@@ -357,6 +357,46 @@ def test_keys_that_others_can_read_are_a_warning_in_the_log(place: Place) -> Non
     assert "secret" not in place.said()
     server.terminate()
     assert server.wait(BOUND) == -signal.SIGTERM
+
+
+# Under a service manager
+
+
+@pytest.mark.parametrize("options", [NO_CLI, ["--demo"]], ids=["no CLI", "demo"])
+def test_a_service_manager_is_told_when_it_is_ready(
+    place: Place, options: list[str], bundled: str
+) -> None:
+    address = str(place.root / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(DEADLINE)
+        server = place.start(
+            *("/usr/bin/env", f"NOTIFY_SOCKET={address}", "WATCHDOG_USEC=600000000"),
+            *(*PYTHON_M, "serve", *place.options("--cli", bundled, *options)),
+        )
+        assert manager.recv(1000) == b"WATCHDOG=1"
+        ready, status = manager.recv(1000).decode().split("\n")
+        assert ready == "READY=1"
+        expected = "Demo" if options == ["--demo"] else "is not a working Claude Code CLI"
+        assert expected in status
+        server.terminate()
+        assert manager.recv(1000) == b"STOPPING=1"
+    assert server.wait(BOUND) == -signal.SIGTERM
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no journal")
+def test_lines_for_the_journal_have_one_time_stamp_only(place: Place) -> None:
+    stream = 'JOURNAL_STREAM="$(stat -L -c %d:%i /proc/self/fd/3)"; export JOURNAL_STREAM'
+    command = [*PYTHON_M, "serve", *place.options(*NO_CLI)]
+    shell = f'exec 3>&1; {stream}; exec "$@" 3>&-'
+    server = place.start("/bin/sh", "-c", shell, "sh", *command)
+    wait_for("the log", lambda: "is listening on" in place.said())
+    server.terminate()
+    assert server.wait(BOUND) == -signal.SIGTERM
+    lines = (place.root / "out").read_text().splitlines()
+    logged = [line for line in lines if "is listening on http" in line and "version" not in line]
+    assert any(re.match(r"<6>\[\S+#info\] claudeproxy \S+ is listening", line) for line in logged)
+    assert not any(re.match(r"(<\d>)?\d{4}-\d\d-\d\d", line) for line in lines)
 
 
 # What a flag can be

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -63,13 +61,6 @@ def table(rows: Iterable[Sequence[str]]) -> str:
         "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])
         for row in listed
     )
-
-
-def own_command(*words: str) -> str:
-    """How to type a command of this installation."""
-    name = sys.argv[0]
-    begin = [sys.executable, "-m", "claudeproxy"] if name.endswith("__main__.py") else [name]
-    return shlex.join([*begin, *words])
 
 
 def run_in_reactor(main: Callable[[Any], Awaitable[T]]) -> T:
