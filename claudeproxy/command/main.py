@@ -74,6 +74,9 @@ def main() -> None:
         # The reader has seen enough; Python must not report it once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 1)
     sys.exit(outcome if isinstance(outcome, int) else 0)
 
 

@@ -170,6 +170,17 @@ def test_doctor_finds_a_wrong_setting(place: Place) -> None:
     assert done.stdout.startswith("FAULT   settings  CLAUDEPROXY_DRAIN: must be a number")
 
 
+def test_doctor_finds_a_working_directory_that_cannot_be_made(place: Place, script: Script) -> None:
+    cli = script()
+    done = place.run(
+        *("/usr/bin/env", f"CLAUDEPROXY_DIRECTORY={cli}/empty", *PYTHON_M, "doctor"),
+        *("--cli", cli, "--port", str(place.port), "--no-self-test"),
+    )
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert "FAULT   login     The CLI could not be asked: [Errno 20] Not a directory" in done.stdout
+
+
 # What a running server says
 
 

@@ -36,7 +36,10 @@ def _run_all(commands: Sequence[Sequence[str]], *, ignore: bool = False) -> None
         except Trouble as error:
             raise click.ClickException(str(error)) from None
         if status and not ignore:
-            raise click.ClickException(f"`{' '.join(command)}` ended with status {status}.")
+            raise click.ClickException(
+                f"`{' '.join(command)}` ended with status {status}. `claudeproxy service logs` may "
+                "tell why."
+            )
 
 
 def write(manager: Manager) -> str:
