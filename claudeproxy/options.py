@@ -21,7 +21,7 @@ GROUPS = {
     "spares": "Processes",
     "structured_output": "Answers",
     "queue": "Limits and timeouts, in seconds and bytes",
-    "debug": "Log and shutdown",
+    "log_level": "Log and shutdown",
 }
 CONFIG = ("config", "FILE", "settings file (default: config.toml in your configuration folder)")
 WIDTH = 100

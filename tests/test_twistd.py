@@ -377,7 +377,7 @@ def test_a_service_manager_is_told_when_it_is_ready(
         assert manager.recv(1000) == b"WATCHDOG=1"
         ready, status = manager.recv(1000).decode().split("\n")
         assert ready == "READY=1"
-        expected = "Demo" if options == ["--demo"] else "is not a working Claude Code CLI"
+        expected = "Demo" if options == ["--demo"] else "There is no Claude Code CLI at"
         assert expected in status
         server.terminate()
         assert manager.recv(1000) == b"STOPPING=1"
@@ -616,7 +616,11 @@ def test_ctrl_c_in_make_ends_without_an_error(place: Place, target: str) -> None
     command = work / ".venv" / "bin" / "claudeproxy"
     command.write_text("#!/bin/sh\necho started\nexec sleep 60\n")
     command.chmod(0o700)
-    for made in (".python", ".serve"):
+    # It looks for a CLI.
+    python = work / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o700)
+    for made in (".python", ".package"):
         (work / ".venv" / made).touch()
     make = place.start("make", target)
     wait_for("the server", lambda: "started" in place.said())

@@ -6,7 +6,7 @@ import click
 
 from .common import address_options, json_option, print_json, sources, table
 from .server import Answer, Unreachable, ask
-from .told import Status, model_rows, status_of, usage_rows
+from .told import Status, as_mapping, model_rows, status_of, usage_rows
 
 
 NOT_READY, NOT_RUNNING = 1, 3
@@ -54,7 +54,8 @@ def usage(config: str | None, port: str | None, interface: str | None, as_json: 
         print_json(answer.body)
         return 0
     rows = usage_rows(answer.body)
-    click.echo(table([("window", "used", "resets at"), *rows]) if rows else "Nothing is known yet.")
+    note = as_mapping(answer.body).get("note") or "Nothing is known yet."
+    click.echo(table([("window", "used", "resets at"), *rows]) if rows else note)
     return 0
 
 

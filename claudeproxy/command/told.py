@@ -88,14 +88,12 @@ def status_of(health: Answer, ready: Answer) -> Status:
 
 def usage_rows(body: Any) -> list[tuple[str, str, str]]:
     """The name, the used share and the end of each window of the plan."""
-    windows = as_mapping(body).get("windows", as_mapping(body).get("data"))
-    if isinstance(windows, Mapping):
-        windows = [{"name": name, **as_mapping(value)} for name, value in windows.items()]
+    windows = as_mapping(body).get("windows")
     rows = []
     for window in map(as_mapping, windows if isinstance(windows, list) else ()):
-        used = window.get("used_percent", window.get("used"))
-        name = str(window.get("name") or window.get("type") or "?")
-        shown = f"{used:g} %" if isinstance(used, (int, float)) else "?"
+        used = window.get("used")
+        name = str(window.get("name") or "?")
+        shown = f"{used:.0%}" if isinstance(used, (int, float)) else "?"
         resets = window.get("resets_at")
         rows.append((name, shown, "?" if resets is None else moment(resets)))
     return rows

@@ -99,7 +99,9 @@ def test_without_a_cli_login_says_how_to_install_it(place: Place) -> None:
     done = place.run(*PYTHON_M, "login", *NO_CLI)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.startswith("claudeproxy: /nonexistent/claude is not a working Claude Code CLI.")
+    assert line.startswith(
+        "claudeproxy: There is no Claude Code CLI at /nonexistent/claude. Install it "
+    )
 
 
 # doctor
@@ -124,9 +126,16 @@ def test_doctor_finds_a_cli_that_is_not_logged_in(place: Place, script: Script) 
 
 def test_doctor_finds_a_login_and_a_cli_that_is_old(place: Place, script: Script) -> None:
     (place.root / "home" / "logged-in").touch()
-    found = findings(place, "--cli", script("2.1.1"), "--no-self-test", status=1)
+    found = findings(place, "--cli", script("2.1.180"), "--no-self-test", status=1)
     assert found["login"] == ("good", "Logged in: me@example.com, plan: max.")
     assert found["cli"][0] == "warning"
+
+
+def test_doctor_finds_a_cli_that_is_too_old(place: Place, script: Script) -> None:
+    level, message = findings(place, "--cli", script("2.1.1"), "--no-self-test", status=3)["cli"]
+    assert level == "fault"
+    assert "is too old" in message
+    assert f"{place.root / 'claude'} update" in message
 
 
 def test_doctor_tries_the_real_cli_without_a_login(place: Place, bundled: str) -> None:

@@ -13,11 +13,15 @@ from jsonschema import Draft202012Validator, FormatChecker
 from claudeproxy.structured import api_schema
 from claudeproxy.structured.api_schema import NotSayable, Sayable, for_api
 from claudeproxy.structured.check import mismatch, tolerant
+from claudeproxy.structured.patterns import compiled
 
 from .language import SCHEMAS, changed, refused, values_of
 
 
-slow = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+# Other tests run at the same time.
+slow = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 
 
 @slow
@@ -40,12 +44,24 @@ def answers(data: st.DataObject, said: Sayable) -> list[Any]:
     return [*values, data.draw(changed(values[0]))]
 
 
+def without_odd_patterns(part: Any) -> Any:
+    """The schema without patterns that Python cannot compile, for which jsonschema fails."""
+    if isinstance(part, list):
+        return [without_odd_patterns(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        word: without_odd_patterns(value)
+        for word, value in part.items()
+        if not (word == "pattern" and isinstance(value, str) and compiled(value) is None)
+    }
+
+
 def check(schema: Any, said: Sayable, value: Any) -> str:
     if not Draft202012Validator(said.schema).is_valid(value):
         return "does not fit"
-    # Draft202012Validator raises an error for patterns that Python cannot compile.
     try:
-        fits = Draft202012Validator(tolerant(schema)).is_valid(value)
+        fits = Draft202012Validator(without_odd_patterns(tolerant(schema))).is_valid(value)
     except RecursionError:
         # A schema that refers to itself without going into the value.
         fits = False

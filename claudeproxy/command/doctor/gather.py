@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import attrs
 from ... import __version__
 from ...cli.launch import CLI
 from ...cli.lookup import Lookup
+from ...condition.versions import OLDEST
 from ...errors import APIError
 from ...settings import Settings, Sources, exposed_files
 from ..manage.managers import installed_service
@@ -43,7 +43,7 @@ async def gather(
     facts = Facts(
         version=__version__,
         file_warnings=exposed_files(sources),
-        oldest=oldest(),
+        oldest=OLDEST,
         demo=settings.demo,
         variables=[name for name in ELSEWHERE if environ.get(name)],
         passed=settings.pass_environment,
@@ -66,18 +66,6 @@ async def gather(
     if with_self_test:
         facts = attrs.evolve(facts, self_test=await self_test(reactor, cli.path, environ))
     return facts
-
-
-def oldest() -> str | None:
-    """The oldest version of the CLI that works, where this version of claudeproxy says so."""
-    for name in ("versions", "version", "lookup", "launch"):
-        with suppress(ImportError):
-            value = getattr(import_module(f"claudeproxy.cli.{name}"), "OLDEST", None)
-            if isinstance(value, str):
-                return value
-            if isinstance(value, tuple):
-                return ".".join(map(str, value))
-    return None
 
 
 def api_key_helpers(environ: Mapping[str, str]) -> dict[str, bool]:
