@@ -212,6 +212,21 @@ def test_a_message_that_was_cut_off_is_not_gone_on_from(reason: str, finish: str
     assert end.reason == finish
 
 
+@pytest.mark.parametrize(
+    ("said", "finish"), [('{"n":', "length"), ("", None), ('{"n":1}', None), ("[1]", None)]
+)
+def test_an_object_that_ends_without_a_reason_is_cut_off_if_it_is_incomplete(
+    said: str, finish: str | None
+) -> None:
+    # What 2.1.332 says if the object does not match, and it may not ask again.
+    end = {"type": "message_delta", "delta": {"stop_reason": None, "stop_sequence": None}}
+    start = [call_start("toolu_1", OUTPUT), *([arguments(said)] if said else []), BLOCK_STOP]
+    reasons = [
+        event.reason for event in read(*start, end, structured=True) if isinstance(event, Finished)
+    ]
+    assert reasons == ([finish] if finish else [])
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_a_tools_call_beside_the_object_makes_calls_of_it(first: bool) -> None:
     output, other = call("toolu_1", OUTPUT, "{}"), call("toolu_2", ADD, "{}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from io import StringIO
 from typing import Any
 
 from ...events import Event, Finished, TextDelta, Usage, Withdrawn
@@ -25,6 +27,7 @@ class OutputReader(MessageReader):
         self.corrections = 0
         self._unwrap = unwrap
         self._spent = Usage()
+        self._arguments = StringIO()
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[Event]:
         """Return the events of the answer for one stream event."""
@@ -35,6 +38,8 @@ class OutputReader(MessageReader):
             self.has_output = False
             yield Withdrawn()
         yield from super().feed(event)
+        if event["type"] == "message_delta" and self._is_cut_off(event["delta"]):
+            yield Finished("length", self.usage(), "max_tokens")
 
     def usage(self) -> Usage:
         """The tokens of all messages so far."""
@@ -55,10 +60,28 @@ class OutputReader(MessageReader):
         self.has_output = True
 
     def _output(self) -> Callable[[str], Event | None]:
-        if not self._unwrap:
-            return TextDelta
-        unwrapper = Unwrapper()
-        return lambda text: TextDelta(value) if (value := unwrapper.feed(text)) else None
+        self._arguments = StringIO()
+        unwrapper = Unwrapper() if self._unwrap else None
+
+        def told(text: str) -> Event | None:
+            self._arguments.write(text)
+            value = text if unwrapper is None else unwrapper.feed(text)
+            return TextDelta(value) if value else None
+
+        return told
+
+    def _is_cut_off(self, delta: Mapping[str, Any]) -> bool:
+        """Whether the arguments of the call end before their end.
+
+        If it may not ask again, 2.1.332 leaves out the API's stop_reason then.
+        """
+        if "stop_reason" not in delta or delta["stop_reason"] is not None or not self.has_output:
+            return False
+        try:
+            json.loads(self._arguments.getvalue())
+        except ValueError:
+            return True
+        return False
 
     def _next_message(self) -> None:
         self._spent, self._usage = self.usage(), {}

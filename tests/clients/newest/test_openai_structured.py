@@ -121,25 +121,8 @@ def test_the_text_streams_in_pieces(client: OpenAI, api: str) -> None:
     assert len(deltas) > 1
 
 
-# The CLI runs its tool as soon as the block with the arguments ends. After the only attempt of a
-# stream it ends the message without the API's stop_reason.
-UNKNOWN_REASON = pytest.mark.xfail(
-    reason="by the tool, a stream that max_tokens cuts off fails as a mismatch",
-    raises=openai.APIError,
-    strict=True,
-)
-
-
-@pytest.mark.parametrize(
-    ("way", "stream"),
-    [
-        ("api", False),
-        ("api", True),
-        ("tool", False),
-        pytest.param("tool", True, marks=UNKNOWN_REASON),
-    ],
-    indirect=["way"],
-)
+@demo.each_way
+@demo.both
 def test_an_answer_that_is_cut_off_is_not_parsed(client: OpenAI, stream: bool) -> None:
     asked: Any = {
         "model": demo.MODEL,
