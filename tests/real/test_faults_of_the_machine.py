@@ -359,12 +359,17 @@ class Apart(FaultCase):
         assert b"Too many open files" in self.log.read_bytes()
         while self.held:
             self.held.pop().abort()
+        # Until it has noticed, there is no room for another connection.
+        await when(lambda: self.descriptors() < 50)
         await self.answered()
         await when(lambda: other.gone)
         assert (other.whole, other.text.split()[-1]) == (True, "tok199")
 
+    def descriptors(self) -> int:
+        """How many the proxy has."""
+        return len(list(Path(f"/proc/{self.server.pid}/fd").iterdir()))
+
     async def crowd(self, other: Stream) -> None:
         """Connect until there is no descriptor left in the proxy."""
         self.held = [await self.connect() for _ in range(80)]
-        folder = Path(f"/proc/{self.server.pid}/fd")
-        await when(lambda: len(list(folder.iterdir())) >= 58)
+        await when(lambda: self.descriptors() >= 58)

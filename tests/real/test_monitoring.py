@@ -175,7 +175,7 @@ class AtTheStart(Monitored):
         start, cli = told
         assert start["url"] == self.proxy.url
         assert start["settings"]["keys"] == ["phone"]
-        assert (cli["cli"], cli["demo"], cli["logged_in"]) == (self.cli, False, True)
+        assert (cli["cli"], cli["demo"], cli["login"]["state"]) == (self.cli, False, "yes")
         version = f'claudeproxy_cli_info{{version="{cli["cli_version"]}"}} 1.0'
         assert version.encode() in self.proxy.metrics.exposition()
         assert KEY not in "".join(formatEvent(event) or "" for event in self.events)
