@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -39,7 +39,7 @@ class Lookup:
         """reactor: Twisted's IReactorProcess and IReactorTime."""
         self._reactor = reactor
         self._running: set[_Version] = set()
-        # What has been logged since a CLI was found.
+        # What was logged of the candidates that the last lookup passed over.
         self._told: set[str] = set()
 
     async def find(self, setting: str, environ: Mapping[str, str]) -> CLI:
@@ -47,16 +47,18 @@ class Lookup:
 
         Raises a 503 APIError that says what is wrong with the best candidate and what to do.
         """
-        wrong: APIError | None = None
+        wrong: list[APIError] = []
         for path, where in candidates(setting, environ):
             fault = await self._fault(path, where, allowed(environ))
             if isinstance(fault, CLI):
-                self._told.clear()
+                self._warn_of(wrong)
                 return fault
-            # One that is too old explains more than one that does not work.
-            if fault is not None and (wrong is None or wrong.code != fault.code != BROKEN):
-                wrong = fault
-        raise wrong or faults.no_cli(setting, INSTALL_HINT)
+            if fault is not None:
+                wrong.append(fault)
+        # One that is too old explains more than one that does not work.
+        best = min(wrong, key=lambda error: error.code == BROKEN, default=None)
+        self._warn_of([error for error in wrong if error is not best])
+        raise best or faults.no_cli(setting, INSTALL_HINT)
 
     def stop(self) -> Deferred[None]:
         """End the running processes; fires when they have ended."""
@@ -71,13 +73,10 @@ class Lookup:
         if version is None and fingerprint(path) is None:
             return None
         if version is None:
-            self._warn(f"{path} --version {why}")
             return faults.not_working(path, why, INSTALL_HINT)
         cli = CLI(path, version, where)
         if is_too_old(version):
-            error = faults.too_old(cli.name, update_command(path, real_path(path)))
-            self._warn(error.message)
-            return error
+            return faults.too_old(cli.name, update_command(path, real_path(path)))
         return cli
 
     async def _version(self, path: str, env: Mapping[str, str]) -> tuple[str | None, str]:
@@ -91,11 +90,13 @@ class Lookup:
         asked.ended.addCallback(lambda _: self._running.discard(asked))
         return await asked.answer, asked.why
 
-    def _warn(self, message: str) -> None:
-        """Log what is wrong with a candidate, once until a CLI is found."""
-        if message not in self._told:
-            self._told.add(message)
-            self.log.warn("{sentence}", sentence=message)
+    def _warn_of(self, wrong: Sequence[APIError]) -> None:
+        """Log what is wrong with the candidates that are passed over, once while it stays so."""
+        sentences = [error.message for error in wrong]
+        for sentence in sentences:
+            if sentence not in self._told:
+                self.log.warn("{sentence}", sentence=sentence)
+        self._told = set(sentences)
 
 
 class _Version(ProcessProtocol):

@@ -59,9 +59,12 @@ class Status:
         login = as_mapping(self.facts.get("login"))
         known = login.get("logged_in", login.get("state", cli.get("logged_in")))
         words = {True: "yes", False: "no", None: "not known yet"}
-        more = {name: value for name, value in login.items() if name not in ("logged_in", "state")}
+        more = [str(login[name]) for name in ("by", "plan") if login.get(name)]
+        age = login.get("age")
+        if isinstance(age, (int, float)):
+            more.append(f"seen {duration(age)} ago")
         text = words.get(known, str(known)) if not isinstance(known, str) else known
-        return f"Logged in: {text}" + (f" ({_flat(more)})" if more else "")
+        return f"Logged in: {text}" + (f" ({', '.join(more)})" if more else "")
 
 
 def status_of(health: Answer, ready: Answer) -> Status:

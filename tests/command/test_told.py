@@ -43,7 +43,7 @@ def test_everything_that_the_newer_route_says_is_told() -> None:
     ready = {
         "ready": True,
         "cli": {"version": "2.1.332", "path": "/usr/bin/claude", "where": "PATH"},
-        "login": {"logged_in": True, "age": 12},
+        "login": {"state": "yes", "by": "plan", "plan": "max", "age": 12},
         "demo": False,
         "processes": {"idle": 2, "busy": 1},
         "uptime": 3700.5,
@@ -52,7 +52,7 @@ def test_everything_that_the_newer_route_says_is_told() -> None:
     assert list(found.lines()) == [
         "claudeproxy 1.2.3: ready",
         "Claude Code 2.1.332: /usr/bin/claude (PATH)",
-        "Logged in: yes (age 12)",
+        "Logged in: yes (plan, max, seen 12 s ago)",
         "Processes: idle 2, busy 1",
         "Running for 1 h 1 min",
     ]
