@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 import attrs
@@ -74,10 +75,8 @@ def status_of(health: Answer, ready: Answer) -> Status:
     cli = as_mapping(facts.get("cli"))
     version = str(facts.get("version") or "(unknown version)")
     if "ready" in more:
-        until = more.get("until")
+        # The message has the time of `until`.
         reason = str(more.get("message") or more.get("reason") or "")
-        if until and str(until) not in reason:
-            reason = f"{reason} Until {moment(until)}.".strip()
         return Status(version, bool(more["ready"]), reason, facts)
     # Before there was /health/ready.
     if health.status >= 400:
@@ -114,7 +113,8 @@ def model_rows(body: Any) -> list[tuple[str, str]]:
 def moment(value: Any) -> str:
     """A point in time: seconds since the epoch as a date, a text as it is."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        # Rounded up: what ends then must have ended.
+        return datetime.fromtimestamp(ceil(value / 60) * 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return str(value)
 
 

@@ -62,13 +62,13 @@ def test_the_reason_of_a_server_that_is_not_ready_is_told() -> None:
     ready = {
         "ready": False,
         "reason": "plan_limit",
-        "message": "Usage limit reached.",
+        "message": "Usage limit reached. It resets at 2030-03-17 17:47.",
         "until": 1_900_000_000,
     }
     found = status_of(Answer(200, HEALTH), Answer(503, ready))
     assert not found.ready
     assert next(found.lines()) == (
-        "claudeproxy 1.2.3: not ready. Usage limit reached. Until 2030-03-17 17:46 UTC."
+        "claudeproxy 1.2.3: not ready. Usage limit reached. It resets at 2030-03-17 17:47."
     )
     only_reason = status_of(Answer(200, HEALTH), Answer(503, {"ready": False, "reason": "no_cli"}))
     assert only_reason.reason == "no_cli"
@@ -95,7 +95,7 @@ def test_the_models() -> None:
 
 
 def test_times() -> None:
-    assert moment(0) == "1970-01-01 00:00 UTC"
+    assert [moment(n) for n in (0, 1)] == ["1970-01-01 00:00 UTC", "1970-01-01 00:01 UTC"]
     assert [duration(n) for n in (0, 59, 61, 90061)] == ["0 s", "59 s", "1 min 1 s", "1 d 1 h"]
 
 

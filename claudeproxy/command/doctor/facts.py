@@ -36,12 +36,16 @@ class Holder(enum.Enum):
 
 @attrs.frozen
 class Port:
-    """The port of the server. who: the process that has it. version: of a claudeproxy there."""
+    """The port of the server. who: the process that has it.
+
+    version: of a claudeproxy there. not_ready: why it cannot answer requests now, "" if it can.
+    """
 
     url: str
     holder: Holder = Holder.NOBODY
     who: str = ""
     version: str = ""
+    not_ready: str = ""
 
 
 @attrs.frozen

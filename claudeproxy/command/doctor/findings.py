@@ -186,6 +186,8 @@ def _port(port: Port, version: str) -> Finding:
             *(Level.WARNING, "port", f"{what} This command is version {version}."),
             "Restart the server.",
         )
+    if port.not_ready:
+        return Finding(Level.WARNING, "port", f"{what} It is not ready. {port.not_ready}")
     return Finding(Level.GOOD, "port", what)
 
 

@@ -96,7 +96,19 @@ def port_of(settings: Settings) -> Port:
     if about.get("provider") != "claude-code-cli":
         return Port(where, Holder.OTHER, holder_of(settings.port))
     version = str(about.get("version") or "")
-    return Port(where, Holder.CLAUDEPROXY, holder_of(settings.port), version)
+    return Port(
+        *(where, Holder.CLAUDEPROXY, holder_of(settings.port), version),
+        not_ready=_why_not_ready(settings),
+    )
+
+
+def _why_not_ready(settings: Settings) -> str:
+    """What the running server says; "" if it is ready, or is too old to say it."""
+    try:
+        told = as_mapping(ask(settings, "/health/ready", PORT_TIMEOUT).body)
+    except Unreachable:
+        return "It has just stopped."
+    return "" if told.get("ready", True) else str(told.get("message") or "")
 
 
 def _connects(settings: Settings) -> bool:
