@@ -2,12 +2,13 @@
 
 Pure.  Understands what tools' schemas are made of: type, enum, const, required, properties, items,
 $ref into the same document, anyOf/oneOf (the first branch), allOf, the bounds of numbers, strings
-and lists, and the formats and the plain patterns of strings.  The rest (not, if, ...) is left to
-chance.
+and lists (also those that only a description has), and the formats and the plain patterns of
+strings.  The rest (not, if, ...) is left to chance.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _DEPTH = 40
+_BOUND = re.compile(
+    r"\b(minimum|maximum|exclusiveMinimum|exclusiveMaximum|multipleOf|minLength|maxLength|minItems)"
+    r" (-?\d+(?:\.\d+)?)(?=[,.\s]|$)"
+)
 _PYTHON_TYPES: dict[object, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -69,6 +74,7 @@ class _Maker:
         if not isinstance(schema, dict) or depth == 0:
             return None
         schema = _flat(schema, self.root, depth)
+        schema = {**schema, **_described(schema)}
         if "const" in schema:
             return schema["const"]
         kind = None if schema.get("enum") else _kind(schema)
@@ -99,6 +105,18 @@ class _Maker:
                 item = f"{item}{index}" if isinstance(item, str) else index
             made.append(item)
         return made
+
+
+def _described(schema: Mapping[str, Any]) -> dict[str, float]:
+    """The bounds that are only in the description, as a model would heed them.
+
+    Anthropic's SDKs and claudeproxy put bounds there that a format of the API cannot have.
+    """
+    description = schema.get("description")
+    if not isinstance(description, str) or "Constraints: " not in description:
+        return {}
+    told = description.rpartition("Constraints: ")[2]
+    return {word: json.loads(value) for word, value in _BOUND.findall(told)}
 
 
 def _smallest(schema: dict[str, Any], kind: object) -> Any:

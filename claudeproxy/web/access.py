@@ -108,7 +108,11 @@ class Access:
         named = [name for name, key in self.keys.items() if hmac.compare_digest(mine, _digest(key))]
         if not named:
             raise APIError(
-                401, "Incorrect API key provided.", code="invalid_api_key", should_retry=False
+                401,
+                "Incorrect API key provided. It is none of this server's keys, which are in its "
+                "settings `keys` and `keys_file`.",
+                code="invalid_api_key",
+                should_retry=False,
             )
         return named[0]
 

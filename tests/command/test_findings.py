@@ -185,7 +185,7 @@ def test_an_api_key_helper_matters_only_if_it_is_read() -> None:
         (Port(URL, Holder.CLAUDEPROXY, version="1.2.3"), Level.GOOD, "claudeproxy 1.2.3 runs"),
         (
             Port(URL, Holder.CLAUDEPROXY, version="1.2.3", not_ready="Usage limit reached."),
-            Level.WARNING,
+            Level.FAULT,
             "It is not ready. Usage limit reached.",
         ),
         (Port(URL, Holder.CLAUDEPROXY, version="1.2.2"), Level.WARNING, "version 1.2.3"),

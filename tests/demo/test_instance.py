@@ -44,6 +44,18 @@ TREE = {
         ({"type": "integer", "minimum": 4, "multipleOf": 3}, 6),
         ({"type": "number", "minimum": 0.2, "maximum": 0.4}, 0.2),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [0, 0]),
+        ({"type": "integer", "description": "Age.\nConstraints: minimum 3, maximum 9."}, 3),
+        ({"type": "number", "description": "Constraints: exclusiveMinimum 0.5."}, 1),
+        ({"type": "integer", "description": "The minimum 3 does not hold."}, 0),
+        (
+            {
+                "type": "array",
+                "items": {"type": "integer"},
+                "description": "Constraints: minItems 2.",
+                "minItems": 1,
+            },
+            [0, 0],
+        ),
         (
             {"type": "array", "items": {"type": "integer"}, "minItems": 3, "uniqueItems": True},
             [0, 1, 2],

@@ -187,7 +187,8 @@ def _port(port: Port, version: str) -> Finding:
             "Restart the server.",
         )
     if port.not_ready:
-        return Finding(Level.WARNING, "port", f"{what} It is not ready. {port.not_ready}")
+        # What the server uses can differ from what this command finds.
+        return Finding(Level.FAULT, "port", f"{what} It is not ready. {port.not_ready}")
     return Finding(Level.GOOD, "port", what)
 
 
