@@ -136,7 +136,7 @@ class ByTheAPI(FormatCase):
 
     async def test_what_is_cut_or_refused_is_told_so(self) -> None:
         answer = await self.ask(
-            'SLOW:0.03 ECHO:{"n": 1}', response_format=form(COUNT), max_tokens=1
+            'SLOW:0.05 ECHO:{ "n" : 1 }', response_format=form(COUNT), max_tokens=3
         )
         assert answer.choices[0].finish_reason == "length"
         answer = await self.ask("STOP:refusal hi", response_format=form(COUNT))
