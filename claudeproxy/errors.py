@@ -184,9 +184,8 @@ def does_not_match(why: str = "") -> APIError:
     By default an SDK would retry twice, and each retry would cost the same again.
     """
     where = f": {why}" if why else "."
-    return upstream_failed(
-        f"The model's response does not match the schema{where}", should_retry=False
-    )
+    message = f"The model's response does not match the schema{where}"
+    return attrs.evolve(upstream_failed(message, should_retry=False), code="schema_mismatch")
 
 
 def unavailable(message: str, retry_after: int | None = None) -> APIError:

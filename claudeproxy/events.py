@@ -126,10 +126,12 @@ class Failed:
     """The answer cannot be completed. No event follows.
 
     worker_lost: the worker failed, not the request or the API, so another worker may succeed.
+    usage: the tokens that it used all the same, where that is known.
     """
 
     error: APIError
     worker_lost: bool = False
+    usage: Usage | None = attrs.field(default=None, eq=False)
 
 
 # An event with more of what the last part of the answer has.

@@ -185,6 +185,12 @@ def _check_files(twistd: MutableMapping[str, Any]) -> None:
     """The files that twistd will write, as far as its options name them."""
     pidfile, logfile = twistd.get("pidfile"), twistd.get("logfile")
     daemon = not twistd.get("nodaemon")
+    if pidfile and daemon and (running := _running(pidfile)):
+        fail(
+            f"process {running} is running already, says {os.path.abspath(pidfile)}. End it, or "
+            "choose another pid file: --pidfile=FILE",
+            FAILED,
+        )
     if pidfile and (reason := _write_fault(pidfile)):
         if pidfile == PIDFILE and not daemon:
             # In the foreground it is not needed, and nobody has asked for it.
@@ -195,6 +201,18 @@ def _check_files(twistd: MutableMapping[str, Any]) -> None:
         logfile = logfile or LOGFILE
     if logfile and logfile != "-" and (reason := _write_fault(logfile)):
         fail(_cannot_write("log file", logfile, reason, "--logfile=FILE"), FAILED)
+
+
+def _running(pidfile: str) -> int:
+    """The process that a pid file names, if there is one; else 0."""
+    try:
+        pid = int(Path(pidfile).read_text("ascii"))
+        os.kill(pid, 0)
+    except PermissionError:
+        return 0
+    except (OSError, ValueError, OverflowError):
+        return 0
+    return pid
 
 
 def _cannot_write(what: str, path: str, reason: str, remedy: str) -> str:
@@ -220,7 +238,9 @@ def makeService(options: Options, reactor: Any = global_reactor) -> IService:
     notifier = Notifier.of(reactor)
 
     def announce(text: str) -> None:
-        say(text)
+        if options.settings.log_format != "json":
+            # Each line of that log is JSON, and it has the same facts.
+            say(text)
         notifier.told(text)
 
     service = ProxyService(reactor, options.settings, announce=announce)

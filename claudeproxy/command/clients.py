@@ -44,8 +44,11 @@ def client(
     origin = f"http://localhost:{settings.port}" if local else url(settings)
     chosen = CLIENTS[name]
     click.echo(f"{chosen.title}. {chosen.where}:\n", err=True)
-    click.echo(filled(chosen, origin, key or (YOUR_KEY if settings.keys else NO_KEY), model))
-    if settings.keys and not key:
+    text = filled(chosen, origin, key or (YOUR_KEY if settings.keys else NO_KEY), model)
+    click.echo(text)
+    if settings.keys and (key or YOUR_KEY) not in text:
+        click.echo("\nThis server needs an API key, and these settings have none.", err=True)
+    elif settings.keys and not key:
         names = ", ".join(sorted(settings.keys))
         click.echo(f"\nReplace {YOUR_KEY} by one of this server's keys: {names}.", err=True)
     if not chosen.tested:

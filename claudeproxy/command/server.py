@@ -30,6 +30,11 @@ class Answer:
 
     def check(self) -> None:
         """Raise a ClickException with the server's message if it is an error."""
+        if self.status == 401:
+            raise click.ClickException(
+                f"{self.message} This command takes the first key in CLAUDEPROXY_KEYS, or in the "
+                "settings `keys` and `keys_file`."
+            )
         if self.status >= 400:
             raise click.ClickException(self.message or f"The server answered {self.status}.")
 

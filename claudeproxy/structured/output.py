@@ -161,7 +161,7 @@ class _Checked:
             self._ask(again)
         else:
             self._count("mismatched")
-            self._tell([*told, Failed(does_not_match(why))])
+            self._tell([*told, Failed(does_not_match(why), usage=finished.usage)])
 
     def _mismatch(self, finished: Finished) -> str:
         """Why the answer does not match; "" if it does, or if it does not have to.

@@ -86,7 +86,7 @@ class Facts:
             self._usages[choice] = first.usage
         if self.first_token is None and any(type(event) not in WITHOUT_CONTENT for event in events):
             self.first_token = now
-        if type(last) is Finished:
+        if isinstance(last, Finished | Failed) and last.usage is not None:
             self._usages[choice] = last.usage
 
     @property

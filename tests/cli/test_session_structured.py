@@ -127,6 +127,7 @@ DOES_NOT_FIT = failed(
     status=502,
     message="The model's response does not match the schema.",
     type="server_error",
+    code="schema_mismatch",
     should_retry=False,
 )
 

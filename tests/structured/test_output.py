@@ -168,6 +168,8 @@ class NotMatching(OutputCase):
         self.say(STARTED, TextDelta("Well."), finished())
         (failed,) = self.say(STARTED, finished())
         assert isinstance(failed, Failed)
+        # Both were paid for.
+        assert failed.usage == Usage(output_tokens=2)
         assert (failed.error.status, failed.error.should_retry) == (502, False)
         assert len(self.pool.asked) == 2
         assert self.counted("answers") == ['{outcome="mismatched"} 1.0']
