@@ -154,7 +154,8 @@ def test_a_daemon_has_its_pid_file_and_log_until_it_is_killed(place: Place) -> N
     assert about is not None
     assert about["status"] == "ok"
     pid = int(pidfile.read_text())
-    assert list(place.processes()) == [pid]
+    # While it looks for the CLI, it has a child for a moment.
+    wait_for("one process", lambda: list(place.processes()) == [pid])
 
     os.kill(pid, signal.SIGUSR1)
     wait_for("a rotated log", (place.root / "run.log.1").exists)
