@@ -333,7 +333,7 @@ def test_serve_can_be_a_daemon_with_its_files_in_the_state_folder(place: Place) 
     if sys.platform == "darwin":
         state = place.root / "home" / "Library" / "Application Support" / "claudeproxy"
     pid = int((state / "claudeproxy.pid").read_text())
-    assert list(place.processes()) == [pid]
+    wait_for("one process", lambda: list(place.processes()) == [pid])
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     os.kill(pid, signal.SIGTERM)
     wait_for("its end", lambda: not place.processes(), BOUND)
