@@ -70,7 +70,8 @@ def server(env: dict[str, str], *command: str) -> Iterator[int]:
             said = []
             for line in process.stdout:
                 said.append(line)
-                if "http://127.0.0.1:" in line:
+                # The log names the address earlier, without the path.
+                if "http://127.0.0.1:" in line and "/v1" in line:
                     break
             else:
                 pytest.fail(f"it has ended: {said}")
