@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import attrs
 import msgspec
@@ -139,6 +139,13 @@ Delta: TypeAlias = TextDelta | ReasoningDelta | ToolArgumentsDelta
 Event: TypeAlias = (
     Started | Delta | ReasoningSigned | ToolCallStarted | Withdrawn | Finished | Failed
 )
+
+
+class Listener(Protocol):
+    """Receives the events of a request."""
+
+    def received(self, events: Sequence[Event]) -> None:
+        """Take the events of one read, in order; none follow Finished or Failed."""
 
 
 @attrs.define(eq=False)

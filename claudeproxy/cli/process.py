@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from ..conversation import Limits, Profile, Turn
 from ..errors import APIError, upstream_failed
-from ..events import Event, Failed
+from ..events import Event, Failed, Listener
 from ..timers import Timers
 from . import notices
 from .failures import StartFailure, one_line
@@ -42,13 +42,6 @@ KILL_AFTER = 3.0
 RESPONSE_TIMEOUT = 5.0
 COUNT_TIMEOUT = 20.0
 STDERR_TAIL = 4096
-
-
-class Listener(Protocol):
-    """Receives the events of a request."""
-
-    def received(self, events: Sequence[Event]) -> None:
-        """Take the events of one read, in order; none follow Finished or Failed."""
 
 
 class Worker(ProcessProtocol):

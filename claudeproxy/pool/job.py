@@ -10,10 +10,10 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..cli.process import Listener, Worker
+from ..cli.process import Worker
 from ..conversation import Conversation, Turn, text_block
 from ..errors import APIError, upstream_failed
-from ..events import AnswerAccumulator, Event, Failed, Finished
+from ..events import AnswerAccumulator, Event, Failed, Finished, Listener
 
 
 class JobOwner(Protocol):

@@ -15,11 +15,11 @@ from twisted.python.failure import Failure
 
 from ..cli.launch import Launch
 from ..cli.notices import Ready, TurnEnded
-from ..cli.process import Listener, Worker
+from ..cli.process import Worker
 from ..condition.machine import Condition
 from ..conversation import Conversation, Profile
 from ..errors import APIError, internal_error, rate_limited, unavailable, upstream_failed
-from ..events import Failed
+from ..events import Failed, Listener
 from ..metrics import Metrics
 from ..timers import Timers
 from .job import Job, error_of

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import attrs
 
-from ..cli.process import Listener
 from ..condition import faults
 from ..condition.login import Login
 from ..condition.machine import Condition
 from ..errors import USAGE_LIMIT, APIError
-from ..events import Event, Failed, Finished
+from ..events import Event, Failed, Finished, Listener
 
 
 @attrs.frozen

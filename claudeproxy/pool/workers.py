@@ -16,10 +16,11 @@ from ..cli.failures import StartFailure
 from ..cli.launch import Launch
 from ..cli.notices import PlanReport, Ready, TurnEnded, UsageResponse
 from ..cli.plan import Plan
-from ..cli.process import COUNT_TIMEOUT, Listener, Worker
+from ..cli.process import COUNT_TIMEOUT, Worker
 from ..condition.faults import no_process
 from ..condition.machine import Condition
 from ..errors import APIError
+from ..events import Listener
 from ..metrics import Metrics
 from ..timers import Timers
 from .backoff import StartBackoff

@@ -9,17 +9,19 @@ import attrs
 
 from ..conversation import Conversation, Turn, text_block
 from ..errors import APIError, does_not_match
-from ..events import AnswerAccumulator, Event, Failed, Finished, Started, Usage, Withdrawn
+from ..events import (
+    AnswerAccumulator,
+    Event,
+    Failed,
+    Finished,
+    Listener,
+    Started,
+    Usage,
+    Withdrawn,
+)
 from ..metrics import Metrics
 from .check import mismatch
 from .ways import ByTool, Ways
-
-
-class Listener(Protocol):
-    """Receives the events of an answer."""
-
-    def received(self, events: Sequence[Event]) -> None:
-        """Take the events of one read, in order; none follow Finished or Failed."""
 
 
 class Running(Protocol):

@@ -15,6 +15,7 @@ from claudeproxy.events import (
     Failed,
     Finished,
     FinishReason,
+    Listener,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -23,7 +24,7 @@ from claudeproxy.events import (
     Withdrawn,
 )
 from claudeproxy.metrics import Metrics
-from claudeproxy.structured.output import Listener, StructuredOutput
+from claudeproxy.structured.output import StructuredOutput
 from claudeproxy.structured.ways import Choice, Ways
 
 
