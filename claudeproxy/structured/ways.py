@@ -93,7 +93,8 @@ class Ways:
         if self._choice is Choice.AUTO:
             if not has_feature or self._is_remembered(self._models, conversation.limits.model):
                 return by_tool(conversation, Reason.MODEL)
-            if self._is_remembered(self._schemas, _digest(schema)):
+            # Most servers have none of these, and a digest takes time.
+            if self._schemas and self._is_remembered(self._schemas, _digest(schema)):
                 return by_tool(conversation, Reason.SCHEMA)
         return by_api(conversation, said.schema)
 
