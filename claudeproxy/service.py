@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import platformdirs
 from twisted.application.service import Service
 from twisted.internet import defer
 from twisted.internet.defer import (
@@ -197,21 +196,8 @@ class ProxyService(Service):
     async def _find_launch(self) -> launch.Launch:
         cli = await self._lookup.find(self._settings.cli, self._environ)
         self.metrics.found_cli(cli.version)
-        directory = Path(
-            self._settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
-        )
-        return launch.Launch(
-            cli=cli,
-            env=launch.environment(
-                self._environ,
-                self._settings.pass_environment,
-                self._settings.cli_retries,
-                {} if self.demo is None else self._demo_environment(),
-                stable_cache_marks=self._settings.stable_cache_marks,
-            ),
-            directory=str(directory),
-            scratch=self._scratch,
-        )
+        extra = {} if self.demo is None else self._demo_environment()
+        return launch.Launch.of(cli, self._settings, self._environ, self._scratch, extra)
 
     def _demo_environment(self) -> dict[str, str]:
         assert self.demo is not None

@@ -257,6 +257,11 @@ class Settings:
         10.0, _number(0, 3600), "how long running requests may take to finish when the server stops"
     )
 
+    @property
+    def cli_directory(self) -> Path:
+        """The working directory of the CLI's processes."""
+        return Path(self.directory or platformdirs.user_cache_path("claudeproxy") / "empty")
+
 
 PREFIX = "CLAUDEPROXY_"
 # Names the settings file; it is not a setting itself.

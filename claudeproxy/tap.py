@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-import platformdirs
 from twisted.application.service import IService, MultiService
 from twisted.internet import reactor as global_reactor
 from twisted.logger import Logger
@@ -166,12 +165,12 @@ def _check_port(settings: Settings) -> None:
 
 def _check_folders(settings: Settings) -> None:
     """CLI processes need a working directory and a temporary one."""
-    directory = settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        os.makedirs(settings.cli_directory, mode=0o700, exist_ok=True)
     except OSError as error:
         fail(
-            f"cannot create the working directory of the CLI, {directory}: {error.strerror}. Set "
+            f"cannot create the working directory of the CLI, {settings.cli_directory}: "
+            f"{error.strerror}. Set "
             "HOME to a folder that you can write to, or --directory to an empty folder.",
             FAILED,
         )
@@ -208,8 +207,6 @@ def _running(pidfile: str) -> int:
     try:
         pid = int(Path(pidfile).read_text("ascii"))
         os.kill(pid, 0)
-    except PermissionError:
-        return 0
     except (OSError, ValueError, OverflowError):
         return 0
     return pid

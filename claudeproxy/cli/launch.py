@@ -13,9 +13,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 import attrs
 
+from ..settings import Settings
 from . import mcp
 
 
@@ -184,6 +186,25 @@ class Launch:
     env: Mapping[str, str]
     directory: str
     scratch: str
+
+    @classmethod
+    def of(
+        cls,
+        cli: CLI,
+        settings: Settings,
+        environ: Mapping[str, str],
+        scratch: str,
+        extra: Mapping[str, str] = MappingProxyType({}),
+    ) -> Launch:
+        """How the settings say. environ, extra: as in `environment`."""
+        env = environment(
+            environ,
+            settings.pass_environment,
+            settings.cli_retries,
+            extra,
+            stable_cache_marks=settings.stable_cache_marks,
+        )
+        return cls(cli, env, str(settings.cli_directory), scratch)
 
     def argv(self) -> list[str]:
         """The command line: the same for every process and every request."""

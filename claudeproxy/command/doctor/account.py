@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import platformdirs
 
 from ...cli import launch, scratch
 from ...cli.process import Worker
@@ -52,14 +49,8 @@ async def ask_login(
     reactor: Any, cli: launch.CLI, settings: Settings, environ: Mapping[str, str]
 ) -> Login:
     """Start the CLI as the server does, and ask it for its account."""
-    folder = settings.directory or platformdirs.user_cache_path("claudeproxy") / "empty"
     temporary = scratch.make()
-    how = launch.Launch(
-        cli=cli,
-        env=launch.environment(environ, settings.pass_environment, settings.cli_retries, {}),
-        directory=str(Path(folder)),
-        scratch=temporary,
-    )
+    how = launch.Launch.of(cli, settings, environ, temporary)
     worker = Worker(reactor, how, settings.longest_retry, "")
     try:
         worker.start()
