@@ -71,7 +71,6 @@ def test_what_is_not_good_says_what_to_do() -> None:
         version="1.2.3",
         file_warnings=["/keys: other users can read the keys in this file. Run: chmod 600 /keys"],
         cli=attrs.evolve(CLI, version="2.0.1"),
-        oldest="2.1.0",
         self_test={"text": "no answer", "rewinding": "not done"},
         login=Login(False),
         variables=["ANTHROPIC_API_KEY"],
@@ -103,17 +102,16 @@ def test_a_missing_cli_is_a_fault_with_its_remedy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "oldest", "level"),
+    ("version", "level"),
     [
-        ("2.1.99", "2.1.100", Level.FAULT),
-        ("2.1.100", "2.1.100", Level.WARNING),
-        (TESTED[0], "2.1.100", Level.GOOD),
-        ("2.1.9", None, Level.WARNING),
-        ("3.0.0", None, Level.GOOD),
+        ("2.1.100", Level.WARNING),
+        (TESTED[0], Level.GOOD),
+        ("2.1.9", Level.WARNING),
+        ("3.0.0", Level.GOOD),
     ],
 )
-def test_the_version_of_the_cli_is_judged(version: str, oldest: str | None, level: Level) -> None:
-    finding = only("cli", cli=attrs.evolve(CLI, version=version), oldest=oldest)
+def test_the_version_of_the_cli_is_judged(version: str, level: Level) -> None:
+    finding = only("cli", cli=attrs.evolve(CLI, version=version))
     assert finding.level is level
     assert (finding.remedy == "Run: /usr/bin/claude update") is (level is not Level.GOOD)
 

@@ -74,7 +74,6 @@ class Facts:
     file_warnings: Sequence[str] = ()
     cli: FoundCLI | None = None
     cli_problem: str = ""
-    oldest: str | None = None
     self_test: Mapping[str, str] | None = None
     demo: bool = False
     login: Login | None = None

@@ -92,11 +92,8 @@ def _cli(facts: Facts) -> Iterator[Finding]:
     update = f"Run: {cli.path} update"
     if cli.where.startswith("bundled"):
         update = "Run: pip install --upgrade claude-agent-sdk, in the environment of claudeproxy."
-    if facts.oldest is not None and version_key(cli.version) < version_key(facts.oldest):
-        yield Finding(
-            Level.FAULT, "cli", f"{what} It is too old: {facts.oldest} is needed.", update
-        )
-    elif version_key(cli.version) < version_key(TESTED[0]):
+    # One that is too old was not found: `cli_problem` says so.
+    if version_key(cli.version) < version_key(TESTED[0]):
         yield Finding(
             *(Level.WARNING, "cli", f"{what} It is older than what is tested ({TESTED[0]})."),
             update,

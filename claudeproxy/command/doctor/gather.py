@@ -16,7 +16,6 @@ import attrs
 from ... import __version__
 from ...cli.launch import CLI
 from ...cli.lookup import Lookup
-from ...condition.versions import OLDEST
 from ...errors import APIError
 from ...settings import Settings, Sources, exposed_files
 from ..manage.managers import installed_service
@@ -43,7 +42,6 @@ async def gather(
     facts = Facts(
         version=__version__,
         file_warnings=exposed_files(sources),
-        oldest=OLDEST,
         demo=settings.demo,
         variables=[name for name in ELSEWHERE if environ.get(name)],
         passed=settings.pass_environment,
