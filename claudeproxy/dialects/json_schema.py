@@ -9,7 +9,7 @@ converted where that is possible.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
@@ -20,19 +20,13 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, SchemaRegistry
 
 from ..errors import bad_request
+from ..schema_parts import with_parts
 
 
 ANYTHING = {"type": "object", "properties": {}}
 OBJECT = ("object", ["object"])
 # Keywords that neither OpenAI nor the Messages API accepts at the root.
 COMBINATIONS = ("anyOf", "oneOf", "allOf", "not", "enum")
-# Keywords that contain values, not schemas.
-VALUES = ("const", "enum", "default", "examples", "example")
-# Keywords that map names, which are not keywords, to schemas.
-SCHEMAS_BY_NAME = (
-    *("$defs", "definitions", "properties", "patternProperties"),
-    *("dependentSchemas", "dependencies"),
-)
 LIMITS = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
 
 
@@ -120,29 +114,9 @@ def _with_object_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**ANYTHING, **schema, "type": "object"}
 
 
-def _with_parts(
-    schema: Mapping[str, Any], change: Callable[[Mapping[str, Any]], Any]
-) -> dict[str, Any]:
-    """Return the schema with `change` applied to every schema directly inside it."""
-
-    def changed(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return change(value)
-        return [changed(item) for item in value] if isinstance(value, list) else value
-
-    def part(name: str, value: Any) -> Any:
-        if name in VALUES:
-            return value
-        if name in SCHEMAS_BY_NAME and isinstance(value, Mapping):
-            return {key: changed(item) for key, item in value.items()}
-        return changed(value)
-
-    return {name: part(name, value) for name, value in schema.items()}
-
-
 def _with_numeric_limits(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema with draft 4's `exclusiveMinimum: true` converted to a number."""
-    read = _with_parts(schema, _with_numeric_limits)
+    read = with_parts(schema, _with_numeric_limits)
     for limit, exclusive in LIMITS:
         if read.get(exclusive) is False:
             del read[exclusive]
@@ -166,7 +140,7 @@ def _with_pointers(schema: Mapping[str, Any]) -> dict[str, Any]:
     def changed(part: Mapping[str, Any], base: Any) -> dict[str, Any]:
         if part is not schema and isinstance(part.get("$id"), str):
             base = base.in_subresource(DRAFT202012.create_resource(part))
-        read = _with_parts(part, partial(changed, base=base))
+        read = with_parts(part, partial(changed, base=base))
         if isinstance(reference := part.get("$ref"), str):
             read["$ref"] = _pointer(reference, base, places)
         read.pop("$anchor", None)

@@ -14,16 +14,12 @@ from jsonschema.exceptions import UnknownType, ValidationError, best_match
 from jsonschema.validators import extend
 from referencing.exceptions import Unresolvable
 
+from ..schema_parts import SCHEMAS_BY_NAME, with_parts
 from .patterns import compiled
 
 
 LONGEST = 300
 LONGEST_PLACE = 120
-# Keywords that contain values, not schemas, and those that map names to schemas.
-VALUES = frozenset({"const", "enum", "default", "examples", "example"})
-SCHEMAS_BY_NAME = frozenset(
-    {"$defs", "definitions", "properties", "patternProperties", "dependentSchemas"}
-)
 # What jsonschema raises for references to places that do not exist or are not schemas.
 _NOT_A_SCHEMA = (Unresolvable, UnknownType, re.error, TypeError, ValueError, AttributeError)
 
@@ -134,24 +130,15 @@ def validator(text: str) -> Validator:
     return cast(Validator, _Checker(tolerant(json.loads(text))))
 
 
-def tolerant(part: Any, *, by_name: bool = False) -> Any:
-    """Return the schema without patterns of names that Python cannot compile, or is slow to match.
-
-    by_name: `part` maps names to schemas.
-    """
-    if isinstance(part, list):
-        return [tolerant(item) for item in part]
-    if not isinstance(part, Mapping):
-        return part
-    if by_name:
-        # jsonschema does not say where `false` is.
-        return {
-            name: {"not": {}} if value is False else tolerant(value) for name, value in part.items()
-        }
-    read = {
-        word: value if word in VALUES else tolerant(value, by_name=word in SCHEMAS_BY_NAME)
-        for word, value in part.items()
-    }
+def tolerant(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema without patterns of names that Python cannot compile or is slow with."""
+    read = with_parts(schema, tolerant)
+    for word in SCHEMAS_BY_NAME:
+        if isinstance(read.get(word), Mapping):
+            # jsonschema does not say where `false` is.
+            read[word] = {
+                name: {"not": {}} if value is False else value for name, value in read[word].items()
+            }
     if isinstance(patterns := read.get("patternProperties"), Mapping):
         kept = {name: value for name, value in patterns.items() if _is_quick(name)}
         if len(kept) < len(patterns):

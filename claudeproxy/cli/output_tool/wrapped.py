@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from ...schema_parts import with_parts
+
 
 PROPERTY = "value"
 # Schemas with one of these keywords at the root need a wrapper. The Messages API refuses all but
@@ -18,8 +20,6 @@ PROPERTY = "value"
 NOT_AT_ROOT = frozenset({"anyOf", "oneOf", "allOf", "not", "enum", "const"})
 DEFINITIONS = ("$defs", "definitions")
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-_VALUES = frozenset({"const", "enum", "default", "examples"})
-_SCHEMAS_BY_NAME = frozenset({*DEFINITIONS, "properties", "patternProperties"})
 
 
 def needs_wrapper(schema: Mapping[str, Any] | None) -> bool:
@@ -35,7 +35,7 @@ def wrapped(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of an object whose one property has this schema."""
     inner = {name: value for name, value in schema.items() if name not in DEFINITIONS}
     definitions = {name: schema[name] for name in DEFINITIONS if name in schema}
-    moved: dict[str, Any] = _moved(
+    return _moved(
         {
             "type": "object",
             "properties": {PROPERTY: inner},
@@ -44,28 +44,14 @@ def wrapped(schema: Mapping[str, Any]) -> dict[str, Any]:
             **definitions,
         }
     )
+
+
+def _moved(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema with every `$ref` changed to the new place of its target."""
+    moved = with_parts(schema, _moved)
+    if "$ref" in moved:
+        moved["$ref"] = _reference(moved["$ref"])
     return moved
-
-
-def _moved(part: Any, *, by_name: bool = False) -> Any:
-    """Return the schema with every `$ref` changed to the new place of its target.
-
-    by_name: `part` maps names to schemas.
-    """
-    if isinstance(part, list):
-        return [_moved(value) for value in part]
-    if not isinstance(part, Mapping):
-        return part
-    if by_name:
-        return {name: _moved(value) for name, value in part.items()}
-    return {
-        word: value
-        if word in _VALUES
-        else _reference(value)
-        if word == "$ref"
-        else _moved(value, by_name=word in _SCHEMAS_BY_NAME)
-        for word, value in part.items()
-    }
 
 
 def _reference(path: str) -> str:
