@@ -121,6 +121,15 @@ def test_the_text_streams_in_pieces(client: OpenAI, api: str) -> None:
     assert len(deltas) > 1
 
 
+def parse(client: OpenAI, asked: dict[str, Any], *, stream: bool) -> None:
+    """Have the helper parse an answer to its end."""
+    if stream:
+        with client.chat.completions.stream(**asked) as running:
+            running.until_done()
+    else:
+        client.chat.completions.parse(**asked)
+
+
 @demo.each_way
 @demo.both
 def test_an_answer_that_is_cut_off_is_not_parsed(client: OpenAI, stream: bool) -> None:
@@ -130,15 +139,8 @@ def test_an_answer_that_is_cut_off_is_not_parsed(client: OpenAI, stream: bool) -
         "response_format": Person,
         "max_completion_tokens": 1,
     }
-    if stream:
-        with (
-            client.chat.completions.stream(**asked) as running,
-            pytest.raises(openai.LengthFinishReasonError),
-        ):
-            running.until_done()
-    else:
-        with pytest.raises(openai.LengthFinishReasonError):
-            client.chat.completions.parse(**asked)
+    with pytest.raises(openai.LengthFinishReasonError):
+        parse(client, asked, stream=stream)
 
 
 @demo.each_way
@@ -162,15 +164,8 @@ def test_a_refusal_is_not_parsed(client: OpenAI, stream: bool) -> None:
         "messages": demo.asking(f"STOP:refusal {demo.BE_PERSON}"),
         "response_format": Person,
     }
-    if stream:
-        with (
-            client.chat.completions.stream(**asked) as running,
-            pytest.raises(openai.ContentFilterFinishReasonError),
-        ):
-            running.until_done()
-    else:
-        with pytest.raises(openai.ContentFilterFinishReasonError):
-            client.chat.completions.parse(**asked)
+    with pytest.raises(openai.ContentFilterFinishReasonError):
+        parse(client, asked, stream=stream)
 
 
 @demo.each_way
