@@ -10,6 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from claudeproxy.pool.looks import LOOK_AGAIN
 from claudeproxy.service import ProxyService
 from claudeproxy.settings import Settings
 
-from .pool.fakes import READY, FakeReactor, Process
+from .pool.fakes import READY, FakeReactor, Process, becomes_ready
 
 
 PLAN = {"subscriptionType": "Claude Max", "apiProvider": "firstParty", "email": "me@example.org"}
@@ -60,18 +61,7 @@ def tells(account: dict[str, Any]) -> Callable[[FakeReactor, Process], None]:
     """Both kinds of processes: one that tells its version, and one that becomes ready."""
     told = json.loads(READY)
     told["response"]["response"]["account"] = account
-    line = json.dumps(told).encode() + b"\n"
-
-    def script(reactor: FakeReactor, process: Process) -> None:
-        def look() -> None:
-            if b'"initialize"' in process.written:
-                process.say(line)
-            elif not process.ended:
-                reactor.callLater(0.05, look)
-
-        reactor.callLater(0.05, look)
-
-    return script
+    return partial(becomes_ready, line=json.dumps(told).encode() + b"\n")
 
 
 def exits(reactor: FakeReactor, process: Process) -> None:

@@ -98,6 +98,18 @@ class Heard:
         return failed.error.status, failed.error.message
 
 
+def becomes_ready(reactor: FakeReactor, process: Process, line: bytes = READY) -> None:
+    """The script of a process that says a line once it is initialized."""
+
+    def look() -> None:
+        if b'"initialize"' in process.written:
+            process.say(line)
+        elif not process.ended:
+            reactor.callLater(0.05, look)
+
+    reactor.callLater(0.05, look)
+
+
 def conversation(system: str = "") -> Conversation:
     return Conversation(Profile(system), (Turn("user", (text_block("hi"),)),), Limits("sonnet"))
 

@@ -23,8 +23,8 @@ from claudeproxy.pool.launches import ASK_AGAIN_AFTER, LaunchFinder
 from claudeproxy.pool.looks import LOOK_AGAIN
 from claudeproxy.pool.slot import Activity
 
-from .fakes import READY, FakeReactor, Process
-from .test_starts import Starts, exits, prints_text, works
+from .fakes import READY, FakeReactor, Process, becomes_ready
+from .test_starts import Starts, exits, prints_text
 
 
 PLAN = {"subscriptionType": "Claude Max", "apiProvider": "firstParty"}
@@ -32,7 +32,7 @@ NOBODY = {"tokenSource": "none", "apiProvider": "firstParty"}
 
 
 def dies_when_ready(reactor: FakeReactor, process: Process) -> None:
-    works(reactor, process)
+    becomes_ready(reactor, process)
 
     def look() -> None:
         if process.protocol.was_ready:
@@ -51,14 +51,7 @@ class Looking(Starts):
         told = json.loads(READY)
         told["response"]["response"]["account"] = self.account
         told["response"]["response"]["models"].append({"value": f"m{len(reactor.processes)}"})
-
-        def look() -> None:
-            if b'"initialize"' in process.written:
-                process.say(json.dumps(told).encode() + b"\n")
-            elif not process.ended:
-                reactor.callLater(0.05, look)
-
-        reactor.callLater(0.05, look)
+        becomes_ready(reactor, process, json.dumps(told).encode() + b"\n")
 
     def newest(self) -> Any:
         asked = ensureDeferred(self.pool.newest())
@@ -168,7 +161,7 @@ class DyingYoung(Starts):
         assert 'claudeproxy_cli_starts_failed_total{kind="broke the protocol"} 1.0' in counted
 
     def test_one_that_ends_much_later_is_none(self) -> None:
-        self.begin(works, spares=0)
+        self.begin(becomes_ready, spares=0)
         self.probe()
         self.reactor.pass_time(61)
         self.reactor.processes[0].end(1)

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from claudeproxy.errors import APIError
 from claudeproxy.pool.pool import Pool
 
-from .fakes import READY, FakeReactor, Heard, Process, conversation, new_pool
+from .fakes import FakeReactor, Heard, Process, becomes_ready, conversation, new_pool
 
 
 NAME = "Claude Code 2.0.37 (/opt/claude)"
@@ -35,16 +35,6 @@ def prints_text(reactor: FakeReactor, process: Process) -> None:
 
 def never_ready(reactor: FakeReactor, process: Process) -> None:
     reactor.callLater(1.5, process.end, 15)
-
-
-def works(reactor: FakeReactor, process: Process) -> None:
-    def look() -> None:
-        if b'"initialize"' in process.written:
-            process.say(READY)
-        elif not process.ended:
-            reactor.callLater(0.05, look)
-
-    reactor.callLater(0.05, look)
 
 
 class Starts(SynchronousTestCase):
@@ -148,7 +138,7 @@ class Failing(Starts):
         assert self.pool._workers.backoff.failures == 1
 
     def test_a_process_stopped_with_the_server_is_not_a_failure(self) -> None:
-        self.begin(works)
+        self.begin(becomes_ready)
         self.reactor.script = lambda reactor, process: None
         asked = self.probe()
         stopped = self.pool.stop()
@@ -164,7 +154,7 @@ class Requests(Starts):
     """The CLI worked once, so requests come this far."""
 
     def break_after_start(self, script: Callable[[FakeReactor, Process], None] = exits) -> None:
-        self.begin(works, spares=0)
+        self.begin(becomes_ready, spares=0)
         asked = self.probe()
         self.reactor.pass_time(1)
         self.successResultOf(asked)
@@ -224,7 +214,7 @@ class Requests(Starts):
         self.break_after_start()
         self.asked()
         self.reactor.pass_time(3)
-        self.reactor.script = works
+        self.reactor.script = becomes_ready
         heard = self.asked()
         self.reactor.pass_time(1)
         assert heard.events == []
@@ -232,7 +222,7 @@ class Requests(Starts):
         assert self.pool._workers.backoff.failures == 0
 
     def test_a_process_that_breaks_the_protocol_is_given_to_nobody(self) -> None:
-        self.begin(works, spares=1)
+        self.begin(becomes_ready, spares=1)
         asked = self.probe()
         self.reactor.pass_time(3)
         self.successResultOf(asked)
