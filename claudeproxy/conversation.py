@@ -20,6 +20,10 @@ import attrs
 # A content block of the Messages API: text, image, document, tool_use or tool_result.
 Block: TypeAlias = Mapping[str, Any]
 Role: TypeAlias = Literal["user", "assistant"]
+# See `untold`.
+UNTOLD = "untold"
+# How the types of blocks with results end: `web_search_tool_result`, and the client's own.
+RESULT = "tool_result"
 
 
 @attrs.frozen
@@ -32,11 +36,37 @@ class Turn:
 
 @attrs.frozen
 class Tool:
-    """A function of the client's that the model may call."""
+    """A function of the client's that the model may call.
+
+    more: further fields of its definition in the Messages API, such as `strict`.
+    """
 
     name: str
     description: str
     input_schema: Mapping[str, Any]
+    more: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class ServerTool:
+    """A tool that Anthropic's API carries out itself, such as web search.
+
+    definition: the entry in the `tools` of the Messages API. param: the place in the client's
+    request, as the header `x-claudeproxy-ignored` names it.
+    """
+
+    definition: Mapping[str, Any]
+    param: str
+
+    @property
+    def type(self) -> str:
+        """The type with its version: `web_search_20250305`."""
+        return str(self.definition["type"])
+
+    @property
+    def name(self) -> str:
+        """The name by which the model calls it."""
+        return str(self.definition["name"])
 
 
 @attrs.frozen
@@ -57,11 +87,13 @@ class ToolChoice:
     """Whether the model may or must call a tool; the Messages API's own terms.
 
     name: the tool of the mode `tool`. parallel: whether it may call several in one answer.
+    of_server: whether that tool is one of the API's own.
     """
 
     mode: Literal["auto", "any", "tool", "none"] = "auto"
     name: str | None = None
     parallel: bool = True
+    of_server: bool = False
 
     @property
     def forced(self) -> bool:
@@ -80,6 +112,7 @@ class Limits:
     to see what it thought before the calls that the conversation ends with. streamed: the client
     is told the answer while it is made, so nothing of it can be taken back. output_format: the
     JSON schema that the API makes the answer match, in the keywords that the API takes.
+    server_tools: the tools of the API's own that the model may use.
     """
 
     model: str
@@ -94,6 +127,7 @@ class Limits:
     streamed: bool = False
     unlisted: bool = False
     output_format: Mapping[str, Any] | None = None
+    server_tools: tuple[ServerTool, ...] = ()
 
 
 @attrs.frozen
@@ -101,12 +135,15 @@ class Conversation:
     """Everything one request asks for. Turns alternate, and the first and last are the user's.
 
     output_schema: the JSON schema that the answer must match, in the client's own keywords.
+    shows_blocks: whether the client is told the blocks of the API's own tools as they are, and
+    sends them back.
     """
 
     profile: Profile
     turns: tuple[Turn, ...]
     limits: Limits
     output_schema: Mapping[str, Any] | None = None
+    shows_blocks: bool = False
 
     @cached_property
     def lines(self) -> tuple[Turn, ...]:
@@ -178,6 +215,17 @@ def text_block(text: str) -> Block:
     return {"type": "text", "text": text}
 
 
+def untold(block: Block) -> Block:
+    """A block of an answer that the model gets, and that clients do not send back."""
+    return {"type": UNTOLD, "block": block}
+
+
+def is_of_server_tool(block: Block) -> bool:
+    """Whether a block is a call of one of the API's own tools, or the result of one."""
+    kind = block["type"]
+    return bool(kind == "server_tool_use" or (kind != "tool_result" and kind.endswith(RESULT)))
+
+
 def alternate(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     """The same blocks with neighbours of one role merged into one turn."""
     merged: list[Turn] = []
@@ -191,7 +239,7 @@ def alternate(turns: Iterable[Turn]) -> tuple[Turn, ...]:
 
 def profile_key(profile: Profile) -> bytes:
     """A digest of a profile: equal for equal profiles only."""
-    tools = [[tool.name, tool.description, tool.input_schema] for tool in profile.tools]
+    tools = [[tool.name, tool.description, tool.input_schema, tool.more] for tool in profile.tools]
     said = _encode([profile.system, tools, profile.output_schema])
     return hashlib.sha256(said.encode("ascii")).digest()
 
@@ -206,9 +254,10 @@ def called_in(turns: Iterable[Turn]) -> tuple[str, ...]:
 def next_key(before: bytes, turn: Turn, called: Sequence[str] = ()) -> bytes:
     """A digest of a turn and of all that comes before it, whose digest `before` is.
 
-    An assistant turn counts as what a client can send back: its text and its tool calls, no
-    thinking, no white space at the ends. called: the ids of the calls in the turn before. Clients
-    spell ids in their own way, so of an id only counts which call it belongs to.
+    An assistant turn counts as what a client can send back: its text, its tool calls and the blocks
+    of the API's own tools; no thinking, no citations, no white space at the ends. called: the ids
+    of the calls in the turn before. Clients spell ids in their own way, so of an id only counts
+    which call it belongs to.
     """
     said = _encode([turn.role, *_as_sent_back(turn, called)])
     return hashlib.sha256(before + said.encode("ascii")).digest()
@@ -239,7 +288,16 @@ def _as_sent_back(turn: Turn, called: Sequence[str]) -> Iterable[Any]:
     calls = [
         [block["name"], block["input"]] for block in turn.blocks if block["type"] == "tool_use"
     ]
-    return [text.strip(), *calls]
+    of_server = [
+        {name: value for name, value in block.items() if name not in _NOT_COUNTED}
+        for block in turn.blocks
+        if is_of_server_tool(block)
+    ]
+    return [text.strip(), *calls, *of_server]
+
+
+# The fields of the blocks of the API's own tools that clients may change or leave out.
+_NOT_COUNTED = frozenset({"id", "tool_use_id", "cache_control", "caller"})
 
 
 def _without_id(block: Block, called: Sequence[str]) -> dict[str, Any]:

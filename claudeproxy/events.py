@@ -2,8 +2,8 @@
 
 A worker reports them for one request, in this order:
 
-    Started, (TextDelta | ReasoningDelta | ReasoningSigned | ToolCallStarted | ToolArgumentsDelta
-    | Withdrawn)*, Finished | Failed
+    Started, (TextDelta | TextStarted | Cited | ReasoningDelta | ReasoningSigned | ToolCallStarted
+    | ToolArgumentsDelta | ServerBlockStarted | ServerInputDelta | Withdrawn)*, Finished | Failed
 
 Text comes in the pieces in which the CLI sent it. A piece never ends in the middle of a code point.
 The arguments of a call come before the next call is started.
@@ -11,9 +11,11 @@ The arguments of a call come before the next call is started.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import attrs
 import msgspec
@@ -29,7 +31,8 @@ class Usage:
     """The tokens of one message, as the Messages API counts them.
 
     input_tokens does not include the tokens that were read from or written to the prompt cache.
-    output_tokens includes reasoning_tokens.
+    output_tokens includes reasoning_tokens. server_tools: how often the API's own tools were used,
+    by the API's names (`web_search_requests`).
     """
 
     input_tokens: int = 0
@@ -37,10 +40,20 @@ class Usage:
     cache_creation_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    server_tools: Mapping[str, int] = attrs.field(factory=dict)
 
     def __add__(self, other: Usage) -> Usage:
         """The sum of both."""
-        return Usage(*map(sum, zip(attrs.astuple(self), attrs.astuple(other), strict=True)))
+        used = Counter(self.server_tools)
+        used.update(other.server_tools)
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_creation_tokens + other.cache_creation_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            dict(used),
+        )
 
     @property
     def prompt_tokens(self) -> int:
@@ -98,6 +111,40 @@ class ToolArgumentsDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 @attrs.frozen
+class TextStarted:
+    """The text that follows is a block of its own. This is sent only directly after other text.
+
+    The API makes a block of each text that cites something.
+    """
+
+
+@attrs.frozen
+class Cited:
+    """The current block of text cites something. This usually comes before the text.
+
+    citation: as the API gives it; `web_search_result_location` has `url` and `title`.
+    """
+
+    citation: Mapping[str, Any]
+
+
+@attrs.frozen
+class ServerBlockStarted:
+    """A call of a tool that the API carries out itself, or the whole result of one.
+
+    block: as the API gives it. The `input` of a call follows as ServerInputDelta events.
+    """
+
+    block: Mapping[str, Any]
+
+
+class ServerInputDelta(msgspec.Struct, frozen=True, gc=False):
+    """More of the JSON text of the input of the last ServerBlockStarted."""
+
+    text: str
+
+
+@attrs.frozen
 class Withdrawn:
     """Discard the answer so far, because the model starts a new one.
 
@@ -135,9 +182,18 @@ class Failed:
 
 
 # An event with more of what the last part of the answer has.
-Delta: TypeAlias = TextDelta | ReasoningDelta | ToolArgumentsDelta
+Delta: TypeAlias = TextDelta | ReasoningDelta | ToolArgumentsDelta | ServerInputDelta
 Event: TypeAlias = (
-    Started | Delta | ReasoningSigned | ToolCallStarted | Withdrawn | Finished | Failed
+    Started
+    | Delta
+    | TextStarted
+    | Cited
+    | ReasoningSigned
+    | ToolCallStarted
+    | ServerBlockStarted
+    | Withdrawn
+    | Finished
+    | Failed
 )
 
 
@@ -150,14 +206,17 @@ class Listener(Protocol):
 
 @attrs.define(eq=False)
 class Part:
-    """A part of an answer: text, thinking or one tool call.
+    """A part of an answer: text, thinking, one tool call, or a block of one of the API's own tools.
 
     call: the tool call, None for the other kinds. signature: the API's signature for thinking.
+    begun: the block of an API's tool, as it began. citations: what the text cites.
     """
 
-    kind: Literal["text", "reasoning", "call"]
+    kind: Literal["text", "reasoning", "call", "server"]
     call: ToolCallStarted | None = None
     signature: str = ""
+    begun: Mapping[str, Any] = attrs.field(factory=dict)
+    citations: list[Mapping[str, Any]] = attrs.field(init=False, factory=list)
     # A list of the pieces would take ten times the memory.
     _text: StringIO = attrs.field(init=False, factory=StringIO)
 
@@ -169,6 +228,27 @@ class Part:
     def text(self) -> str:
         """The text, the thinking, or the JSON text of the call's arguments."""
         return self._text.getvalue()
+
+    @property
+    def block(self) -> dict[str, Any]:
+        """The whole block of one of the API's own tools."""
+        if not (text := self.text):
+            return dict(self.begun)
+        try:
+            return {**self.begun, "input": json.loads(text)}
+        except ValueError:
+            # The answer was cut off.
+            return dict(self.begun)
+
+
+def _begun(event: TextStarted | ToolCallStarted | ServerBlockStarted) -> Part:
+    match event:
+        case TextStarted():
+            return Part("text")
+        case ToolCallStarted():
+            return Part("call", event)
+        case ServerBlockStarted(block):
+            return Part("server", begun=block)
 
 
 @attrs.define
@@ -189,10 +269,14 @@ class AnswerAccumulator:
                 self._last("reasoning").add(text)
             case ReasoningSigned(signature):
                 self._last("reasoning").signature = signature
-            case ToolCallStarted():
-                self.parts.append(Part("call", event))
+            case Cited(citation):
+                self._last("text").citations.append(citation)
+            case ServerInputDelta(text):
+                self.parts[-1].add(text)
+            case TextStarted() | ToolCallStarted() | ServerBlockStarted():
+                self.parts.append(_begun(event))
             case ToolArgumentsDelta(index, text):
-                [part for part in self.parts if part.call is not None][index].add(text)
+                self._calls[index].add(text)
             case Withdrawn():
                 self.parts.clear()
             case Finished():
@@ -211,12 +295,26 @@ class AnswerAccumulator:
     @property
     def calls(self) -> list[tuple[ToolCallStarted, str]]:
         """The tool calls, each with the JSON text of its arguments."""
-        return [(part.call, part.text) for part in self.parts if part.call is not None]
+        return [(part.call, part.text) for part in self._calls if part.call is not None]
+
+    @property
+    def _calls(self) -> list[Part]:
+        return [part for part in self.parts if part.kind == "call"]
 
     @property
     def text(self) -> str:
         """The answer's text."""
         return "".join(part.text for part in self.parts if part.kind == "text")
+
+    @property
+    def last_text(self) -> str:
+        """The text that follows the last block of one of the API's own tools."""
+        texts: list[str] = []
+        for part in reversed(self.parts):
+            if part.kind == "server":
+                break
+            texts.append(part.text if part.kind == "text" else "")
+        return "".join(reversed(texts))
 
     @property
     def reasoning(self) -> str:

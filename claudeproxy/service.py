@@ -40,6 +40,8 @@ from .metrics import Metrics
 from .pool.pool import Pool
 from .pool.slot import Activity
 from .pool.workers import PoolSettings
+from .server_tools.answer import ServerTools
+from .server_tools.refusals import Refusals
 from .settings import Settings, SettingsError
 from .structured.output import StructuredOutput
 from .structured.ways import Choice, Ways
@@ -95,7 +97,14 @@ class ProxyService(Service):
             clock=reactor,
             pool=self.pool,
             structured=StructuredOutput(
-                self.pool,
+                ServerTools(
+                    self.pool,
+                    Refusals(
+                        reactor.seconds,
+                        allowed=settings.web_tools,
+                        may_leave_out=not settings.strict_parameters,
+                    ),
+                ),
                 Ways(Choice(settings.structured_output), reactor.seconds),
                 self.metrics,
                 retry=settings.structured_retry,

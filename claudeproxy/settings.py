@@ -198,6 +198,11 @@ class Settings:
     structured_retry: bool = _setting(
         True, _flag, "ask once more if a structured answer that is not streamed does not match"
     )
+    web_tools: bool = _setting(
+        True,
+        _flag,
+        "let requests use the tools that Anthropic's API carries out itself, such as web search",
+    )
     reasoning: bool = _setting(
         True, _flag, "include the model's thinking in answers, as reasoning_content"
     )

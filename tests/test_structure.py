@@ -17,10 +17,13 @@ CORE = frozenset(
     {
         *("__init__", "conversation", "events", "errors", "settings", "metrics", "timers"),
         *("log", "plan_usage", "condition", "files", "options", "notify", "hangups"),
-        "schema_parts",
+        *("schema_parts", "answering", "answer_turn"),
     }
 )
-EVERYTHING = CORE | {"health", "dialects", "catalogue", "structured", "cli", "pool", "web", "demo"}
+EVERYTHING = CORE | {
+    *("health", "dialects", "catalogue", "structured", "server_tools"),
+    *("cli", "pool", "web", "demo"),
+}
 # What each top-level module or package may import; a package stands for all its modules.
 MAY_IMPORT = {
     **dict.fromkeys(CORE, CORE),
@@ -29,6 +32,7 @@ MAY_IMPORT = {
     "cli": CORE,
     "pool": CORE | {"cli"},
     "structured": CORE,
+    "server_tools": CORE,
     "web": CORE | {"catalogue", "dialects", "pool", "structured"},
     "demo": CORE,
     "health": CORE,
@@ -43,6 +47,7 @@ EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 # Modules and packages that must not depend on a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects", "plan_usage", "schema_parts"),
+    *("answering", "answer_turn", "server_tools"),
     *("condition.login", "condition.machine", "condition.faults", "condition.versions"),
     "condition.install_hint",
     *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),

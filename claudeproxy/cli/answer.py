@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from ..conversation import is_of_server_tool
 from ..events import (
+    Cited,
     Event,
     Finished,
     FinishReason,
     ReasoningDelta,
     ReasoningSigned,
+    ServerBlockStarted,
+    ServerInputDelta,
     Started,
     TextDelta,
+    TextStarted,
     ToolArgumentsDelta,
     ToolCallStarted,
     Usage,
@@ -54,6 +59,7 @@ class MessageReader:
         self._characters = WholeCharacters()
         self._to_event: Callable[[str], Event | None] = TextDelta
         self._is_call = False
+        self._is_text = False
         self._argument_names: ArgumentNames | None = None
         self._thought = False
         self._usage: dict[str, Any] = {}
@@ -63,7 +69,7 @@ class MessageReader:
         match event["type"]:
             case "message_start":
                 # A second start: the CLI retries a request that failed before it had any content.
-                self._usage = {}
+                self._usage, self._is_text = {}, False
                 message = event["message"]
                 self._count(message.get("usage"))
                 if not self._started:
@@ -95,10 +101,12 @@ class MessageReader:
             cache_creation_tokens=self._usage.get("cache_creation_input_tokens", 0),
             output_tokens=self._usage.get("output_tokens", 0),
             reasoning_tokens=details.get("thinking_tokens", 0),
+            server_tools=self._usage.get("server_tool_use") or {},
         )
 
     def _begin(self, block: Mapping[str, Any]) -> Iterator[Event]:
         kind = block["type"]
+        was_text, self._is_text = self._is_text, kind == "text"
         self._is_call = kind == "tool_use"
         self._argument_names = None
         self._thought = False
@@ -108,9 +116,15 @@ class MessageReader:
             self._to_event = ReasoningDelta
         elif kind == "text":
             self._to_event = TextDelta
+            if was_text:
+                yield TextStarted()
         elif self._is_call:
             self.has_content = True
             yield from self._begin_call(block)
+        elif is_of_server_tool(block):
+            self.has_content = True
+            self._to_event = ServerInputDelta
+            yield ServerBlockStarted(block)
 
     def _begin_call(self, block: Mapping[str, Any]) -> Iterator[Event]:
         index, self._calls = self._calls, self._calls + 1
@@ -124,6 +138,8 @@ class MessageReader:
         if delta["type"] == "signature_delta" and self._thought:
             yield from self._block_over()
             yield ReasoningSigned(delta["signature"])
+        if delta["type"] == "citations_delta" and self._is_text:
+            yield Cited(delta["citation"])
         name = _TEXTS.get(delta["type"])
         if name is None or not delta[name]:
             return

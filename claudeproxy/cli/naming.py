@@ -62,7 +62,7 @@ class Names:
     def limits(self, limits: Limits) -> Limits:
         """Return the limits with the inner name of the tool that must be called."""
         choice = limits.tool_choice
-        if choice.name is None:
+        if choice.name is None or choice.of_server:
             return limits
         choice = attrs.evolve(choice, name=self._inner_tool(choice.name))
         return attrs.evolve(limits, tool_choice=choice)
@@ -90,8 +90,12 @@ class Names:
         if name != tool.name:
             told = f"Stands for the tool {quoted(tool.name)}."
             description = "\n\n".join(filter(None, (told, description)))
-        schema = with_inner_parameters(tool.input_schema, self._inner.get(tool.name, {}))
-        return Tool(name, description, schema)
+        renames = self._inner.get(tool.name, {})
+        schema = with_inner_parameters(tool.input_schema, renames)
+        more = dict(tool.more)
+        if isinstance(examples := more.get("input_examples"), list):
+            more["input_examples"] = [_value(example, renames) for example in examples]
+        return Tool(name, description, schema, more)
 
     def _block(self, block: Block) -> Block:
         if block["type"] != "tool_use":

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..conversation import Block, Limits, Profile, ToolChoice, Turn
+from ..conversation import UNTOLD, Block, Limits, Profile, Tool, ToolChoice, Turn
 from . import mcp
 from .lines import encode
 from .output_tool import settings as output_tool
@@ -116,7 +116,7 @@ def assistant_line(turn: Turn, number: int, own: Mapping[str, Any] | None = None
 
 
 def flag_settings(limits: Limits, profile: Profile, turn: Limits | None = None) -> dict[str, Any]:
-    """Return the CLI's settings for these limits.
+    """Return the CLI's settings for these limits. The profile has the inner names of its tools.
 
     Every setting is always present, so that it replaces the value from an earlier turn. turn: the
     limits that the running turn began with, if there is one. 2.1.330 keeps its max_tokens and its
@@ -129,6 +129,7 @@ def flag_settings(limits: Limits, profile: Profile, turn: Limits | None = None) 
     extra = {
         # The API refuses sequences of white space only. The session itself cuts the text at those.
         "stop_sequences": [stop for stop in limits.stop if stop.strip()] or None,
+        "tools": _tools(limits, profile),
         "tool_choice": choice,
         "temperature": limits.temperature,
         "top_p": limits.top_p,
@@ -155,6 +156,24 @@ def _output_format(limits: Limits) -> dict[str, Any] | None:
     return {"type": "json_schema", "schema": limits.output_format}
 
 
+def _tools(limits: Limits, profile: Profile) -> list[Mapping[str, Any]] | None:
+    """Return the `tools` of the API request, which replace those that the CLI would send.
+
+    The CLI cuts descriptions, and does not pass on fields such as `strict`.
+    """
+    tools = [*map(_defined, profile.tools), *(tool.definition for tool in limits.server_tools)]
+    return [*tools, *output_tool.definitions(profile)] if tools else None
+
+
+def _defined(tool: Tool) -> Mapping[str, Any]:
+    return {
+        "name": mcp.PREFIX + tool.name,
+        "description": tool.description,
+        "input_schema": tool.input_schema,
+        **tool.more,
+    }
+
+
 def _tool_choice(limits: Limits, profile: Profile) -> dict[str, Any] | None:
     choice = output_tool.tool_choice(limits, profile)
     if not isinstance(choice, ToolChoice):
@@ -163,7 +182,7 @@ def _tool_choice(limits: Limits, profile: Profile) -> dict[str, Any] | None:
         return None
     told: dict[str, Any] = {"type": choice.mode}
     if choice.name is not None:
-        told["name"] = mcp.PREFIX + choice.name
+        told["name"] = choice.name if choice.of_server else mcp.PREFIX + choice.name
     if not choice.parallel and choice.mode != "none":
         told["disable_parallel_tool_use"] = True
     return told
@@ -192,6 +211,8 @@ def _plain(block: Block) -> dict[str, Any]:
 
 def _for_the_api(block: Block) -> dict[str, Any]:
     """Return the block with the CLI's name for the client's tool."""
+    if block["type"] == UNTOLD:
+        return dict(block["block"])
     if block["type"] == "tool_use":
         return {**block, "name": mcp.PREFIX + block["name"]}
     return dict(block)

@@ -78,9 +78,9 @@ class Session:
     def initialize(self, profile: Profile) -> None:
         """Set the profile of the process; a Ready follows."""
         self._enter(Happening.INITIALIZE)
-        self._profile = profile
         self._names = Names(profile.tools)
-        self._calls = Calls(self._names.tools)
+        self._profile = profile = attrs.evolve(profile, tools=self._names.tools)
+        self._calls = Calls(profile.tools)
         self._control("initialize", **outgoing.initialize(profile))
         if self._reasoning:
             self._control("apply_flag_settings", settings={"showThinkingSummaries": True})

@@ -32,6 +32,7 @@ class Problem(Enum):
     EMPTY = "empty"
     TOO_LONG = "too long"
     UNSUPPORTED_KIND = "unsupported kind"
+    REFUSED_KIND = "refused kind"
     REFUSED = "refused"
 
 

@@ -130,6 +130,7 @@ class Variant:
     default: the tag of an object without one, None if the tag is required. what: the word for the
     objects in error messages, in the plural; without it an unknown tag is an invalid choice.
     other: the kind of objects with unknown tags, which are ignored; None if they are refused.
+    refused: known tags that are refused, each with a sentence that says why.
     """
 
     tag: str
@@ -137,6 +138,7 @@ class Variant:
     default: str | None = None
     what: str = ""
     other: Kind | None = None
+    refused: Mapping[str, str] = attrs.field(factory=dict)
     noun = "an object"
 
     def check(self, value: Any) -> Ignored:
@@ -150,6 +152,8 @@ class Variant:
             raise Invalid(Problem.MISSING).at(self.tag)
         if not isinstance(tag, str):
             raise Invalid(Problem.TYPE, "a string", tag).at(self.tag)
+        if tag in self.refused:
+            raise Invalid(Problem.REFUSED_KIND, self.refused[tag], tag, self.what).at(self.tag)
         found = self.objects.get(tag)
         if found is None and self.other is not None and tag:
             self.other.check(value)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
-from ..conversation import Tool, ToolChoice, Turn
+from ..conversation import ServerTool, Tool, ToolChoice, Turn
 from ..errors import APIError, bad_request
 from .custom_tools import custom_tool
 from .fields import Fields
@@ -28,11 +28,15 @@ class Origin:
 
 @attrs.frozen
 class Offer:
-    """A tool as a request describes it. inner: the name that the model gets for it."""
+    """A tool as a request describes it.
+
+    inner: the name that the model gets for it. more: see Tool.
+    """
 
     described: Fields
     inner: str
     origin: Origin | None = None
+    more: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -40,21 +44,22 @@ class ToolSet:
     """The tools that the model may call.
 
     legacy: the client uses the deprecated `functions`. origins: the client's view of the tools, by
-    the names that the model gets for them.
+    the names that the model gets for them. server_tools: those that the API carries out itself.
     """
 
     tools: tuple[Tool, ...] = ()
     choice: ToolChoice = attrs.field(factory=ToolChoice)
     legacy: bool = False
     origins: Mapping[str, Origin] = attrs.field(factory=dict)
+    server_tools: tuple[ServerTool, ...] = ()
 
     def with_tools_called_in(self, turns: Iterable[Turn]) -> ToolSet:
-        """Add the tools that the conversation calls, if the request defines no tools.
+        """Add the tools that the conversation calls, if the request has no tools at all.
 
         The API requires tools if the conversation has tool calls. The tool choice `none` keeps the
         model from calling them.
         """
-        if self.tools:
+        if self.tools or self.server_tools:
             return self
         names = {
             block["name"]: None
@@ -75,13 +80,18 @@ def read_all(offers: Sequence[Offer], given: str, schema: str) -> tuple[Tool, ..
     names: set[str] = set()
     for offer, tool in zip(offers, tools, strict=True):
         if tool.name in names:
-            raise bad_request(
-                f"Invalid '{given}': the name '{tool.name}' is used more than once.",
-                offer.described.where("name"),
-                "invalid_value",
-            )
+            raise used_twice(given, tool.name, offer.described)
         names.add(tool.name)
     return tools
+
+
+def used_twice(given: str, name: str, described: Fields) -> APIError:
+    """Return the 400 for a tool whose name another one has."""
+    return bad_request(
+        f"Invalid '{given}': the name '{name}' is used more than once.",
+        described.where("name"),
+        "invalid_value",
+    )
 
 
 def named_choice(described: Fields, name: str, names: Sequence[str], wanted: str) -> ToolChoice:
@@ -117,4 +127,5 @@ def _tool(offer: Offer, schema: str) -> Tool:
         ANYTHING
         if given is None
         else object_schema(given, f"function '{offer.inner}'", described.where(schema)),
+        offer.more,
     )

@@ -64,6 +64,9 @@ def openai_error(invalid: Invalid) -> APIError:
                 f"{invalid.noun} of type '{got}' are not supported. Supported types are: {listed}."
             )
             code = "unsupported_value"
+        case Problem.REFUSED_KIND:
+            message = f"{invalid.noun} of type '{got}' are not supported. {expected}"
+            code = "unsupported_value"
         case Problem.REFUSED:
             message = f"Unsupported parameter: '{where}'. {expected}"
             code = "unsupported_parameter"
@@ -109,6 +112,9 @@ _ANTHROPIC: dict[Problem, Callable[[Invalid], str]] = {
     Problem.UNSUPPORTED_KIND: lambda it: (
         f"Input tag '{it.got}' found using 'type' does not match any of the expected tags: "
         f"{_listed(it.expected, ', ')}"
+    ),
+    Problem.REFUSED_KIND: lambda it: (
+        f"{it.noun} of type '{it.got}' are not supported. {it.expected}"
     ),
     Problem.REFUSED: lambda it: f"Extra inputs are not permitted. {it.expected}",
 }

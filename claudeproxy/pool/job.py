@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,8 +9,9 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..answer_turn import turn_of
 from ..cli.process import Worker
-from ..conversation import Conversation, Turn, text_block
+from ..conversation import Conversation, Turn
 from ..errors import APIError, upstream_failed
 from ..events import AnswerAccumulator, Event, Failed, Finished, Listener
 
@@ -47,6 +47,7 @@ class Job:
         self.conversation = conversation
         self.since = since
         self.reuse = ""
+        self.left_out: tuple[str, ...] = ()
         self.worker: Worker | None = None
         self.retried = False
         self.began = False
@@ -83,22 +84,8 @@ class Job:
 
     @property
     def answer(self) -> Turn | None:
-        """The answer as the client will send it back; None if it is empty or cannot be known.
-
-        An answer that reached its token limit is one.
-        """
-        accumulated = self._accumulated
-        if accumulated.finished is None or accumulated.finished.reason == "content_filter":
-            return None
-        text = accumulated.text
-        blocks = [text_block(text)] if text.strip() else []
-        for call, arguments in accumulated.calls:
-            try:
-                value = json.loads(arguments)
-            except ValueError:
-                return None
-            blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": value})
-        return Turn("assistant", tuple(blocks)) if blocks else None
+        """The answer as the client will send it back; None if it is empty or cannot be known."""
+        return turn_of(self._accumulated, shows_blocks=self.conversation.shows_blocks)
 
     # Called by the client's side
 

@@ -138,7 +138,7 @@ class Pool:
         """
         now = self._reactor.seconds()
         limits = conversation.limits
-        if limits.unlisted or limits.output_format is not None:
+        if limits.unlisted or limits.output_format is not None or limits.server_tools:
             # For a model that is not listed, the CLI would first send a request. It does not count
             # what the API adds to the prompt for the format of the answer.
             return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import attrs
 
+from ..answering import Answering, Running
 from ..conversation import Conversation, Turn, text_block
 from ..errors import APIError, does_not_match
 from ..events import (
@@ -22,30 +22,6 @@ from ..events import (
 from ..metrics import Metrics
 from .check import mismatch
 from .ways import ByTool, Ways
-
-
-class Running(Protocol):
-    """An answer in progress. reuse: how its process was obtained, "" while it has none."""
-
-    @property
-    def reuse(self) -> str:
-        """As in the header `x-claudeproxy-worker`."""
-
-    def cancel(self, reason: str) -> None:
-        """Stop the answer, so that it uses no more tokens."""
-
-    def pauseProducing(self) -> None:
-        """The client reads slowly."""
-
-    def resumeProducing(self) -> None:
-        """The client has caught up."""
-
-
-class Answering(Protocol):
-    """What answers conversations: the pool, or this module in front of it."""
-
-    def start(self, conversation: Conversation, listener: Listener) -> Running:
-        """Begin to answer; raises APIError. Any later error reaches the listener as Failed."""
 
 
 class StructuredOutput:
@@ -113,6 +89,11 @@ class _Checked:
         """How the process of the last attempt was obtained."""
         return self._running.reuse
 
+    @property
+    def left_out(self) -> Sequence[str]:
+        """As the last attempt says."""
+        return self._running.left_out
+
     def cancel(self, reason: str) -> None:
         """Stop the answer."""
         self._running.cancel(reason)
@@ -155,8 +136,8 @@ class _Checked:
             # The client has the text already.
             self._count("mismatched")
             self._tell([*told, attrs.evolve(finished, schema_mismatch=why)])
-        elif self._may_retry and self._answer.text.strip():
-            again = asked_again(self._conversation, self._answer.text, why)
+        elif self._may_retry and self._answer.last_text.strip():
+            again = asked_again(self._conversation, self._answer.last_text, why)
             self._tell([*told, Withdrawn()])
             self._may_retry, self._retried = False, True
             self._spent, self._answer = finished.usage, AnswerAccumulator()
@@ -175,7 +156,7 @@ class _Checked:
         schema = self._conversation.output_schema
         if not whole or not self._by_api or schema is None:
             return ""
-        return mismatch(self._answer.text, schema) or ""
+        return mismatch(self._answer.last_text, schema) or ""
 
     def _count(self, outcome: str) -> None:
         if self._by_api:

@@ -30,7 +30,7 @@ from .facts import UNKNOWN
 from .models import list_object, model_object, page_of
 from .openapi import document
 from .paths import asked_for, lists_of, query_of
-from .respond import dialect_of, send_body, send_error, send_json
+from .respond import add_ignored, dialect_of, send_body, send_error, send_json
 
 
 # In the log, instead of the route of a path that is not served, and of a method that no route has.
@@ -348,8 +348,7 @@ class App:
     def _tell_ignored(self, request: Any, ignored: Sequence[str]) -> None:
         if ignored and self.strict_parameters:
             raise unsupported(ignored)
-        if ignored:
-            request.setHeader("x-claudeproxy-ignored", ", ".join(ignored))
+        add_ignored(request, ignored)
 
     def _responses_of(self, request: Any) -> Responses:
         """The Responses dialect with the responses that the request's key has made."""

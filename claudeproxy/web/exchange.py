@@ -16,14 +16,14 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from ..answering import Answering, Running
 from ..conversation import Conversation
 from ..dialects import Answer, Dialect
 from ..errors import APIError, internal_error, timed_out
 from ..events import Event, Failed, Finished
-from ..structured.output import Answering, Running
 from ..timers import Timers
 from .facts import Facts
-from .respond import send_error, send_stream_head, send_whole_head
+from .respond import add_ignored, send_error, send_stream_head, send_whole_head
 
 
 @attrs.frozen
@@ -198,6 +198,7 @@ class Exchange:
     def _set_headers(self) -> None:
         for name, value in self._headers().items():
             self._request.setHeader(name, value)
+        add_ignored(self._request, [name for job in self._jobs for name in job.left_out])
         if reuses := [job.reuse for job in self._jobs if job.reuse]:
             self._request.setHeader("x-claudeproxy-worker", ", ".join(reuses))
 

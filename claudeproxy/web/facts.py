@@ -13,13 +13,13 @@ from typing import Any
 
 import attrs
 
+from ..answering import Running
 from ..dialects.chat import schema as chat_schema
 from ..dialects.completions import schema as completions_schema
 from ..dialects.messages import schema as messages_schema
 from ..dialects.responses import schema as responses_schema
 from ..errors import USAGE_LIMIT, APIError
 from ..events import Event, Failed, Finished, Started, Usage, Withdrawn
-from ..structured.output import Running
 
 
 # For the name of what cannot be named, and for what a request does not have.

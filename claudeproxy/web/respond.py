@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from http.client import responses
 from typing import Any
 
@@ -32,6 +33,14 @@ def dialect_of(request: Any) -> Dialect:
         key and not sent.hasHeader(b"authorization")
     )
     return messages if anthropic else chat
+
+
+def add_ignored(request: Any, names: Iterable[str]) -> None:
+    """Add names of parameters that have no effect to the header that lists them."""
+    headers = request.responseHeaders
+    listed = ", ".join(headers.getRawHeaders("x-claudeproxy-ignored", ()))
+    if told := ", ".join(dict.fromkeys(filter(None, (*listed.split(", "), *names)))):
+        request.setHeader("x-claudeproxy-ignored", told)
 
 
 def send_stream_head(request: Any, content_type: str) -> None:

@@ -250,4 +250,4 @@ def test_what_the_model_may_call(
 
 def test_one_call_at_a_time_stays_so_where_the_model_thinks_before_its_object() -> None:
     limits = Limits("m", effort="low", tool_choice=ToolChoice(parallel=False))
-    assert extra_of(limits, BOTH) == {"tool_choice": {"type": "auto", **ALONE}}
+    assert extra_of(limits, BOTH)["tool_choice"] == {"type": "auto", **ALONE}

@@ -302,7 +302,8 @@ def test_history_is_replayed_before_the_question(version: str) -> None:
         TurnEnded(clean=True, marks=1),
     ]
     ours = [item for item in player.writes if item != "control_response"]
-    assert ours == [*READY, "history", "assistant", "question", "guard"]
+    expected = [*READY, "history", "assistant", "apply_flag_settings", "question", "guard"]
+    assert ours == expected
 
 
 @both_versions

@@ -91,13 +91,14 @@ TEXT = (TextDelta(" Hello "), ReasoningDelta("hmm"), TextDelta("there\n"))
 
 def test_a_text_is_the_answer_without_what_was_thought() -> None:
     told = answer(Started("m"), *TEXT, finished("stop"))
-    assert told == Turn("assistant", (text_block(" Hello there\n"),))
+    assert told == Turn("assistant", (text_block(" Hello "), text_block("there\n")))
 
 
 def test_calls_come_after_the_text_with_their_arguments_read() -> None:
     told = answer(*TEXT, *call(0, '{"a":', "[1]}"), *call(1, "{}"), finished("tool_calls"))
     assert told == Turn(
-        "assistant", (text_block(" Hello there\n"), used(0, {"a": [1]}), used(1, {}))
+        "assistant",
+        (text_block(" Hello "), text_block("there\n"), used(0, {"a": [1]}), used(1, {})),
     )
 
 

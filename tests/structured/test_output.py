@@ -36,6 +36,7 @@ TOO_COMPLEX = bad_request("Schema is too complex for compilation")
 class Job:
     def __init__(self, number: int) -> None:
         self.reuse = f"rung {number}"
+        self.left_out: Sequence[str] = ()
         self.did: list[str] = []
 
     def cancel(self, reason: str) -> None:

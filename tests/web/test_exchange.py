@@ -41,6 +41,7 @@ from .transport import Transport
 
 class FakeJob:
     reuse = "spawned"
+    left_out: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.did: list[str] = []

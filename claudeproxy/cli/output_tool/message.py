@@ -50,6 +50,7 @@ class OutputReader(MessageReader):
         if block["type"] == "text":
             # Text beside the JSON that must match a schema would make the answer invalid.
             self._to_event = nothing
+            self._is_text = False
 
     def _begin_call(self, block: Mapping[str, Any]) -> Iterator[Event]:
         if block["name"] != STRUCTURED_OUTPUT:

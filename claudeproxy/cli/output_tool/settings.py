@@ -13,6 +13,10 @@ from . import schema
 
 # The tool that the CLI adds for a `jsonSchema` (2.1.197, 2.1.330).
 STRUCTURED_OUTPUT = "StructuredOutput"
+DESCRIPTION = (
+    "Use this tool to return your final response in the requested structured format. You MUST call "
+    "this tool exactly once at the end of your response to provide the structured output."
+)
 MOST_CORRECTIONS = 2
 
 
@@ -21,6 +25,19 @@ def of_initialize(profile: Profile) -> dict[str, Any]:
     if profile.output_schema is None:
         return {}
     return {"jsonSchema": schema.for_cli(profile.output_schema)}
+
+
+def definitions(profile: Profile) -> list[dict[str, Any]]:
+    """Return the entry for the tool in the API's `tools` as the CLI itself would send it."""
+    if profile.output_schema is None:
+        return []
+    return [
+        {
+            "name": STRUCTURED_OUTPUT,
+            "description": DESCRIPTION,
+            "input_schema": schema.for_cli(profile.output_schema),
+        }
+    ]
 
 
 def environment(limits: Limits, profile: Profile) -> dict[str, str]:
@@ -45,7 +62,8 @@ def tool_choice(limits: Limits, profile: Profile) -> ToolChoice | Mapping[str, A
     choice = limits.tool_choice
     if profile.output_schema is None or choice.forced:
         return choice
-    if choice.mode == "none" or (not profile.tools and limits.effort is None):
+    alone = not profile.tools and not limits.server_tools
+    if choice.mode == "none" or (alone and limits.effort is None):
         return {"type": "tool", "name": STRUCTURED_OUTPUT, "disable_parallel_tool_use": True}
     if limits.effort is None:
         return attrs.evolve(choice, mode="any")

@@ -15,12 +15,14 @@ import attrs
 from ...errors import APIError
 from ...events import (
     AnswerAccumulator,
+    Cited,
     Delta,
     Event,
     Finished,
     Part,
     ReasoningDelta,
     ReasoningSigned,
+    ServerInputDelta,
     Started,
     TextDelta,
     ToolArgumentsDelta,
@@ -50,6 +52,7 @@ DELTAS: Mapping[type[Delta], tuple[str, str]] = {
     TextDelta: ("text_delta", "text"),
     ReasoningDelta: ("thinking_delta", "thinking"),
     ToolArgumentsDelta: ("input_json_delta", "partial_json"),
+    ServerInputDelta: ("input_json_delta", "partial_json"),
 }
 
 
@@ -77,12 +80,13 @@ def encode_error(error: APIError, request_id: str | None = None) -> bytes:
 
 def usage_object(usage: Usage) -> dict[str, Any]:
     """Usage: what the cache took part in is counted beside `input_tokens`, not in it."""
-    return {
+    counts: dict[str, Any] = {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.cache_creation_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "output_tokens": usage.output_tokens,
     }
+    return {**counts, "server_tool_use": usage.server_tools} if usage.server_tools else counts
 
 
 def _stop(finished: Finished) -> dict[str, str | None]:
@@ -115,9 +119,22 @@ def _block(part: Part) -> dict[str, Any]:
             "name": part.call.name,
             "input": arguments,
         }
+    if part.kind == "server":
+        return part.block
     if part.kind == "text":
-        return {"type": "text", "text": part.text}
+        cited = {"citations": part.citations} if part.citations else {}
+        return {"type": "text", "text": part.text, **cited}
     return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+
+
+def _empty(part: Part) -> dict[str, Any]:
+    """The block as it begins, before its deltas."""
+    block = _block(part)
+    if part.kind == "text":
+        block.update(text="", **({"citations": []} if part.citations else {}))
+    elif part.kind == "reasoning":
+        block["thinking"] = ""
+    return block
 
 
 @attrs.define
@@ -177,18 +194,17 @@ class StreamedMessage:
         if before and (len(parts) > before or isinstance(event, Finished)):
             yield _frame("content_block_stop", index=before - 1)
         if len(parts) > before:
-            block = _block(parts[-1])
-            block.update(
-                {"text": {"text": ""}, "thinking": {"thinking": ""}}.get(block["type"], {})
-            )
-            yield _frame("content_block_start", index=index, content_block=block)
+            yield _frame("content_block_start", index=index, content_block=_empty(parts[-1]))
         match event:
             case Started(model):
                 yield _frame("message_start", message=_message(self.unique, model, event.usage))
             case ReasoningSigned(signature):
-                delta = {"type": "signature_delta", "signature": signature}
-                yield _frame("content_block_delta", index=index, delta=delta)
-            case TextDelta() | ReasoningDelta() | ToolArgumentsDelta():
+                signed = {"type": "signature_delta", "signature": signature}
+                yield _frame("content_block_delta", index=index, delta=signed)
+            case Cited(citation):
+                cited = {"type": "citations_delta", "citation": citation}
+                yield _frame("content_block_delta", index=index, delta=cited)
+            case TextDelta() | ReasoningDelta() | ToolArgumentsDelta() | ServerInputDelta():
                 self._taken = type(event)
                 kind, field = DELTAS[self._taken]
                 # All but the text is the same in every frame, so it is encoded once.

@@ -101,7 +101,11 @@ class _Reader:
                     )
                 yield self._result(block)
             elif kind in SERVER_BLOCKS:
-                yield block.value
+                yield {
+                    name: value for name, value in block.value.items() if name != "cache_control"
+                }
+            elif kind == "text" and message.get("role") == "assistant":
+                yield from _said(block)
             elif kind in _READERS:
                 yield from _READERS[kind](block)
             only_results = only_results and kind == "tool_result"
@@ -140,6 +144,13 @@ def _content_of(block: Fields) -> Iterator[Block]:
 def _text(block: Fields) -> Iterator[Block]:
     if block.get("text").strip():
         yield text_block(block.get("text"))
+
+
+def _said(block: Fields) -> Iterator[Block]:
+    """A text of the assistant's, which can cite."""
+    cited = {"citations": block.get("citations")} if block.get("citations") else {}
+    for said in _text(block):
+        yield {**said, **cited}
 
 
 def _image(block: Fields) -> Iterator[Block]:

@@ -6,12 +6,12 @@ The fields are declared in `schema`. How the answer is worded is in `answer`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from ...conversation import Conversation, Limits, Profile, ToolChoice
+from ...conversation import Conversation, Limits, Profile, ServerTool, ToolChoice
 from ...errors import APIError
 from .. import ParsedRequest, TokenCount
 from ..fields import Fields
@@ -23,7 +23,8 @@ from ..tools import Offer, ToolSet, named_choice, no_tools, read_all
 from ..wording import anthropic_error
 from .answer import THREADS, StreamedMessage, WholeMessage, encode_error
 from .content import read_messages, read_system
-from .schema import COUNTED, REQUEST
+from .schema import COUNTED, MORE_OF_TOOLS, REQUEST
+from .server_tools import TOOLS, read_server_tools
 
 
 OPTIONAL = {"effort": "output_config.effort", "temperature": "temperature", "top_p": "top_p"}
@@ -70,9 +71,10 @@ def _check(body: bytes, declared: Object) -> tuple[Fields, tuple[str, ...]]:
 
 def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
     """Return the conversation, and the names of fields that it leaves out."""
+    server_tools = read_server_tools([*fields.children("tools")])
     history = read_messages(fields)
     turns = history.finish()
-    tool_set = _tools(fields).with_tools_called_in(turns)
+    tool_set = _tools(fields, server_tools).with_tools_called_in(turns)
     config = fields.child("output_config")
     schema = _schema(config.child("format")) or _schema(fields.child("output_format"))
     dropped: tuple[str, ...] = ()
@@ -89,10 +91,11 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
         temperature=fields.get("temperature"),
         top_p=fields.get("top_p"),
         streamed=bool(fields.get("stream")),
+        server_tools=server_tools,
     )
     system = "\n\n".join(filter(None, (read_system(fields), history.system_prompt)))
     profile = Profile(system, tool_set.tools)
-    return Conversation(profile, turns, bounds, schema), dropped
+    return Conversation(profile, turns, bounds, schema, shows_blocks=True), dropped
 
 
 def _schema(form: Fields) -> Mapping[str, Any] | None:
@@ -100,19 +103,32 @@ def _schema(form: Fields) -> Mapping[str, Any] | None:
     return schema and answer_schema(schema, form.path, form.where("schema"))
 
 
-def _tools(fields: Fields) -> ToolSet:
-    offers = [Offer(tool, tool.get("name")) for tool in fields.children("tools")]
+def _tools(fields: Fields, server_tools: Sequence[ServerTool]) -> ToolSet:
+    offers = [
+        Offer(tool, tool.get("name"), more=_more(tool))
+        for tool in fields.children("tools")
+        if tool.get("type") not in TOOLS
+    ]
     tools = read_all(offers, "tools", "input_schema")
-    choice = _choice(fields.child("tool_choice"), [tool.name for tool in tools])
-    return ToolSet(tools, choice if tools else ToolChoice())
+    own, server = ([tool.name for tool in some] for some in (tools, server_tools))
+    choice = _choice(fields.child("tool_choice"), own, server)
+    if not tools and not server:
+        choice = ToolChoice()
+    return ToolSet(tools, choice, server_tools=tuple(server_tools))
 
 
-def _choice(wanted: Fields, names: list[str]) -> ToolChoice:
+def _more(tool: Fields) -> dict[str, Any]:
+    return {name: tool.get(name) for name in MORE_OF_TOOLS if tool.has(name)}
+
+
+def _choice(wanted: Fields, own: list[str], server: list[str]) -> ToolChoice:
+    names = [*own, *server]
     mode = wanted.get("type", "auto")
     if mode == "any" and not names:
         raise no_tools("tool_choice")
     choice = ToolChoice(mode)
     if mode == "tool":
         choice = named_choice(wanted, wanted.get("name"), names, "tool_choice")
+        choice = attrs.evolve(choice, of_server=choice.name in server)
     parallel = not wanted.get("disable_parallel_tool_use") and mode != "tool"
     return attrs.evolve(choice, parallel=parallel)

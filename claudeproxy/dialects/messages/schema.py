@@ -5,17 +5,25 @@ Source: Anthropic's API reference, "Create a Message", and the `anthropic` packa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..kinds import Anything, Choice, Either, Flag, Kind, List, Map, Nothing, Number, Text
 from ..openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, ref, struct
 from ..parameters import Field, Object, Use, Variant
 from ..tools import MOST_TOOLS
+from . import server_tools
 
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 LEAST_BUDGET = 1024
 DISPLAYS = ("summarized", "omitted", "updates")
+# The fields of a tool that reach the API as they are.
+MORE_OF_TOOLS: Mapping[str, Kind] = {
+    "strict": Flag(),
+    "input_examples": List(Map()),
+    "eager_input_streaming": Flag(),
+}
 TOOL_NAME = "[a-zA-Z0-9_-]{1,128}"
 
 # Ignored, because the CLI sets its own cache breakpoints.
@@ -28,7 +36,9 @@ def _needed(name: str, kind: Kind) -> Field:
 
 
 _FILLED = Text(empty=False)
+_CITED = Field("citations", List(Map()))
 _TEXT = Object((_needed("text", Text()), _CACHE, Field("citations", Anything(), Use.ACCEPTED)))
+_SAID = Object((_needed("text", Text()), _CACHE, _CITED))
 _BASE64 = Object((_needed("media_type", Text()), _needed("data", _FILLED)))
 _PLAIN = Object((Field("media_type", Text()), _needed("data", _FILLED)))
 _URL = Object((_needed("url", Text("https://.*")),))
@@ -108,7 +118,7 @@ MESSAGE = Variant(
                     "content",
                     _content(
                         {
-                            "text": _TEXT,
+                            "text": _SAID,
                             "thinking": _THOUGHT,
                             "redacted_thinking": _THOUGHT,
                             "tool_use": _CALL,
@@ -130,9 +140,10 @@ _TOOL = Object(
         _CACHE,
         # All tools are offered from the beginning.
         Field("defer_loading", Flag(), Use.IGNORED, harmless=(False,)),
+        # The API checks these itself.
+        *(Field(name, kind) for name, kind in MORE_OF_TOOLS.items()),
     )
 )
-_ANY_TOOL = Variant("type", {"custom": _TOOL}, default="custom", what="Tools")
 _PARALLEL = Field("disable_parallel_tool_use", Flag())
 _MODE = Object((_PARALLEL,))
 _CHOICE = Variant(
@@ -174,7 +185,14 @@ COUNTED = Object(
         Field(
             "tools",
             List(
-                Variant("type", {"custom": _TOOL}, default="custom", what="Tools"), most=MOST_TOOLS
+                Variant(
+                    "type",
+                    {"custom": _TOOL, **server_tools.TOOLS},
+                    default="custom",
+                    what="Tools",
+                    refused=server_tools.REFUSED,
+                ),
+                most=MOST_TOOLS,
             ),
         ),
         Field("tool_choice", _CHOICE),
@@ -215,6 +233,9 @@ def _request() -> dict[str, Schema]:
     return {**asked, "AnthropicMessage": MESSAGE.schema()}
 
 
+_OF_SERVER: Schema = struct(("type",), type={"enum": [*SERVER_BLOCKS]})
+
+
 def _answer() -> dict[str, Schema]:
     """What is answered."""
     blocks: list[Schema] = [
@@ -222,14 +243,15 @@ def _answer() -> dict[str, Schema]:
         all_of(type={"const": "thinking"}, thinking=TEXT, signature=TEXT),
         all_of(type={"const": "tool_use"}, id=NOT_EMPTY, name=TEXT, input={"type": "object"}),
     ]
-    usage = {"type": "object", "additionalProperties": COUNT}
+    counts = {"type": "object", "additionalProperties": COUNT}
+    usage = {"type": "object", "additionalProperties": {"anyOf": [COUNT, counts]}}
     return {
         "AnthropicAnswer": all_of(
             id=NOT_EMPTY,
             type={"const": "message"},
             role={"const": "assistant"},
             model=TEXT,
-            content=array({"anyOf": blocks}),
+            content=array({"anyOf": [*blocks, _OF_SERVER]}),
             stop_reason=optional("string"),
             stop_sequence=optional("string"),
             usage=usage,

@@ -1,0 +1,135 @@
+"""Which of the API's own tools a request gets, and what the API has refused.
+
+A plan, an organisation or a model may not have a tool. Agents send such a tool with each request.
+So if there are other tools, it is left out; otherwise the client gets the API's error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from ..conversation import Conversation, Limits, ServerTool, ToolChoice
+from ..errors import APIError, bad_request
+
+
+# How many seconds a tool is left out after the API has refused it.
+REMEMBERED_FOR = 3600.0
+# There must be a limit, because clients choose the models.
+MOST_REMEMBERED = 1000
+# An error about the tools of the API's own. Seen in public reports: "Web search is disabled for
+# this organization", "'claude-3-opus' does not support tool types: ...", "does not support
+# programmatic tool calling".
+_OF_THE_TOOLS = re.compile(
+    r"web[ _]?(?:search|fetch)|code[ _]execution|server tool|tool types|programmatic tool calling",
+    re.IGNORECASE,
+)
+# An error about one field of a definition, which is a mistake in this request.
+_OF_A_FIELD = re.compile(r"^(?:tools|messages|tool_choice)\b[\w.]*:")
+
+
+@attrs.frozen
+class Allowed:
+    """A conversation as it is to be asked. left_out: the tools that it does not get."""
+
+    conversation: Conversation
+    left_out: tuple[ServerTool, ...] = ()
+
+
+class Refusals:
+    """Decides about the tools of each conversation, and remembers what the API has refused."""
+
+    def __init__(
+        self, now: Callable[[], float], *, allowed: bool = True, may_leave_out: bool = True
+    ) -> None:
+        """now: returns the time in seconds, from a monotonic clock. allowed: the setting.
+
+        may_leave_out: whether a tool may be left out, instead of refusing the request.
+        """
+        self._now = now
+        self._allowed = allowed
+        self._may_leave_out = may_leave_out
+        self._refused: dict[tuple[str, str], tuple[float, APIError]] = {}
+
+    def choose(self, conversation: Conversation) -> Allowed:
+        """Return the conversation with the tools that it may have; raises APIError."""
+        limits = conversation.limits
+        problems = [
+            (tool, problem)
+            for tool in limits.server_tools
+            if (problem := self._problem(tool, limits.model)) is not None
+        ]
+        return self._without(conversation, problems) if problems else Allowed(conversation)
+
+    def after(self, conversation: Conversation, error: APIError) -> Allowed | None:
+        """Return how to ask again after an error; None if it has another reason.
+
+        What the API refused is remembered. Also None if the request needs the tool.
+        """
+        tools = conversation.limits.server_tools
+        if not tools or not is_of_the_tools(error):
+            return None
+        named = [tool for tool in tools if tool.name in _names_in(error.message)]
+        refused = named or tools
+        for tool in refused:
+            self._remember((conversation.limits.model, tool.type), error)
+        try:
+            return self._without(conversation, [(tool, error) for tool in refused])
+        except APIError:
+            return None
+
+    def _without(
+        self, conversation: Conversation, problems: Sequence[tuple[ServerTool, APIError]]
+    ) -> Allowed:
+        limits = conversation.limits
+        left_out = tuple(tool for tool, _ in problems)
+        kept = tuple(tool for tool in limits.server_tools if tool not in left_out)
+        alone = not kept and not conversation.profile.tools
+        for tool, problem in problems:
+            if alone or is_forced(limits, tool) or not self._may_leave_out:
+                raise problem
+        limits = attrs.evolve(limits, server_tools=kept)
+        return Allowed(attrs.evolve(conversation, limits=limits), left_out)
+
+    def _problem(self, tool: ServerTool, model: str) -> APIError | None:
+        if not self._allowed:
+            return bad_request(
+                f"Tools of type '{tool.type}' are not allowed by this server's setting "
+                "`web_tools`.",
+                tool.param.replace("[]", ""),
+                "unsupported_value",
+            )
+        until, error = self._refused.get((model, tool.type), (0.0, None))
+        return error if self._now() < until else None
+
+    def _remember(self, key: tuple[str, str], error: APIError) -> None:
+        self._refused.pop(key, None)
+        self._refused[key] = self._now() + REMEMBERED_FOR, error
+        if len(self._refused) > MOST_REMEMBERED:
+            del self._refused[next(iter(self._refused))]
+
+
+def is_of_the_tools(error: APIError) -> bool:
+    """Whether the API refused a request because of its own tools, whatever their fields."""
+    message = error.message
+    if error.status not in (400, 403) or _OF_A_FIELD.search(message):
+        return False
+    return _OF_THE_TOOLS.search(message) is not None
+
+
+def is_forced(limits: Limits, tool: ServerTool) -> bool:
+    """Whether the answer must be a call of this tool."""
+    choice: ToolChoice = limits.tool_choice
+    return choice.of_server and choice.name == tool.name
+
+
+def _names_in(message: str) -> set[str]:
+    """The names of the API's tools in an error message, however they are spelled."""
+    said = message.replace("_", " ").lower()
+    return {name for name in ("web_search", "web_fetch", "code_execution") if _said(name) in said}
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
