@@ -51,12 +51,14 @@ class Tool:
 class ServerTool:
     """A tool that Anthropic's API carries out itself, such as web search.
 
-    definition: the entry in the `tools` of the Messages API. param: the place in the client's
-    request, as the header `x-claudeproxy-ignored` names it.
+    definition: the entry in the `tools` of the Messages API. param: the parameter of the client's
+    request that asks for it, for errors. listed: the same, as the header `x-claudeproxy-ignored`
+    names it.
     """
 
     definition: Mapping[str, Any]
     param: str
+    listed: str
 
     @property
     def type(self) -> str:

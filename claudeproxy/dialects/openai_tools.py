@@ -16,8 +16,9 @@ from typing import Any
 
 import attrs
 
-from ..conversation import ToolChoice
+from ..conversation import ServerTool, ToolChoice
 from ..errors import bad_request
+from . import openai_web_search as web_search
 from .fields import Fields
 from .json_schema import answer_schema
 from .kinds import Choice, Either, Flag, Invalid, Kind, List, Map, Problem, Text
@@ -83,6 +84,7 @@ _FLAT_TOOLS: Mapping[str, Kind] = {
             ),
         )
     ),
+    **dict.fromkeys(web_search.TYPES, web_search.TOOL),
 }
 CHAT_TOOLS = List(Variant("type", _NESTED_TOOLS, what="Tools"), most=MOST_TOOLS)
 # Hosted tools are ignored, because agents send them by default together with their own tools.
@@ -100,6 +102,8 @@ def tool_fields(*, nested: bool) -> tuple[Field, ...]:
     one: Mapping[str, Kind] = {
         kind: _in_an_object(kind, _NAMED) if nested else _NAMED_IN_SPACE for kind in _NAMED_TOOLS
     }
+    if not nested:
+        one = {**one, **dict.fromkeys(web_search.TYPES, Object(()))}
     few = Object(
         (
             Field("mode", Choice(("auto", "required")), required=True),
@@ -163,10 +167,16 @@ def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
                     yield Offer(tool, inner_name(name, space), origin)
 
 
-def read_tools(fields: Fields, *, nested: bool = True, more: Iterable[Fields] = ()) -> ToolSet:
+def read_tools(
+    fields: Fields,
+    *,
+    nested: bool = True,
+    more: Iterable[Fields] = (),
+    server_tools: tuple[ServerTool, ...] = (),
+) -> ToolSet:
     """Return the tools of a request and the tool choice; raise a 400.
 
-    more: tools that are defined elsewhere in the request.
+    more: tools that are defined elsewhere in the request. server_tools: those of the API's own.
     """
     legacy = nested and bool(fields.get("functions"))
     given = "functions" if legacy else "tools"
@@ -182,15 +192,24 @@ def read_tools(fields: Fields, *, nested: bool = True, more: Iterable[Fields] = 
     wanted, other = ("function_call", "tool_choice")[:: 1 if legacy else -1]
     if nested and fields.get(other) not in (None, "none", "auto"):
         raise bad_request(f"'{other}' cannot be used with '{given}'.", other, "invalid_value")
-    choice, allowed = _choice(fields, wanted, names, nested=nested)
+    choices = [
+        *(ToolChoice("tool", name) for name in names),
+        *(ToolChoice("tool", tool.name, of_server=True) for tool in server_tools),
+    ]
+    choice, allowed = _choice(fields, wanted, choices, nested=nested)
     if allowed is not None:
-        tools = tuple(tool for tool in tools if tool.name in allowed)
+        tools = tuple(tool for tool in tools if ToolChoice("tool", tool.name) in allowed)
+        server_tools = tuple(
+            tool
+            for tool in server_tools
+            if ToolChoice("tool", tool.name, of_server=True) in allowed
+        )
     if not parallel or choice.mode == "tool":
         choice = attrs.evolve(choice, parallel=False)
-    if not tools:
+    if not tools and not server_tools:
         choice = ToolChoice()
     origins = {offer.inner: offer.origin for offer in offers if offer.origin is not None}
-    return ToolSet(tools, choice, legacy, origins)
+    return ToolSet(tools, choice, legacy, origins, server_tools)
 
 
 def _each_once(offers: list[Offer], more: Iterable[Fields]) -> list[Offer]:
@@ -247,32 +266,49 @@ def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[st
 
 
 def _choice(
-    fields: Fields, wanted: str, names: list[str], *, nested: bool
-) -> tuple[ToolChoice, frozenset[str] | None]:
-    """Return the tool choice, and the names of the allowed tools, None if all are allowed."""
+    fields: Fields, wanted: str, choices: list[ToolChoice], *, nested: bool
+) -> tuple[ToolChoice, frozenset[ToolChoice] | None]:
+    """Return the tool choice, and the choices of the allowed tools, None if all are allowed.
+
+    choices: that of each tool of the request.
+    """
     value = fields.get(wanted, "auto")
     if isinstance(value, str):
-        if value == "required" and not names:
+        if value == "required" and not choices:
             raise no_tools(wanted)
         return ToolChoice("any" if value == "required" else value), None  # type: ignore[arg-type]
     told = fields.child(wanted)
     if wanted == "function_call":
-        return named_choice(told, told.get("name"), names, wanted), None
+        return named_choice(told, told.get("name"), _own(choices), wanted), None
     kind = told.get("type")
     described = told.child(kind) if nested else told
     if kind != "allowed_tools":
-        return _named(described, names, wanted), None
+        return _named(described, choices, wanted), None
     allowed = [
-        _named(entry.child(entry.get("type")) if nested else entry, names, wanted).name
+        _named(entry.child(entry.get("type")) if nested else entry, choices, wanted)
         for entry in described.children("tools")
-        if entry.get("type") in _NAMED_TOOLS
+        if entry.get("type") in (*_NAMED_TOOLS, *web_search.TYPES)
     ]
     forced = described.get("mode") == "required"
     if forced and not allowed:
         raise no_tools(wanted)
-    return ToolChoice("any" if forced else "auto"), frozenset(name for name in allowed if name)
+    return ToolChoice("any" if forced else "auto"), frozenset(allowed)
 
 
-def _named(described: Fields, names: list[str], wanted: str) -> ToolChoice:
+def _named(described: Fields, choices: list[ToolChoice], wanted: str) -> ToolChoice:
+    if described.get("type") in web_search.TYPES:
+        for choice in choices:
+            if choice.of_server:
+                return choice
+        raise (
+            no_tools(wanted)
+            if not choices
+            else described.invalid("type", "the request does not define this tool")
+        )
     inner = inner_name(described.get("name"), described.get("namespace", ""))
-    return named_choice(described, inner, names, wanted)
+    return named_choice(described, inner, _own(choices), wanted)
+
+
+def _own(choices: Iterable[ToolChoice]) -> list[str]:
+    """The names of the client's own tools."""
+    return [choice.name for choice in choices if choice.name and not choice.of_server]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -83,6 +84,11 @@ def read_all(offers: Sequence[Offer], given: str, schema: str) -> tuple[Tool, ..
             raise used_twice(given, tool.name, offer.described)
         names.add(tool.name)
     return tools
+
+
+def as_listed(tool: Fields) -> str:
+    """Return the name of a tool for the header `x-claudeproxy-ignored`: `tools[].TYPE`."""
+    return f"{re.sub(r'[0-9]+', '', tool.path)}.{tool.get('type')}"
 
 
 def used_twice(given: str, name: str, described: Fields) -> APIError:

@@ -60,7 +60,7 @@ class _Answer:
         self._answer = AnswerAccumulator()
         self._spent = Usage()
         allowed = refusals.choose(conversation)
-        self.left_out: tuple[str, ...] = tuple(tool.param for tool in allowed.left_out)
+        self.left_out: tuple[str, ...] = tuple(tool.listed for tool in allowed.left_out)
         self._conversation = allowed.conversation
         self._running = pool.start(self._conversation, self)
 
@@ -89,7 +89,7 @@ class _Answer:
         if isinstance(last, Failed) and not self._began and len(events) == 1:
             allowed = self._refusals.after(self._conversation, last.error)
             if allowed is not None:
-                self.left_out += tuple(tool.param for tool in allowed.left_out)
+                self.left_out += tuple(tool.listed for tool in allowed.left_out)
                 self._ask(allowed.conversation)
                 return
         self._answer.feed_all(events)

@@ -98,7 +98,7 @@ class Refusals:
             return bad_request(
                 f"Tools of type '{tool.type}' are not allowed by this server's setting "
                 "`web_tools`.",
-                tool.param.replace("[]", ""),
+                tool.param,
                 "unsupported_value",
             )
         until, error = self._refused.get((model, tool.type), (0.0, None))

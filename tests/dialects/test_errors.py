@@ -14,7 +14,8 @@ from claudeproxy.dialects.completions.answer import error_body as completions_bo
 from claudeproxy.dialects.messages.answer import StreamedMessage
 from claudeproxy.dialects.messages.answer import encode_error as messages_body
 from claudeproxy.dialects.openai_answer import encode_error as openai_body
-from claudeproxy.dialects.responses.answer import ResponseContext, StreamedResponse
+from claudeproxy.dialects.responses.answer import StreamedResponse
+from claudeproxy.dialects.responses.writer import ResponseContext
 from claudeproxy.errors import (
     APIError,
     bad_request,

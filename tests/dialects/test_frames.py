@@ -17,7 +17,8 @@ from claudeproxy.conversation import Profile, Tool
 from claudeproxy.dialects import Answer
 from claudeproxy.dialects.chat.answer import StreamedAnswer
 from claudeproxy.dialects.messages.answer import StreamedMessage
-from claudeproxy.dialects.responses.answer import ResponseContext, StreamedResponse
+from claudeproxy.dialects.responses.answer import StreamedResponse
+from claudeproxy.dialects.responses.writer import ResponseContext
 from claudeproxy.events import Event, Failed, Finished, Started, TextDelta, Usage
 
 from ..cli.player import RECORDINGS, VERSIONS, Player

@@ -7,7 +7,7 @@ CreateChatCompletionStreamResponse).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -28,6 +28,7 @@ from ...events import (
 from .. import SCHEMA_MISMATCH, WholeBody, quoted
 from ..custom_tools import InputReader, whole_input
 from ..openai_answer import DONE, REFUSAL, encode_error, plain_id, usage_object
+from ..openai_web_search import Annotation, Citations
 from ..tools import Origin
 
 
@@ -40,8 +41,16 @@ def finish_reason(finished: Finished, *, legacy: bool) -> str:
     return "function_call" if legacy and finished.reason == "tool_calls" else finished.reason
 
 
+def _annotation(annotation: Annotation) -> dict[str, Any]:
+    return {"type": "url_citation", "url_citation": annotation.body}
+
+
 def _message(
-    answer: AnswerAccumulator, origins: Mapping[str, Origin], *, legacy: bool
+    answer: AnswerAccumulator,
+    origins: Mapping[str, Origin],
+    annotations: Iterable[Annotation],
+    *,
+    legacy: bool,
 ) -> dict[str, Any]:
     """ChatCompletionResponseMessage."""
     refused = answer.finished is not None and answer.finished.reason == "content_filter"
@@ -49,7 +58,7 @@ def _message(
         "role": "assistant",
         "content": answer.text or (None if answer.calls or refused else ""),
         "refusal": REFUSAL if refused else None,
-        "annotations": [],
+        "annotations": [*map(_annotation, annotations)],
     }
     if reasoning := answer.reasoning:
         message["reasoning_content"] = reasoning
@@ -89,15 +98,23 @@ class WholeAnswer(WholeBody):
     _model: str = attrs.field(init=False, default="")
     _choices: list[AnswerAccumulator] = attrs.field(init=False)
 
+    _cited: list[tuple[Citations, list[Annotation]]] = attrs.field(init=False)
+
     @_choices.default
     def _empty(self) -> list[AnswerAccumulator]:
         return [AnswerAccumulator() for _ in range(self.choices)]
+
+    @_cited.default
+    def _uncited(self) -> list[tuple[Citations, list[Annotation]]]:
+        return [(Citations(), []) for _ in range(self.choices)]
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """Nothing until all choices are finished, then all of it."""
         if isinstance(event, Started):
             self._model = event.model
         self._choices[choice].feed(event)
+        citations, annotations = self._cited[choice]
+        annotations += citations.feed(event)
         ends = [its.finished for its in self._choices]
         if isinstance(event, Finished) and None not in ends:
             return self._body([end for end in ends if end is not None])
@@ -112,7 +129,9 @@ class WholeAnswer(WholeBody):
             "choices": [
                 {
                     "index": index,
-                    "message": _message(choice, self.origins, legacy=self.legacy),
+                    "message": _message(
+                        choice, self.origins, self._cited[index][1], legacy=self.legacy
+                    ),
                     "logprobs": None,
                     "finish_reason": finish_reason(end, legacy=self.legacy),
                 }
@@ -126,7 +145,10 @@ class WholeAnswer(WholeBody):
 
 @attrs.define
 class StreamedAnswer:
-    """The chunks of a request with `stream`, as server-sent events; fields as in WholeAnswer."""
+    """The chunks of a request with `stream`, as server-sent events; fields as in WholeAnswer.
+
+    with_usage: the last chunk has the usage. cites: the answer may cite web pages.
+    """
 
     unique: str
     created: int
@@ -134,6 +156,7 @@ class StreamedAnswer:
     legacy: bool = False
     origins: Mapping[str, Origin] = attrs.field(factory=dict)
     with_usage: bool = False
+    cites: bool = False
 
     content_type = "text/event-stream; charset=utf-8"
     keepalive = b": keep-alive\n\n"
@@ -145,8 +168,21 @@ class StreamedAnswer:
     # For each choice the class of its last delta, and what the chunk has around the text.
     _last: dict[int, tuple[type[Delta], str, str]] = attrs.field(init=False, factory=dict)
 
+    _citations: dict[int, Citations] = attrs.field(init=False, factory=dict)
+
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
+        if self.cites:
+            annotations = self._citations.setdefault(choice, Citations()).feed(event)
+            if annotations:
+                return self._annotated(choice, annotations) + self._feed(event, choice)
+        return self._feed(event, choice)
+
+    def _annotated(self, choice: int, annotations: Iterable[Annotation]) -> bytes:
+        told = [*map(_annotation, annotations)]
+        return self._chunk(choice, json.dumps({"annotations": told}))
+
+    def _feed(self, event: Event, choice: int) -> bytes:
         kind, before, after = self._last.get(choice, NO_DELTA)
         if type(event) is kind:
             return f"{before}{quoted(event.text)}{after}".encode("ascii")

@@ -5,14 +5,16 @@ The fields are declared in `schema`. How the answer is worded is in `answer`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from ...conversation import Conversation, Profile
 from ...errors import APIError
-from .. import ParsedRequest
+from .. import Answer, ParsedRequest
 from ..openai_answer import encode_error
 from ..openai_request import effort_of, limits, read_request, read_stops, wants_usage
 from ..openai_tools import read_format, read_tools
+from ..openai_web_search import search_of_options
 from .answer import StreamedAnswer, WholeAnswer
 from .content import read_messages
 from .schema import REQUEST
@@ -29,7 +31,8 @@ def read(body: bytes) -> ParsedRequest:
     history = read_messages(fields)
     turns = history.finish()
     schema = read_format(fields, "response_format")
-    tool_set = read_tools(fields).with_tools_called_in(turns)
+    tool_set = read_tools(fields, server_tools=search_of_options(fields))
+    tool_set = tool_set.with_tools_called_in(turns)
     if schema is not None and tool_set.choice.forced:
         # A forced call is the whole answer. With a schema the model could answer otherwise.
         schema = None
@@ -44,12 +47,16 @@ def read(body: bytes) -> ParsedRequest:
             max_tokens=min((bound for bound in bounds if bound and bound > 0), default=None),
             stop=read_stops(fields),
             tool_choice=tool_set.choice,
+            server_tools=tool_set.server_tools,
             **effort_of(fields, "reasoning_effort"),
         ),
         output_schema=schema,
     )
     choices = fields.get("n", 1)
-    make = partial(StreamedAnswer, with_usage=with_usage) if fields.get("stream") else WholeAnswer
+    make: Callable[..., Answer] = WholeAnswer
+    if fields.get("stream"):
+        cites = bool(tool_set.server_tools)
+        make = partial(StreamedAnswer, with_usage=with_usage, cites=cites)
     return ParsedRequest(
         conversations=(conversation,) * choices,
         ignored=ignored,

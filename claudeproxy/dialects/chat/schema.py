@@ -25,6 +25,7 @@ from ..openai_request import (
     VERBOSITY,
 )
 from ..openai_tools import LEGACY, format_field, tool_fields
+from ..openai_web_search import OPTIONS
 from ..openapi import (
     NOT_EMPTY,
     TEXT,
@@ -158,7 +159,7 @@ REQUEST = Object(
         Field("top_logprobs", Number(0, 20, whole=True), Use.IGNORED, harmless=(0,)),
         Field("audio", Nothing(_NO_AUDIO), Use.REFUSED),
         Field("modalities", List(Nothing(_NO_AUDIO, ("text",), Text()))),
-        Field("web_search_options", Nothing("Web search is not supported."), Use.REFUSED),
+        Field("web_search_options", OPTIONS),
     )
 )
 

@@ -13,7 +13,7 @@ from ...errors import bad_request
 from ..fields import Fields
 from ..kinds import Anything, Choice, Flag, Kind, List, Number, Text
 from ..parameters import Field, Object, Use
-from ..tools import used_twice
+from ..tools import as_listed, used_twice
 
 
 SEARCH = "web_search"
@@ -130,7 +130,7 @@ def read_server_tools(tools: Sequence[Fields]) -> tuple[ServerTool, ...]:
             raise used_twice("tools", name, tool)
         named.add(name)
     return tuple(
-        ServerTool(_definition(tool), f"tools[].{tool.get('type')}")
+        ServerTool(_definition(tool), tool.where("type"), as_listed(tool))
         for tool in tools
         if tool.get("type") in TOOLS
     )

@@ -1,219 +1,36 @@
 """OpenAI Responses: events as the body of a response, whole or as server-sent events.
 
-Source: OpenAI's OpenAPI document 2.3.0 (Response, ResponseStreamEvent).
+Source: OpenAI's OpenAPI document 2.3.0 (ResponseStreamEvent).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from ...errors import USAGE_LIMIT, APIError
+from ...errors import APIError
 from ...events import (
-    AnswerAccumulator,
     Delta,
     Event,
     Finished,
-    Part,
     ReasoningDelta,
-    ReasoningSigned,
+    ServerBlockStarted,
     Started,
     TextDelta,
     ToolArgumentsDelta,
-    ToolCallStarted,
-    Usage,
 )
-from .. import SCHEMA_MISMATCH, WholeBody, quoted
-from ..custom_tools import InputReader, whole_input
-from ..openai_answer import REFUSAL, plain_id
-from ..tool_calls import read_arguments
-from ..tools import Origin
-
-
-# How ids of items begin; those of calls are told by the kind of the tool.
-PREFIXES = {
-    "text": "msg",
-    "reasoning": "rs",
-    "function": "fc",
-    "custom": "ctc",
-    "tool_search": "tsc",
-}
-# What each kind of tool is called by.
-CALLS = {
-    "function": "function_call",
-    "custom": "custom_tool_call",
-    "tool_search": "tool_search_call",
-}
-# The values of the fields of an item that has just begun.
-EMPTY: Mapping[str, Any] = {"content": [], "summary": [], "arguments": "", "input": ""}
-# `context_length_exceeded` is not in OpenAI's document, but Codex looks for it.
-ERROR_CODES = frozenset({"rate_limit_exceeded", "context_length_exceeded"})
-INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-
-
-@attrs.frozen
-class ResponseContext:
-    """What a response needs in addition to its events.
-
-    echo: the fields of the request that it repeats. summary: whether it includes the model's
-    thinking. keep: called with the response when it is complete. origins: the client's view of
-    tools. now: returns the time in seconds since the epoch.
-    """
-
-    echo: Mapping[str, Any]
-    summary: bool = False
-    keep: Callable[[Mapping[str, Any]], None] | None = None
-    origins: Mapping[str, Origin] = attrs.field(factory=dict)
-    now: Callable[[], float] | None = None
-
-
-def usage_object(usage: Usage) -> dict[str, Any]:
-    """ResponseUsage: `input_tokens` counts cached tokens too."""
-    return {
-        "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {
-            "cached_tokens": usage.cache_read_tokens,
-            "cache_write_tokens": usage.cache_creation_tokens,
-        },
-        "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-        "total_tokens": usage.prompt_tokens + usage.output_tokens,
-    }
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
-def _refusal(text: str) -> dict[str, Any]:
-    return {"type": "refusal", "refusal": text}
-
-
-def _summary(text: str) -> dict[str, Any]:
-    return {"type": "summary_text", "text": text}
-
-
-def _error(error: APIError) -> dict[str, Any]:
-    """ResponseError, and for the limit of a plan what Codex reads of it."""
-    code = error.code if error.code in ERROR_CODES else "server_error"
-    told: dict[str, Any] = {"code": code, "message": error.message}
-    if error.type == USAGE_LIMIT:
-        told.update(type=USAGE_LIMIT, resets_at=error.resets_at)
-    return told
+from .. import WholeBody, quoted
+from ..custom_tools import InputReader
+from ..openai_answer import REFUSAL
+from ..openai_web_search import RESULT
+from .writer import EMPTY, Writer, annotation_object, refusal_part, summary_part, text_part
 
 
 @attrs.define
-class _Writer:
-    """What both forms of an answer have in common."""
-
-    context: ResponseContext
-    unique: str
-    created: int
-
-    _model: str = attrs.field(init=False, default="")
-    _gathered: AnswerAccumulator = attrs.field(init=False, factory=AnswerAccumulator)
-
-    def _take(self, event: Event) -> bool:
-        """Add an event to the answer; return whether the client gets it."""
-        if isinstance(event, Started):
-            self._model = event.model
-        if isinstance(event, ReasoningDelta | ReasoningSigned) and not self.context.summary:
-            return False
-        self._gathered.feed(event)
-        return True
-
-    def _item(self, index: int, status: str) -> dict[str, Any]:
-        part = self._gathered.parts[index]
-        item: dict[str, Any] = {"id": self._id(index, part), "type": "message", "status": status}
-        if part.call is not None:
-            return {**item, **self._call(part.call, part.text)}
-        if part.kind == "reasoning":
-            return {**item, "type": "reasoning", "summary": [_summary(part.text)]}
-        return {**item, "role": "assistant", "content": [_text(part.text)]}
-
-    def _now(self) -> int:
-        return self.created if self.context.now is None else int(self.context.now())
-
-    def _origin(self, call: ToolCallStarted) -> Origin:
-        return self.context.origins.get(call.name) or Origin(call.name)
-
-    def _call(self, call: ToolCallStarted, arguments: str) -> dict[str, Any]:
-        origin = self._origin(call)
-        told: dict[str, Any] = {"type": CALLS[origin.kind], "call_id": plain_id(call.id)}
-        match origin.kind:
-            case "custom":
-                told |= {"name": origin.name, "input": whole_input(arguments)}
-            case "tool_search":
-                told |= {"execution": "client", "arguments": read_arguments(arguments)}
-            case _:
-                told |= {"name": origin.name, "arguments": arguments}
-        return {**told, "namespace": origin.namespace} if origin.namespace else told
-
-    def _refused(self) -> dict[str, Any]:
-        return {
-            "id": f"msg_{self.unique}r",
-            "type": "message",
-            "status": "completed",
-            "role": "assistant",
-            "content": [_refusal(REFUSAL)],
-        }
-
-    def _id(self, index: int, part: Part) -> str:
-        kind = part.kind if part.call is None else self._origin(part.call).kind
-        return f"{PREFIXES[kind]}_{self.unique}{index}"
-
-    def _status_of(self, index: int) -> str:
-        finished = self._gathered.finished
-        cut_off = finished is None or finished.reason == "length"
-        last = index == len(self._gathered.parts) - 1
-        return "incomplete" if cut_off and last else "completed"
-
-    def _response(self, status: str, error: APIError | None = None) -> dict[str, Any]:
-        finished = self._gathered.finished
-        output: list[Mapping[str, Any]] = []
-        if status != "in_progress":
-            output = [
-                self._item(index, self._status_of(index))
-                for index in range(len(self._gathered.parts))
-            ]
-        reason = None
-        if finished is not None and finished.reason in INCOMPLETE:
-            status, reason = "incomplete", {"reason": INCOMPLETE[finished.reason]}
-            if finished.reason == "content_filter":
-                output.append(self._refused())
-        return {
-            "id": f"resp_{self.unique}",
-            "object": "response",
-            "created_at": self.created,
-            "completed_at": self._now() if status == "completed" else None,
-            "status": status,
-            "background": False,
-            "error": None if error is None else _error(error),
-            "incomplete_details": reason,
-            "output": output,
-            "service_tier": "default",
-            **self.context.echo,
-            "model": self._model or self.context.echo["model"],
-            "usage": None if finished is None else usage_object(finished.usage),
-            **(
-                {SCHEMA_MISMATCH: finished.schema_mismatch}
-                if finished is not None and finished.schema_mismatch
-                else {}
-            ),
-        }
-
-    def _complete(self) -> dict[str, Any]:
-        response = self._response("completed")
-        if self.context.keep is not None:
-            self.context.keep(response)
-        return response
-
-
-@attrs.define
-class WholeResponse(_Writer, WholeBody):
+class WholeResponse(Writer, WholeBody):
     """The one JSON body of a request without `stream`."""
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
@@ -223,7 +40,7 @@ class WholeResponse(_Writer, WholeBody):
 
 
 @attrs.define
-class StreamedResponse(_Writer):
+class StreamedResponse(Writer):
     """The events of a request with `stream`, numbered."""
 
     content_type = "text/event-stream; charset=utf-8"
@@ -237,11 +54,16 @@ class StreamedResponse(_Writer):
     _head: str = attrs.field(init=False, default="")
     _place: str = attrs.field(init=False, default="")
     _tail: str = attrs.field(init=False, default="")
+    # The items of the searches without a result, by the ids of their calls.
+    _open_searches: dict[str, int] = attrs.field(init=False, factory=dict)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
         if type(event) is self._taken:
-            self._gathered.feed(event)
+            if self.context.searches:
+                self._cite(event)
+            else:
+                self._gathered.feed(event)
             return self._more(event.text)
         return b"".join(self._frames(event))
 
@@ -257,15 +79,21 @@ class StreamedResponse(_Writer):
         yield self._event("response.in_progress", response=response)
 
     def _frames(self, event: Event) -> Iterator[bytes]:
-        parts = self._gathered.parts
-        before = len(parts)
+        before = len(self._parts)
+        cited = len(self._annotations.get(before - 1, ()))
         if not self._take(event):
             return
         self._taken = None
-        if before and (len(parts) > before or isinstance(event, Finished)):
+        yield from self._annotated(before - 1, cited)
+        count = len(self._parts)
+        if before and (count > before or isinstance(event, Finished)):
             yield from self._end_item(before - 1)
-        if len(parts) > before:
-            yield from self._begin_item(len(parts) - 1)
+        if count > before:
+            yield from self._begin_item(count - 1)
+        yield from self._told(event)
+
+    def _told(self, event: Event) -> Iterator[bytes]:
+        """The frames for what an event adds to the last item, or to the response."""
         match event:
             case Started():
                 yield from self._begin()
@@ -277,14 +105,18 @@ class StreamedResponse(_Writer):
                 yield self._delta("response.reasoning_summary_text.delta", text, more)
             case ToolArgumentsDelta(_, text):
                 yield from self._arguments(text)
+            case ServerBlockStarted(block) if block["type"] == RESULT:
+                yield from self._searched(block["tool_use_id"])
             case Finished(reason):
+                for search_id in [*self._open_searches]:
+                    yield from self._searched(search_id)
                 if reason == "content_filter":
                     yield from self._refuse()
                 response = self._complete()
                 yield self._event(f"response.{response['status']}", response=response)
 
     def _begin_item(self, index: int) -> Iterator[bytes]:
-        item, part = self._item(index, "in_progress"), self._gathered.parts[index]
+        item, part = self._item(index, "in_progress"), self._parts[index]
         place = {"item_id": item["id"], "output_index": index}
         begun = {name: EMPTY.get(name, value) for name, value in item.items()}
         if item["type"] == "tool_search_call":
@@ -293,15 +125,25 @@ class StreamedResponse(_Writer):
         yield self._event("response.output_item.added", output_index=index, item=begun)
         if part.kind == "text":
             yield self._event(
-                "response.content_part.added", **place, content_index=0, part=_text("")
+                "response.content_part.added", **place, content_index=0, part=text_part("")
             )
         elif part.kind == "reasoning":
             yield self._event(
-                "response.reasoning_summary_part.added", **place, summary_index=0, part=_summary("")
+                "response.reasoning_summary_part.added",
+                **place,
+                summary_index=0,
+                part=summary_part(""),
             )
+        elif part.kind == "server":
+            self._open_searches[part.begun["id"]] = index
+            yield self._event("response.web_search_call.in_progress", **place)
+            yield self._event("response.web_search_call.searching", **place)
 
     def _end_item(self, index: int) -> Iterator[bytes]:
-        part, item = self._gathered.parts[index], self._item(index, self._status_of(index))
+        part, item = self._parts[index], self._item(index, self._status_of(index))
+        if part.kind == "server":
+            # It ends with its result.
+            return
         place = {"item_id": item["id"], "output_index": index}
         text = part.text
         if part.call is not None:
@@ -309,11 +151,37 @@ class StreamedResponse(_Writer):
         elif part.kind == "text":
             place["content_index"] = 0
             yield self._event("response.output_text.done", **place, text=text, logprobs=[])
-            yield self._event("response.content_part.done", **place, part=_text(text))
+            yield self._event("response.content_part.done", **place, part=item["content"][0])
         else:
             place["summary_index"] = 0
             yield self._event("response.reasoning_summary_text.done", **place, text=text)
-            yield self._event("response.reasoning_summary_part.done", **place, part=_summary(text))
+            yield self._event(
+                "response.reasoning_summary_part.done", **place, part=summary_part(text)
+            )
+        yield self._event("response.output_item.done", output_index=index, item=item)
+
+    def _annotated(self, index: int, cited: int) -> Iterator[bytes]:
+        """The annotations of a text from number `cited` on."""
+        for number, annotation in enumerate(self._annotations.get(index, ())[cited:], cited):
+            yield self._event(
+                "response.output_text.annotation.added",
+                item_id=self._id(index, self._parts[index]),
+                output_index=index,
+                content_index=0,
+                annotation_index=number,
+                annotation=annotation_object(annotation),
+            )
+
+    def _searched(self, search_id: str) -> Iterator[bytes]:
+        """The end of a search; of one without a result at the end of the answer."""
+        index = self._open_searches.pop(search_id, None)
+        if index is None:
+            return
+        item = self._item(index, "")
+        if item["status"] == "completed":
+            yield self._event(
+                "response.web_search_call.completed", item_id=item["id"], output_index=index
+            )
         yield self._event("response.output_item.done", output_index=index, item=item)
 
     def _arguments(self, text: str) -> Iterator[bytes]:
@@ -336,20 +204,20 @@ class StreamedResponse(_Writer):
             yield self._event("response.custom_tool_call_input.done", **place, input=item["input"])
 
     def _refuse(self) -> Iterator[bytes]:
-        index, item = len(self._gathered.parts), self._refused()
+        index, item = len(self._parts), self._refused()
         place = {"item_id": item["id"], "output_index": index, "content_index": 0}
         begun = {**item, "status": "in_progress", "content": []}
         yield self._event("response.output_item.added", output_index=index, item=begun)
-        yield self._event("response.content_part.added", **place, part=_refusal(""))
+        yield self._event("response.content_part.added", **place, part=refusal_part(""))
         yield self._event("response.refusal.delta", **place, delta=REFUSAL)
         yield self._event("response.refusal.done", **place, refusal=REFUSAL)
-        yield self._event("response.content_part.done", **place, part=_refusal(REFUSAL))
+        yield self._event("response.content_part.done", **place, part=refusal_part(REFUSAL))
         yield self._event("response.output_item.done", output_index=index, item=item)
 
     def _delta(self, kind: str, text: str, more: str = "") -> bytes:
         """An event with text for the last item; more: the fields after it, as JSON."""
-        index = len(self._gathered.parts) - 1
-        item_id = self._id(index, self._gathered.parts[index])
+        index = len(self._parts) - 1
+        item_id = self._id(index, self._parts[index])
         # All but the number and the text is the same in the next event, so it is encoded once.
         self._head = f'event: {kind}\ndata: {{"type": "{kind}", "sequence_number": '
         self._place = f', "item_id": {quoted(item_id)}, "output_index": {index}, "delta": '

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from ...conversation import Block, text_block
+from ...conversation import Block, text_block, untold
 from ...errors import APIError, bad_request
 from ..custom_tools import INPUT
 from ..fields import Fields
@@ -43,10 +43,15 @@ def read_items(fields: Fields, find: Callable[[str], Item | None]) -> list[Item]
     return [_found(item, find) for item in fields.children("input")]
 
 
-def read_history(before: Iterable[Item], items: Iterable[Item]) -> tuple[History, list[Fields]]:
+def read_history(
+    before: Iterable[Item],
+    items: Iterable[Item],
+    blocks_of: Callable[[str], tuple[Block, ...]],
+) -> tuple[History, list[Fields]]:
     """Return the history, and the definitions of tools among the items.
 
-    before: the items of previous responses.
+    before: the items of previous responses. blocks_of: returns the API's blocks for the id of a
+    stored search.
     """
     placed = [
         *(Fields(item, "previous_response_id") for item in before),
@@ -57,6 +62,7 @@ def read_history(before: Iterable[Item], items: Iterable[Item]) -> tuple[History
     reader = _Reader(
         several_assistants(item for item in placed if item.get("type", "message") == "message"),
         {item.get("call_id") for item in calls},
+        blocks_of,
     )
     for item in placed:
         # A call that max_output_tokens cut off may have a result, but need not have one.
@@ -87,12 +93,14 @@ def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
 class _Reader:
     """Reads the items in order.
 
-    several: whether they name several assistants. called: the ids of all calls. early: outputs that
-    come before their calls. tools: the tools that are defined among the items.
+    several: whether they name several assistants. called: the ids of all calls. blocks_of: returns
+    the API's blocks for the id of a stored search. early: outputs that come before their calls.
+    tools: the tools that are defined among the items.
     """
 
     several: bool
     called: set[str | None]
+    blocks_of: Callable[[str], tuple[Block, ...]]
     early: dict[str, Fields] = attrs.field(factory=dict)
     history: History = attrs.field(factory=History)
     tools: list[Fields] = attrs.field(factory=list)
@@ -121,6 +129,12 @@ class _Reader:
 
     def custom_call(self, item: Fields) -> None:
         self._use(item, _inner(item), {INPUT: item.get("input")})
+
+    def web_search(self, item: Fields) -> None:
+        # A process that has the conversation has the blocks, too, and clients cannot send them. So
+        # they do not count in the comparison of conversations.
+        blocks = self.blocks_of(str(item.get("id"))) or (text_block(_as_text(item)),)
+        self.history.assistant(tuple(map(untold, blocks)))
 
     def search_call(self, item: Fields) -> None:
         # A search that the server itself made has no call id. Its output has the tools it found.
@@ -159,9 +173,14 @@ class _Reader:
 
     def _tell(self, kind: str, item: Fields) -> None:
         """Add another item as text: to the assistant's turn if it is a call, else to the user's."""
-        told = {name: value for name, value in item.value.items() if name not in _NOT_SAID}
         say = self.history.assistant if kind.endswith("_call") else self.history.user
-        say((text_block(f"<{kind}>\n{_json(told)}\n</{kind}>"),))
+        say((text_block(_as_text(item)),))
+
+
+def _as_text(item: Fields) -> str:
+    told = {name: value for name, value in item.value.items() if name not in _NOT_SAID}
+    kind = item.get("type")
+    return f"<{kind}>\n{_json(told)}\n</{kind}>"
 
 
 _ITEMS: dict[str, Callable[[_Reader, Fields], None]] = {
@@ -173,6 +192,7 @@ _ITEMS: dict[str, Callable[[_Reader, Fields], None]] = {
     "tool_search_call": _Reader.search_call,
     "tool_search_output": _Reader.search_output,
     "additional_tools": _Reader.more_tools,
+    "web_search_call": _Reader.web_search,
 }
 _CALLS = frozenset(("function_call", "custom_tool_call", "tool_search_call"))
 _OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output", "tool_search_output"))

@@ -6,13 +6,13 @@ The fields are declared in `schema`. How the answer is worded is in `answer`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
 import attrs
 
-from ...conversation import Conversation, Profile
+from ...conversation import Block, Conversation, Profile
 from ...errors import APIError, bad_request
 from .. import ParsedRequest, TokenCount
 from ..fields import Fields
@@ -21,12 +21,14 @@ from ..kinds import Invalid, Problem
 from ..openai_answer import encode_error
 from ..openai_request import check_request, effort_of, limits, unsupported_parameter
 from ..openai_tools import read_format, read_tools, refuse_hosted_alone
-from ..tools import Origin
+from ..openai_web_search import SOURCES, search_tools
+from ..tools import Origin, ToolSet
 from ..wording import openai_error
-from .answer import ResponseContext, StreamedResponse, WholeResponse
+from .answer import StreamedResponse, WholeResponse
 from .content import as_listed, mark_references, read_history, read_items
 from .schema import REQUEST
 from .store import Item, ResponseStore, Stored
+from .writer import ResponseContext
 
 
 ORDERS = ("asc", "desc")
@@ -102,6 +104,8 @@ class Responses:
             keep=keep,
             origins=asked.origins,
             now=self.store.now,
+            searches=bool(asked.conversation.limits.server_tools),
+            sources=SOURCES in fields.get("include", ()),
         )
         return ParsedRequest(
             conversations=(asked.conversation,),
@@ -185,10 +189,17 @@ class Responses:
         previous = self._previous(fields)
         before = () if previous is None else previous.conversation
         items = tuple(read_items(fields, partial(self.store.item, owner=self.owner)))
-        history, described = read_history(before, items)
+        history, described = read_history(
+            before, items, partial(self.store.blocks, owner=self.owner)
+        )
         refuse_hosted_alone(fields, described)
         turns = history.finish()
-        tool_set = read_tools(fields, nested=False, more=described).with_tools_called_in(turns)
+        searches = search_tools(
+            [*fields.children("tools"), *described], fields.get("max_tool_calls")
+        )
+        tool_set = read_tools(fields, nested=False, more=described, server_tools=searches)
+        tool_set = tool_set.with_tools_called_in(turns)
+        ignored = (*ignored, *_without_effect(fields, tool_set))
         schema = read_format(fields.child("text"), "format", nested=False)
         if schema is not None and tool_set.choice.forced:
             # A forced call is the whole answer. With a schema the model could answer otherwise.
@@ -199,6 +210,7 @@ class Responses:
             # 0 and -1 are what clients send for "no limit".
             max_tokens=max(fields.get("max_output_tokens", 0), 0) or None,
             tool_choice=tool_set.choice,
+            server_tools=tool_set.server_tools,
             **effort_of(fields.child("reasoning"), "effort"),
         )
         system = "\n\n".join(filter(None, (fields.get("instructions"), history.system_prompt)))
@@ -234,16 +246,26 @@ class Responses:
         before: tuple[Item, ...],
         size: int,
         response: Mapping[str, Any],
+        blocks: Mapping[str, tuple[Block, ...]],
     ) -> None:
         unique = response["id"].partition("_")[2]
         listed = tuple(as_listed(items, unique))
-        self.store.put(Stored(response, listed, before, size, self.owner))
+        size += len(json.dumps([*blocks.values()])) if blocks else 0
+        self.store.put(Stored(response, listed, before, size, self.owner, blocks))
 
     def _kept(self, response_id: str) -> Stored:
         stored = self.store.get(response_id, self.owner)
         if stored is None:
             raise APIError(404, f"Response with id '{response_id}' not found.")
         return stored
+
+
+def _without_effect(fields: Fields, tool_set: ToolSet) -> Iterator[str]:
+    """Yield the parameters that would only have an effect with other tools or values."""
+    if not set(fields.get("include", ())) <= {SOURCES}:
+        yield "include"
+    if fields.has("max_tool_calls") and not tool_set.server_tools:
+        yield "max_tool_calls"
 
 
 def _echo(fields: Fields) -> Mapping[str, Any]:

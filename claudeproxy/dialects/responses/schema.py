@@ -20,6 +20,7 @@ from ..openai_request import (
     VERBOSITY,
 )
 from ..openai_tools import ANY_TOOL, format_field, tool_fields
+from ..openai_web_search import MOST_CALLS, SOURCES
 from ..openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, or_null, ref, struct
 from ..parameters import Field, Object, Use, Variant
 
@@ -191,9 +192,9 @@ REQUEST = Object(
         TEMPERATURE,
         TOP_P,
         Field("truncation", Choice(("auto", "disabled")), Use.IGNORED, harmless=("disabled",)),
-        Field("include", List(Text()), Use.IGNORED, harmless=([],)),
+        Field("include", List(Text()), note=f"Only `{SOURCES}` has an effect."),
         Field("client_metadata", Map(), Use.IGNORED),
-        Field("max_tool_calls", Number(0, whole=True), Use.IGNORED),
+        MOST_CALLS,
         *ACCOUNTING,
         *PENALTIES,
         Field(

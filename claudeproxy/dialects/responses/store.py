@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from ...conversation import Block
+
 
 # An item of the Responses API: a message, a call, its output, a thought.
 Item: TypeAlias = Mapping[str, Any]
@@ -23,7 +25,8 @@ class Stored:
 
     response: the response object. input: its input items, each with an id. before: the items of
     previous responses. size: the size in bytes of all requests that these items came from. owner:
-    the name of the API key that made it, "" without keys.
+    the name of the API key that made it, "" without keys. blocks: for each search in its output,
+    the blocks that the API made for it, by the item's id.
     """
 
     response: Mapping[str, Any]
@@ -31,6 +34,7 @@ class Stored:
     before: tuple[Item, ...]
     size: int
     owner: str = ""
+    blocks: Mapping[str, tuple[Block, ...]] = attrs.field(factory=dict)
 
     @property
     def conversation(self) -> tuple[Item, ...]:
@@ -52,12 +56,16 @@ class ResponseStore:
     _kept: dict[str, tuple[float, Stored]] = attrs.field(init=False, factory=dict)
     # By owner and id, because clients choose the ids of their items.
     _items: dict[tuple[str, str], Item] = attrs.field(init=False, factory=dict)
+    _blocks: dict[tuple[str, str], tuple[Block, ...]] = attrs.field(init=False, factory=dict)
     _size: int = attrs.field(init=False, default=0)
 
     def put(self, stored: Stored) -> None:
         """Store a response."""
         self._kept[stored.response["id"]] = (self.now(), stored)
         self._items.update({(stored.owner, item["id"]): item for item in _own(stored)})
+        self._blocks.update(
+            {(stored.owner, item_id): blocks for item_id, blocks in stored.blocks.items()}
+        )
         self._size += stored.size
         self._forget()
 
@@ -71,6 +79,11 @@ class ResponseStore:
         """Return an item of a stored response of this owner's by its id."""
         self._forget()
         return self._items.get((owner, item_id))
+
+    def blocks(self, item_id: str, owner: str = "") -> tuple[Block, ...]:
+        """Return the blocks of a search in a stored response of this owner's; none if unknown."""
+        self._forget()
+        return self._blocks.get((owner, item_id), ())
 
     def delete(self, response_id: str, owner: str = "") -> bool:
         """Delete a response; return whether this owner had it."""
@@ -92,6 +105,8 @@ class ResponseStore:
         self._size -= stored.size
         for item in _own(stored):
             self._items.pop((stored.owner, item["id"]), None)
+        for item_id in stored.blocks:
+            self._blocks.pop((stored.owner, item_id), None)
 
 
 def _own(stored: Stored) -> tuple[Item, ...]:

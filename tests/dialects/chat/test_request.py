@@ -234,7 +234,6 @@ def test_the_answer_has_as_many_choices_as_asked_for(
         ({"audio": {"voice": "alloy", "format": "wav"}}, "audio"),
         ({"modalities": ["text", "audio"]}, "modalities[1]"),
         ({"audio": {}, "modalities": ["text", "audio"]}, "audio"),
-        ({"web_search_options": {}}, "web_search_options"),
     ],
 )
 def test_what_would_change_the_answer_is_refused_by_name(

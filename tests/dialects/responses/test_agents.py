@@ -149,11 +149,11 @@ def test_tools_among_the_items_are_added_to_those_of_the_request() -> None:
 
 def test_tools_among_the_items_are_enough() -> None:
     assert names(items=[MORE, HELLO]) == ["mcp__weather__get", "exec"]
-    hosted = {**MORE, "tools": [{"type": "web_search"}, F]}
+    hosted = {**MORE, "tools": [{"type": "file_search"}, F]}
     asked = ask(hosted, HELLO, tool_choice=F)
     assert asked.conversation.limits.tool_choice.name == "f"
-    assert asked.ignored == ("input[].tools[].web_search",)
-    assert refused(lambda: ask({**MORE, "tools": [{"type": "web_search"}]}, HELLO))[1:] == (
+    assert asked.ignored == ("input[].tools[].file_search",)
+    assert refused(lambda: ask({**MORE, "tools": [{"type": "file_search"}]}, HELLO))[1:] == (
         "input[0].tools[0].type",
         "unsupported_value",
     )

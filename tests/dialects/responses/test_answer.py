@@ -11,7 +11,8 @@ from openai.types.responses import Response
 from pydantic import BaseModel
 
 from claudeproxy.dialects.openai_answer import REFUSAL
-from claudeproxy.dialects.responses.answer import WholeResponse, usage_object
+from claudeproxy.dialects.responses.answer import WholeResponse
+from claudeproxy.dialects.responses.writer import usage_object
 from claudeproxy.errors import APIError
 from claudeproxy.events import (
     Event,

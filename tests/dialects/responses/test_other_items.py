@@ -21,7 +21,7 @@ def told_as(kind: str, said: Any) -> str:
 @pytest.mark.parametrize(
     ("kind", "role", "unknown"),
     [
-        ("web_search_call", "assistant", False),
+        ("mcp_call", "assistant", False),
         ("local_shell_call", "assistant", False),
         ("local_shell_call_output", "user", False),
         ("mcp_list_tools", "user", False),
@@ -67,11 +67,11 @@ def test_what_only_another_server_can_read_is_left_out_and_told(kind: str) -> No
 
 def test_other_items_are_kept_and_listed_as_they_are() -> None:
     to = dialect()
-    search = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"q": 1}}
+    search = {"type": "mcp_call", "id": "ws_1", "status": "completed", "action": {"q": 1}}
     odd = {"type": "brand_new", "content": ["x"], "output": [[]]}
     answered("a", search, odd, HELLO, to=to)
     (first, second, _) = json.loads(to.input_items("resp_a", {"order": "asc"}))["data"]
     assert first == {**search, "id": "item_ai0"}
     assert second == {**odd, "id": "item_ai1"}
     asked = ask(HELLO, to=to, previous_response_id="resp_a").conversation
-    assert asked.turns[1].blocks == (text_block(told_as("web_search_call", {"action": {"q": 1}})),)
+    assert asked.turns[1].blocks == (text_block(told_as("mcp_call", {"action": {"q": 1}})),)

@@ -56,7 +56,10 @@ def test_the_choice_is_free_or_forced(
     assert asked.limits.tool_choice == choice
 
 
-HOSTED = ["web_search", "image_generation", "code_interpreter", "mcp", "local_shell", "x_y"]
+SEARCHES = (
+    "'web_search', 'web_search_2025_08_26', 'web_search_preview', 'web_search_preview_2025_03_11'"
+)
+HOSTED = ["file_search", "image_generation", "code_interpreter", "mcp", "local_shell", "x_y"]
 
 
 @pytest.mark.parametrize("hosted", HOSTED)
@@ -70,10 +73,10 @@ def test_a_hosted_tool_beside_others_is_left_out_and_told(hosted: str) -> None:
 @pytest.mark.parametrize("items", [[], [CALLED, GIVEN]], ids=["new", "after a call"])
 @pytest.mark.parametrize("hosted", HOSTED)
 def test_hosted_tools_alone_are_refused(hosted: str, items: Any, choice: str) -> None:
-    given = [{"type": hosted}, {"type": "web_search"}]
+    given = [{"type": hosted}, {"type": "computer"}]
     assert refused(lambda: ask(*items, tools=given, tool_choice=choice)) == (
         f"Tools of type '{hosted}' are not supported. Supported types are: 'function', 'custom', "
-        "'tool_search', 'namespace'.",
+        f"'tool_search', 'namespace', {SEARCHES}.",
         "tools[0].type",
         "unsupported_value",
     )
@@ -84,17 +87,17 @@ def test_a_hosted_tool_cannot_be_forced(hosted: str) -> None:
     wanted = {"type": hosted, "server_label": "x"}
     assert refused(lambda: ask(tools=[F, {"type": hosted}], tool_choice=wanted)) == (
         f"Choices of tools of type '{hosted}' are not supported. Supported types are: 'function', "
-        "'custom', 'allowed_tools'.",
+        f"'custom', {SEARCHES}, 'allowed_tools'.",
         "tool_choice.type",
         "unsupported_value",
     )
 
 
 def test_a_hosted_tool_that_is_allowed_is_left_out_and_told() -> None:
-    asked = ask(tools=[F, G], tool_choice=allowed({"type": "web_search"}, G, mode="required"))
+    asked = ask(tools=[F, G], tool_choice=allowed({"type": "computer"}, G, mode="required"))
     assert [tool.name for tool in asked.conversation.profile.tools] == ["g"]
     assert asked.conversation.limits.tool_choice == ToolChoice("any")
-    assert asked.ignored == ("tool_choice.tools[].web_search",)
+    assert asked.ignored == ("tool_choice.tools[].computer",)
     nothing = ask(tools=[F, G], tool_choice=allowed({"type": "mcp"})).conversation
     assert (nothing.profile.tools, nothing.limits.tool_choice) == ((), ToolChoice())
     told = refused(lambda: ask(tools=[F], tool_choice=allowed({"type": "mcp"}, mode="required")))
