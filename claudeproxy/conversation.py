@@ -138,7 +138,7 @@ class Conversation:
 
     output_schema: the JSON schema that the answer must match, in the client's own keywords.
     shows_blocks: whether the client is told the blocks of the API's own tools as they are, and
-    sends them back.
+    sends them back. separator: what the client gets between two texts that such a block separates.
     """
 
     profile: Profile
@@ -146,6 +146,7 @@ class Conversation:
     limits: Limits
     output_schema: Mapping[str, Any] | None = None
     shows_blocks: bool = False
+    separator: str = ""
 
     @cached_property
     def lines(self) -> tuple[Turn, ...]:

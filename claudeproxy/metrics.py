@@ -33,6 +33,8 @@ DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 12
 # How many models have a label of their own. What there is beyond that, `other` stands for.
 MOST_MODELS = 100
 OTHER = "other"
+# The tools of the API that its usage counts.
+SERVER_TOOLS = frozenset({"web_search", "web_fetch", "code_execution"})
 
 # A second sample for each counter, of its time of creation, which no query here needs.
 disable_created_metrics()
@@ -88,6 +90,12 @@ class Metrics:
             "claudeproxy_structured_by_tool",
             "Structured answers made by the CLI's tool instead of the API, by reason",
             ["reason"],
+            registry=self._registry,
+        )
+        self._server_tools = Counter(
+            "claudeproxy_server_tool_uses",
+            "Uses of the tools that the API carries out itself, such as web search, by tool",
+            ["tool"],
             registry=self._registry,
         )
         self._first = Histogram(
@@ -214,6 +222,10 @@ class Metrics:
         ):
             if tokens:
                 self._child(self._tokens, kind, model).inc(tokens)
+        for name, uses in usage.server_tools.items():
+            if uses:
+                tool = name.removesuffix("_requests")
+                self._server_tools.labels(tool if tool in SERVER_TOOLS else OTHER).inc(uses)
 
     def error(self, code: str) -> None:
         """A client was told of an error."""

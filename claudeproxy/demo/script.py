@@ -86,6 +86,7 @@ from .schemas import TOO_COMPLEX
 from .server_tools import is_web
 from .structured import misfit_text, schema_of, text_fits
 from .tools import thinking_on
+from .web_history import going_on
 from .web_turn import Errand, Trip, carry_out, errand_of, for_clients_tools, usage_of
 from .words import Words, own_texts, read, rounds
 
@@ -122,6 +123,7 @@ def plan(
     ``now`` is in seconds since the epoch; ``first_time``: ``once_key`` of this body is new; ``use``
     is what the prompt cache does for it, None for nothing.
     """
+    body = {**body, "messages": going_on(body["messages"])}
     words = _words(body) or _again(body)
     outcome = (
         _failure(words, now, first_time=first_time)

@@ -37,6 +37,23 @@ _CITATIONS = (
 )
 
 
+CONTINUE = "Continue."
+"""A user's text that asks the model to go on with an answer that ended with ``pause_turn``."""
+
+
+def going_on(messages: list[Any]) -> list[Any]:
+    """The messages, without a last one that only asks to go on with a paused answer."""
+    said = [message for message in messages if message["role"] != "system"]
+    if len(said) < 2 or said[-2]["role"] != "assistant" or isinstance(said[-2]["content"], str):
+        return messages
+    content = said[-1]["content"]
+    texts = [content] if isinstance(content, str) else [block.get("text") for block in content]
+    used = any(block["type"] == "server_tool_use" for block in said[-2]["content"])
+    if not used or [str(text).strip() for text in texts] != [CONTINUE]:
+        return messages
+    return [message for message in messages if message is not said[-1]]
+
+
 def use_problems(block: Mapping[str, Any], where: str) -> Iterator[str]:
     """What is wrong with a ``server_tool_use`` block by itself."""
     where = f"{where}.server_tool_use"

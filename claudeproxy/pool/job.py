@@ -85,7 +85,7 @@ class Job:
     @property
     def answer(self) -> Turn | None:
         """The answer as the client will send it back; None if it is empty or cannot be known."""
-        return turn_of(self._accumulated, shows_blocks=self.conversation.shows_blocks)
+        return turn_of(self._accumulated, self.conversation)
 
     # Called by the client's side
 

@@ -110,7 +110,7 @@ class _Answer:
         conversation = self._conversation
         if finished.stop_reason != PAUSED or conversation.shows_blocks:
             return None
-        said = turn_of(self._answer, shows_blocks=False)
+        said = turn_of(self._answer, conversation)
         if said is None or self._continued == MOST_CONTINUATIONS:
             return None
         return attrs.evolve(

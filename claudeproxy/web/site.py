@@ -17,6 +17,12 @@ from .guard import GuardedRequest
 from .paths import LONGEST_METHOD, LONGEST_PATH, excerpt
 
 
+# The API's counts of its own tools, and their fields in the log.
+USES = {
+    "web_search_requests": "web_searches",
+    "web_fetch_requests": "web_fetches",
+    "code_execution_requests": "code_executions",
+}
 IN_SUMMARY = frozenset({"id", "route", "status", "outcome"})
 
 
@@ -109,6 +115,8 @@ def fields_of(request: Any, facts: Facts, route: str, seconds: float) -> dict[st
             "tokens_out": usage.output_tokens,
             "tokens_reasoning": usage.reasoning_tokens,
         }
+        for name, shown in USES.items():
+            fields[shown] = usage.server_tools.get(name) or None
     fields |= {"first_token": _first_token(request, facts), "seconds": round(seconds, 4)}
     if error is not None:
         fields |= {"error": code_of(error), "param": param_of(error)}

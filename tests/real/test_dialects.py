@@ -175,7 +175,7 @@ class Messages(OverHTTP):
         for more, status in (
             ({"model": "nope"}, 404),
             ({"max_tokens": 0}, 400),
-            ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, 400),
+            ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, 400),
             ({"messages": [HELLO, {"role": "assistant", "content": "I"}]}, 400),
         ):
             response, told = await self.message(HELLO, **more)
@@ -324,7 +324,7 @@ class Responses(OverHTTP):
     async def test_what_is_refused_costs_nothing(self) -> None:
         for more, param in (
             ({"background": True}, "background"),
-            ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+            ({"tools": [{"type": "file_search"}]}, "tools[0].type"),
             ({"conversation": "conv_1"}, "conversation"),
             ({"input": [{"role": "user", "content": "x", "id": ["p"]}]}, "input[0].id"),
             ({"previous_response_id": "resp_1"}, "previous_response_id"),

@@ -145,14 +145,18 @@ class Limits(RealCLI):
             ("n", 9),
             ("audio", {"voice": "alloy", "format": "wav"}),
             ("modalities", ["text", "audio"]),
-            ("web_search_options", {}),
+            ("web_search_options", {"search_context_size": "huge"}),
             ("reasoning_effort", "enormous"),
             ("temperature", 2.5),
             ("max_tokens", -2),
             ("stop", ["a", "b", "c", "d", "e"]),
         ):
             error = await self.error_of("hi", extra_body={name: value})
-            param = "modalities[1]" if name == "modalities" else name
+            params = {
+                "modalities": "modalities[1]",
+                "web_search_options": "web_search_options.search_context_size",
+            }
+            param = params.get(name, name)
             assert (error.status_code, error.param) == (400, param)
         answer = await self.ask("ECHO:ok", extra_body={"modalities": ["text"], "logprobs": False})
         assert answer.choices[0].message.content == "ok"

@@ -7,7 +7,7 @@ CreateChatCompletionStreamResponse).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -28,8 +28,9 @@ from ...events import (
 from .. import SCHEMA_MISMATCH, WholeBody, quoted
 from ..custom_tools import InputReader, whole_input
 from ..openai_answer import DONE, REFUSAL, encode_error, plain_id, usage_object
-from ..openai_web_search import Annotation, Citations
+from ..openai_web_search import Annotation
 from ..tools import Origin
+from .cited import CitedText, annotations_field
 
 
 # The value before the first delta.
@@ -41,14 +42,10 @@ def finish_reason(finished: Finished, *, legacy: bool) -> str:
     return "function_call" if legacy and finished.reason == "tool_calls" else finished.reason
 
 
-def _annotation(annotation: Annotation) -> dict[str, Any]:
-    return {"type": "url_citation", "url_citation": annotation.body}
-
-
 def _message(
     answer: AnswerAccumulator,
     origins: Mapping[str, Origin],
-    annotations: Iterable[Annotation],
+    annotations: Sequence[Annotation],
     *,
     legacy: bool,
 ) -> dict[str, Any]:
@@ -58,7 +55,7 @@ def _message(
         "role": "assistant",
         "content": answer.text or (None if answer.calls or refused else ""),
         "refusal": REFUSAL if refused else None,
-        "annotations": [*map(_annotation, annotations)],
+        "annotations": annotations_field(annotations),
     }
     if reasoning := answer.reasoning:
         message["reasoning_content"] = reasoning
@@ -86,7 +83,7 @@ class WholeAnswer(WholeBody):
     """The one JSON body of a request without `stream`.
 
     legacy: the client calls tools functions, and knows one call at most. origins: of the tools that
-    are something else to the client.
+    are something else to the client. cites: the answer may cite web pages.
     """
 
     unique: str
@@ -94,27 +91,25 @@ class WholeAnswer(WholeBody):
     choices: int = 1
     legacy: bool = False
     origins: Mapping[str, Origin] = attrs.field(factory=dict)
+    cites: bool = False
 
     _model: str = attrs.field(init=False, default="")
     _choices: list[AnswerAccumulator] = attrs.field(init=False)
 
-    _cited: list[tuple[Citations, list[Annotation]]] = attrs.field(init=False)
+    _cited: dict[int, CitedText] = attrs.field(init=False, factory=dict)
 
     @_choices.default
     def _empty(self) -> list[AnswerAccumulator]:
         return [AnswerAccumulator() for _ in range(self.choices)]
 
-    @_cited.default
-    def _uncited(self) -> list[tuple[Citations, list[Annotation]]]:
-        return [(Citations(), []) for _ in range(self.choices)]
-
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """Nothing until all choices are finished, then all of it."""
         if isinstance(event, Started):
             self._model = event.model
-        self._choices[choice].feed(event)
-        citations, annotations = self._cited[choice]
-        annotations += citations.feed(event)
+        events: Sequence[Event] = (event,)
+        if self.cites:
+            events = self._cited.setdefault(choice, CitedText()).feed(event)
+        self._choices[choice].feed_all(events)
         ends = [its.finished for its in self._choices]
         if isinstance(event, Finished) and None not in ends:
             return self._body([end for end in ends if end is not None])
@@ -129,25 +124,28 @@ class WholeAnswer(WholeBody):
             "choices": [
                 {
                     "index": index,
-                    "message": _message(
-                        choice, self.origins, self._cited[index][1], legacy=self.legacy
-                    ),
+                    "message": self._message(index),
                     "logprobs": None,
                     "finish_reason": finish_reason(end, legacy=self.legacy),
                 }
-                for index, (choice, end) in enumerate(zip(self._choices, ends, strict=True))
+                for index, end in enumerate(ends)
             ],
             "usage": usage_object(sum((end.usage for end in ends), Usage())),
             "service_tier": "default",
         }
         return json.dumps(body).encode("ascii")
 
+    def _message(self, index: int) -> dict[str, Any]:
+        cited = self._cited.get(index)
+        annotations = () if cited is None else cited.annotations
+        return _message(self._choices[index], self.origins, annotations, legacy=self.legacy)
+
 
 @attrs.define
 class StreamedAnswer:
     """The chunks of a request with `stream`, as server-sent events; fields as in WholeAnswer.
 
-    with_usage: the last chunk has the usage. cites: the answer may cite web pages.
+    with_usage: the last chunk has the usage.
     """
 
     unique: str
@@ -155,8 +153,8 @@ class StreamedAnswer:
     choices: int = 1
     legacy: bool = False
     origins: Mapping[str, Origin] = attrs.field(factory=dict)
-    with_usage: bool = False
     cites: bool = False
+    with_usage: bool = False
 
     content_type = "text/event-stream; charset=utf-8"
     keepalive = b": keep-alive\n\n"
@@ -168,19 +166,22 @@ class StreamedAnswer:
     # For each choice the class of its last delta, and what the chunk has around the text.
     _last: dict[int, tuple[type[Delta], str, str]] = attrs.field(init=False, factory=dict)
 
-    _citations: dict[int, Citations] = attrs.field(init=False, factory=dict)
+    _cited: dict[int, CitedText] = attrs.field(init=False, factory=dict)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """The frames for one event."""
         if self.cites:
-            annotations = self._citations.setdefault(choice, Citations()).feed(event)
-            if annotations:
-                return self._annotated(choice, annotations) + self._feed(event, choice)
+            return self._feed_cited(event, choice)
         return self._feed(event, choice)
 
-    def _annotated(self, choice: int, annotations: Iterable[Annotation]) -> bytes:
-        told = [*map(_annotation, annotations)]
-        return self._chunk(choice, json.dumps({"annotations": told}))
+    def _feed_cited(self, event: Event, choice: int) -> bytes:
+        cited = self._cited.setdefault(choice, CitedText())
+        before = len(cited.annotations)
+        events = cited.feed(event)
+        frames = []
+        if new := cited.annotations[before:]:
+            frames.append(self._chunk(choice, json.dumps({"annotations": annotations_field(new)})))
+        return b"".join((*frames, *(self._feed(told, choice) for told in events)))
 
     def _feed(self, event: Event, choice: int) -> bytes:
         kind, before, after = self._last.get(choice, NO_DELTA)

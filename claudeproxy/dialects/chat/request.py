@@ -16,6 +16,7 @@ from ..openai_request import effort_of, limits, read_request, read_stops, wants_
 from ..openai_tools import read_format, read_tools
 from ..openai_web_search import search_of_options
 from .answer import StreamedAnswer, WholeAnswer
+from .cited import SEPARATOR
 from .content import read_messages
 from .schema import REQUEST
 
@@ -51,17 +52,23 @@ def read(body: bytes) -> ParsedRequest:
             **effort_of(fields, "reasoning_effort"),
         ),
         output_schema=schema,
+        separator=SEPARATOR,
     )
     choices = fields.get("n", 1)
     make: Callable[..., Answer] = WholeAnswer
     if fields.get("stream"):
-        cites = bool(tool_set.server_tools)
-        make = partial(StreamedAnswer, with_usage=with_usage, cites=cites)
+        make = partial(StreamedAnswer, with_usage=with_usage)
     return ParsedRequest(
         conversations=(conversation,) * choices,
         ignored=ignored,
         optional=OPTIONAL,
-        answer=partial(make, choices=choices, legacy=tool_set.legacy, origins=tool_set.origins),
+        answer=partial(
+            make,
+            choices=choices,
+            legacy=tool_set.legacy,
+            origins=tool_set.origins,
+            cites=bool(tool_set.server_tools),
+        ),
     )
 
 

@@ -40,7 +40,7 @@ def read_messages(fields: Fields) -> History:
             "role 'user'.",
             first.where("role"),
         )
-    if messages[-1].get("role") == "assistant":
+    if messages[-1].get("role") == "assistant" and not _may_be_paused(messages[-1]):
         raise bad_request(
             "messages: the last message must have the role 'user'. Prefilling the response of "
             "the assistant is not supported.",
@@ -48,6 +48,17 @@ def read_messages(fields: Fields) -> History:
             "unsupported_value",
         )
     return reader.history
+
+
+def _may_be_paused(message: Fields) -> bool:
+    """Whether the API may have ended a message with `pause_turn`, and the client wants it to go on.
+
+    The CLI cannot continue a message. The text "Continue." after it asks the model to do so.
+    """
+    content = message.get("content")
+    return not isinstance(content, str) and any(
+        block.get("type") in SERVER_BLOCKS for block in message.children("content")
+    )
 
 
 @attrs.define

@@ -27,7 +27,8 @@ def comparable(asked: ParsedRequest) -> tuple[ParsedRequest, Answer]:
 
 def test_a_plain_request_is_one_turn_for_the_model() -> None:
     asked = ask(HELLO)
-    assert asked.conversation == Conversation(Profile(), (user("Hello"),), Limits("sonnet"))
+    wanted = Conversation(Profile(), (user("Hello"),), Limits("sonnet"), separator="\n\n")
+    assert asked.conversation == wanted
     assert asked.ignored == ()
 
 
