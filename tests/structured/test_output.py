@@ -9,13 +9,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from claudeproxy.conversation import Conversation, Limits, Profile, Turn, text_block
-from claudeproxy.errors import APIError, bad_request, rate_limited
+from claudeproxy.errors import bad_request, rate_limited
 from claudeproxy.events import (
     Event,
     Failed,
     Finished,
     FinishReason,
-    Listener,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -27,44 +26,12 @@ from claudeproxy.metrics import Metrics
 from claudeproxy.structured.output import StructuredOutput
 from claudeproxy.structured.ways import Choice, Ways
 
+from ..answering import Pool
+
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 STARTED = Started("m")
 TOO_COMPLEX = bad_request("Schema is too complex for compilation")
-
-
-class Job:
-    def __init__(self, number: int) -> None:
-        self.reuse = f"rung {number}"
-        self.left_out: Sequence[str] = ()
-        self.did: list[str] = []
-
-    def cancel(self, reason: str) -> None:
-        self.did.append(reason)
-
-    def pauseProducing(self) -> None:
-        self.did.append("pause")
-
-    def resumeProducing(self) -> None:
-        self.did.append("resume")
-
-
-class Pool:
-    """Starts jobs that say what the test tells them to."""
-
-    def __init__(self) -> None:
-        self.asked: list[Conversation] = []
-        self.jobs: list[Job] = []
-        self.listeners: list[Listener] = []
-        self.full: APIError | None = None
-
-    def start(self, conversation: Conversation, listener: Listener) -> Job:
-        if self.full is not None:
-            raise self.full
-        self.asked.append(conversation)
-        self.jobs.append(Job(len(self.jobs)))
-        self.listeners.append(listener)
-        return self.jobs[-1]
 
 
 def finished(reason: FinishReason = "stop", tokens: int = 1, **more: Any) -> Finished:
