@@ -18,6 +18,7 @@ SERVER = "client"
 PREFIX = f"mcp__{SERVER}__"
 
 # The CLI truncates descriptions to 2,048 characters (2.1.197) or 4,096 (2.1.330), but not schemas.
+# The model gets whole ones (`outgoing`), but the CLI counts the tokens of what is listed here.
 LONGEST_DESCRIPTION = 2000
 # Without this field the CLI writes a result above about 50 kB to a file and passes on only its
 # beginning. With it, 450 kB arrived whole and 1.5 MB did not.
