@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .conversation import Conversation
-from .events import Listener
+from .errors import APIError
+from .events import Event, Failed, Listener
 
 
 class Running(Protocol):
@@ -35,3 +36,70 @@ class Answering(Protocol):
 
     def start(self, conversation: Conversation, listener: Listener) -> Running:
         """Begin to answer; raises APIError. Any later error reaches the listener as Failed."""
+
+
+class Attempts:
+    """An answer that may take several requests, one after the other; the client sees one answer.
+
+    A subclass takes the events of each in `received`, and passes them on with `tell`.
+    """
+
+    def __init__(self, pool: Answering, listener: Listener) -> None:
+        """pool: answers the requests. listener: gets the events that the client is told."""
+        self._pool = pool
+        self._listener = listener
+        self._running: Running | None = None
+        self._paused = False
+        # Whether the client has been told anything.
+        self.told = False
+
+    @property
+    def reuse(self) -> str:
+        """How the process of the last request was obtained."""
+        return "" if self._running is None else self._running.reuse
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """As the last request says."""
+        return () if self._running is None else self._running.left_out
+
+    def cancel(self, reason: str) -> None:
+        """Stop the answer."""
+        if self._running is not None:
+            self._running.cancel(reason)
+
+    def pauseProducing(self) -> None:
+        """Pause the process: the client reads slowly."""
+        self._paused = True
+        if self._running is not None:
+            self._running.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Resume the process: the client has caught up."""
+        self._paused = False
+        if self._running is not None:
+            self._running.resumeProducing()
+
+    def ask(self, conversation: Conversation) -> None:
+        """Make the first request; raises APIError."""
+        self._running = self._pool.start(conversation, self)
+
+    def ask_again(self, conversation: Conversation) -> None:
+        """Make another request. The listener is told of an error."""
+        try:
+            self.ask(conversation)
+        except APIError as error:
+            self.tell([Failed(error)])
+            return
+        if self._paused:
+            self.pauseProducing()
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Pass events on to the listener."""
+        if events:
+            self.told = True
+            self._listener.received(events)
+
+    def received(self, events: Sequence[Event]) -> None:
+        """Take the events of one read."""
+        raise NotImplementedError

@@ -139,6 +139,8 @@ class Conversation:
     output_schema: the JSON schema that the answer must match, in the client's own keywords.
     shows_blocks: whether the client is told the blocks of the API's own tools as they are, and
     sends them back. separator: what the client gets between two texts that such a block separates.
+    strict_as: how the header `x-claudeproxy-ignored` names the field `strict` of a tool; "" if the
+    API itself is to refuse what it does not take of it.
     """
 
     profile: Profile
@@ -147,6 +149,7 @@ class Conversation:
     output_schema: Mapping[str, Any] | None = None
     shows_blocks: bool = False
     separator: str = ""
+    strict_as: str = ""
 
     @cached_property
     def lines(self) -> tuple[Turn, ...]:

@@ -25,6 +25,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from . import __version__
+from .api_tools.answer import ApiTools
+from .api_tools.refusals import Refusals
 from .catalogue import Catalogue, ModelMemory, models_from_initialize
 from .cli import launch, scratch
 from .cli.lookup import Lookup
@@ -40,8 +42,6 @@ from .metrics import Metrics
 from .pool.pool import Pool
 from .pool.slot import Activity
 from .pool.workers import PoolSettings
-from .server_tools.answer import ServerTools
-from .server_tools.refusals import Refusals
 from .settings import Settings, SettingsError
 from .structured.output import StructuredOutput
 from .structured.ways import Choice, Ways
@@ -97,7 +97,7 @@ class ProxyService(Service):
             clock=reactor,
             pool=self.pool,
             structured=StructuredOutput(
-                ServerTools(
+                ApiTools(
                     self.pool,
                     Refusals(
                         reactor.seconds,

@@ -21,7 +21,7 @@ CORE = frozenset(
     }
 )
 EVERYTHING = CORE | {
-    *("health", "dialects", "catalogue", "structured", "server_tools"),
+    *("health", "dialects", "catalogue", "structured", "api_tools"),
     *("cli", "pool", "web", "demo"),
 }
 # What each top-level module or package may import; a package stands for all its modules.
@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "cli": CORE,
     "pool": CORE | {"cli"},
     "structured": CORE,
-    "server_tools": CORE,
+    "api_tools": CORE | {"structured"},
     "web": CORE | {"catalogue", "dialects", "pool", "structured"},
     "demo": CORE,
     "health": CORE,
@@ -47,7 +47,7 @@ EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 # Modules and packages that must not depend on a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects", "plan_usage", "schema_parts"),
-    *("answering", "answer_turn", "server_tools"),
+    *("answering", "answer_turn", "api_tools"),
     *("condition.login", "condition.machine", "condition.faults", "condition.versions"),
     "condition.install_hint",
     *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),

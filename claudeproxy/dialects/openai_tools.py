@@ -23,11 +23,12 @@ from .fields import Fields
 from .json_schema import answer_schema
 from .kinds import Choice, Either, Flag, Invalid, Kind, List, Map, Problem, Text
 from .openai_request import LONGEST_NAME, NAME
-from .parameters import Field, Object, Use, Variant
+from .parameters import Field, Object, Variant
 from .tools import MOST_TOOLS, Offer, Origin, ToolSet, named_choice, no_tools, read_all
 from .wording import openai_error
 
 
+STRICT = "strict"
 A_SCHEMA = "A JSON Schema with an object at its root."
 _NAME = Field("name", Text(NAME), required=True)
 _DESCRIPTION = Field("description", Text())
@@ -36,7 +37,7 @@ FUNCTION = Object(
         _NAME,
         _DESCRIPTION,
         Field("parameters", Map(), note=A_SCHEMA),
-        Field("strict", Flag(), Use.IGNORED, harmless=(False,)),
+        Field(STRICT, Flag()),
     )
 )
 _GRAMMAR = (Field("syntax", Text()), Field("definition", Text()))
@@ -153,7 +154,7 @@ def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
         described = entry.child(kind) if nested else entry
         match kind:
             case "function":
-                yield Offer(described, described.get("name"))
+                yield Offer(described, described.get("name"), more=_more(described))
             case "custom":
                 name = described.get("name")
                 yield Offer(described, name, Origin(name, "custom"))
@@ -164,7 +165,11 @@ def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
                 for tool in entry.children("tools"):
                     name = tool.get("name")
                     origin = Origin(name, tool.get("type"), space)
-                    yield Offer(tool, inner_name(name, space), origin)
+                    yield Offer(tool, inner_name(name, space), origin, _more(tool))
+
+
+def _more(function: Fields) -> Mapping[str, Any]:
+    return {STRICT: True} if function.get(STRICT) else {}
 
 
 def read_tools(
@@ -183,7 +188,8 @@ def read_tools(
     if legacy and fields.get("tools"):
         raise bad_request("Specify either 'tools' or 'functions', not both.", "functions")
     if legacy:
-        offers = [Offer(entry, entry.get("name")) for entry in fields.children(given)]
+        entries = fields.children(given)
+        offers = [Offer(entry, entry.get("name"), more=_more(entry)) for entry in entries]
     else:
         offers = _each_once([*offers_of(fields.children(given), nested=nested)], more)
     tools = read_all(offers, given, "parameters")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import attrs
 
-from ..answering import Answering, Running
+from ..answering import Answering, Attempts, Running
 from ..conversation import Conversation, Turn, text_block
-from ..errors import APIError, does_not_match
+from ..errors import does_not_match
 from ..events import (
     AnswerAccumulator,
     Event,
@@ -57,7 +57,7 @@ class StructuredOutput:
         return _Checked(self._pool, self._ways, self._metrics, conversation, listener, self._retry)
 
 
-class _Checked:
+class _Checked(Attempts):
     """The answer to a conversation with a schema that the API is asked to keep to."""
 
     def __init__(
@@ -70,53 +70,26 @@ class _Checked:
         retry: bool,
     ) -> None:
         """Begin; raises APIError."""
-        self._pool = pool
+        super().__init__(pool, listener)
         self._ways = ways
         self._metrics = metrics
         self._conversation = conversation
-        self._listener = listener
         self._may_retry = retry and not conversation.limits.streamed
         self._retried = False
         self._by_api = True
-        self._started = False
-        self._paused = False
         self._answer = AnswerAccumulator()
         self._spent = Usage()
-        self._running = pool.start(conversation, self)
-
-    @property
-    def reuse(self) -> str:
-        """How the process of the last attempt was obtained."""
-        return self._running.reuse
-
-    @property
-    def left_out(self) -> Sequence[str]:
-        """As the last attempt says."""
-        return self._running.left_out
-
-    def cancel(self, reason: str) -> None:
-        """Stop the answer."""
-        self._running.cancel(reason)
-
-    def pauseProducing(self) -> None:
-        """Pause the process: the client reads slowly."""
-        self._paused = True
-        self._running.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Resume the process: the client has caught up."""
-        self._paused = False
-        self._running.resumeProducing()
+        self.ask(conversation)
 
     def received(self, events: Sequence[Event]) -> None:
         """Take events of the answer, and pass on what the client is to be told."""
         *told, last = events
         if isinstance(last, Failed):
             other = self._ways.after(self._conversation, last.error) if self._by_api else None
-            if other is not None and not (told or self._started):
+            if other is not None and not (told or self.told):
                 self._metrics.structured_by_tool(other.reason)
                 self._by_api = False
-                self._ask(other.conversation)
+                self.ask_again(other.conversation)
                 return
         elif isinstance(last, Finished):
             self._answer.feed_all(told)
@@ -124,27 +97,27 @@ class _Checked:
             return
         else:
             self._answer.feed_all(events)
-        self._tell(events)
+        self.tell(events)
 
     def _finished(self, told: Sequence[Event], finished: Finished) -> None:
         finished = attrs.evolve(finished, usage=self._spent + finished.usage)
         why = self._mismatch(finished)
         if not why:
             self._count("corrected" if self._retried else "matched")
-            self._tell([*told, finished])
+            self.tell([*told, finished])
         elif self._conversation.limits.streamed:
             # The client has the text already.
             self._count("mismatched")
-            self._tell([*told, attrs.evolve(finished, schema_mismatch=why)])
+            self.tell([*told, attrs.evolve(finished, schema_mismatch=why)])
         elif self._may_retry and self._answer.last_text.strip():
             again = asked_again(self._conversation, self._answer.last_text, why)
-            self._tell([*told, Withdrawn()])
+            self.tell([*told, Withdrawn()])
             self._may_retry, self._retried = False, True
             self._spent, self._answer = finished.usage, AnswerAccumulator()
-            self._ask(again)
+            self.ask_again(again)
         else:
             self._count("mismatched")
-            self._tell([*told, Failed(does_not_match(why), usage=finished.usage)])
+            self.tell([*told, Failed(does_not_match(why), usage=finished.usage)])
 
     def _mismatch(self, finished: Finished) -> str:
         """Why the answer does not match; "" if it does, or if it does not have to.
@@ -162,22 +135,12 @@ class _Checked:
         if self._by_api:
             self._metrics.structured_by_api(outcome)
 
-    def _ask(self, conversation: Conversation) -> None:
-        try:
-            self._running = self._pool.start(conversation, self)
-        except APIError as error:
-            self._tell([Failed(error)])
-            return
-        if self._paused:
-            self._running.pauseProducing()
-
-    def _tell(self, events: Sequence[Event]) -> None:
+    def tell(self, events: Sequence[Event]) -> None:
+        """Pass events on to the listener."""
         if self._retried:
             # For the client it is one answer.
             events = [event for event in events if not isinstance(event, Started)]
-        if events:
-            self._started = True
-            self._listener.received(events)
+        super().tell(events)
 
 
 def asked_again(conversation: Conversation, answer: str, why: str) -> Conversation:

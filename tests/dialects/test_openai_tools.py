@@ -108,18 +108,17 @@ def test_a_tool_that_cannot_be_is_told_by_its_place(entry: Any, where: str, code
 
 
 @pytest.mark.parametrize(
-    ("strict", "ignored"),
+    ("strict", "more"),
     [
-        ((None, None), ()),
-        ((False, False), ()),
-        ((False, True), ("tools[].function.strict", "user")),
-        ((True, True), ("tools[].function.strict", "user")),
+        ((None, None), [{}, {}]),
+        ((False, True), [{}, {"strict": True}]),
     ],
 )
-def test_strict_arguments_are_not_promised(strict: tuple[Any, ...], ignored: Any) -> None:
+def test_strict_arguments_are_asked_for(strict: tuple[Any, ...], more: Any) -> None:
     given = [function(f"f{number}", strict=value) for number, value in enumerate(strict)]
-    asked = ask(tools=given, user="me" if ignored else None)
-    assert asked.ignored == ignored
+    asked = ask(tools=given)
+    assert [tool.more for tool in asked.conversation.profile.tools] == more
+    assert asked.ignored == ()
 
 
 # The choice

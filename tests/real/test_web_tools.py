@@ -176,6 +176,48 @@ class InMessages(WebCase):
 
 
 @on_every_cli(globals())
+class Strict(WebCase):
+    async def test_strict_functions_are_strict_where_the_api_can_do_that(self) -> None:
+        closed = {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+            "additionalProperties": False,
+        }
+        short = {**closed, "properties": {"city": {"type": "string", "maxLength": 3}}}
+        tools = [
+            {
+                "type": "function",
+                "function": {"name": name, "parameters": schema, "strict": True},
+            }
+            for name, schema in (("a", closed), ("b", short))
+        ]
+        answer, headers = await self.told('CALL:a:{"city":"Bonn"}', tools=tools)
+        assert headers["x-claudeproxy-ignored"] == "tools[].function.strict"
+        first, second = self.seen()["tools"]
+        assert (first["strict"], first["input_schema"]) == (True, closed)
+        assert ("strict" in second, second["input_schema"]) == (False, short)
+        assert answer.choices[0].message.tool_calls[0].function.arguments == '{"city":"Bonn"}'
+
+    async def test_what_the_api_refuses_of_them_is_offered_all_the_same(self) -> None:
+        # More optional properties than the API takes, all tools together.
+        many = {
+            "type": "object",
+            "properties": {f"p{number}": {"type": "string"} for number in range(15)},
+            "additionalProperties": False,
+        }
+        tools = [
+            {"type": "function", "function": {"name": name, "parameters": many, "strict": True}}
+            for name in "ab"
+        ]
+        for asked in (2, 1):
+            before = len(self.api.requests)
+            _, headers = await self.told("ECHO:a", tools=tools)
+            assert headers["x-claudeproxy-ignored"] == "tools[].function.strict"
+            assert len(self.api.requests) - before == asked
+
+
+@on_every_cli(globals())
 class Refused(WebCase):
     async def test_what_the_api_refuses_is_told_once_and_then_left_out(self) -> None:
         response, told = await self.search("NOWEB", tools=[SEARCH])

@@ -53,6 +53,7 @@ def read(body: bytes) -> ParsedRequest:
         ),
         output_schema=schema,
         separator=SEPARATOR,
+        strict_as="functions[].strict" if tool_set.legacy else "tools[].function.strict",
     )
     choices = fields.get("n", 1)
     make: Callable[..., Answer] = WholeAnswer

@@ -218,7 +218,7 @@ class Responses:
         return _Asked(
             fields=fields,
             ignored=ignored,
-            conversation=Conversation(profile, turns, bounds, schema),
+            conversation=Conversation(profile, turns, bounds, schema, strict_as="tools[].strict"),
             origins=tool_set.origins,
             items=items,
             before=before,

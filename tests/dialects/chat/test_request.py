@@ -27,7 +27,13 @@ def comparable(asked: ParsedRequest) -> tuple[ParsedRequest, Answer]:
 
 def test_a_plain_request_is_one_turn_for_the_model() -> None:
     asked = ask(HELLO)
-    wanted = Conversation(Profile(), (user("Hello"),), Limits("sonnet"), separator="\n\n")
+    wanted = Conversation(
+        Profile(),
+        (user("Hello"),),
+        Limits("sonnet"),
+        separator="\n\n",
+        strict_as="tools[].function.strict",
+    )
     assert asked.conversation == wanted
     assert asked.ignored == ()
 

@@ -57,7 +57,9 @@ def limits(**changes: Any) -> Limits:
 
 def test_a_plain_request_is_one_turn_for_the_model() -> None:
     asked = ask()
-    assert asked.conversations == (Conversation(Profile(), (user("Hello"),), Limits("sonnet")),)
+    turns = (user("Hello"),)
+    wanted = Conversation(Profile(), turns, Limits("sonnet"), strict_as="tools[].strict")
+    assert asked.conversations == (wanted,)
     assert asked.ignored == ()
 
 
@@ -227,9 +229,7 @@ def test_all_that_is_ignored_is_told() -> None:
         tools=[{**F, "strict": True}],
         tool_choice="required",
     )
-    assert sorted(asked.ignored) == sorted(
-        (*IGNORED, "text.verbosity", "tools[].strict", "text.format")
-    )
+    assert sorted(asked.ignored) == sorted((*IGNORED, "text.verbosity", "text.format"))
 
 
 @pytest.mark.parametrize(

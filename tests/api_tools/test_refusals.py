@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from twisted.internet.task import Clock
 
+from claudeproxy.api_tools.refusals import MOST_REMEMBERED, REMEMBERED_FOR, Refusals
+from claudeproxy.api_tools.strict import MOST_STRICT
 from claudeproxy.conversation import (
     Conversation,
     Limits,
@@ -18,7 +21,6 @@ from claudeproxy.conversation import (
     text_block,
 )
 from claudeproxy.errors import APIError, bad_request, rate_limited
-from claudeproxy.server_tools.refusals import MOST_REMEMBERED, REMEMBERED_FOR, Refusals
 
 
 def tool(kind: str) -> ServerTool:
@@ -55,7 +57,7 @@ def test_a_refused_tool_is_left_out_for_a_while_where_there_are_others() -> None
     again = its.after(asked, DISABLED)
     assert again is not None
     assert again.conversation == conversation(FETCH)
-    assert again.left_out == (SEARCH,)
+    assert again.left_out == (SEARCH.listed,)
     clock.advance(REMEMBERED_FOR - 1)
     assert its.choose(asked) == again
     assert its.choose(conversation(SEARCH, model="other")).left_out == ()
@@ -88,7 +90,7 @@ def test_an_error_that_names_no_tool_is_about_all() -> None:
     error = bad_request("'claude-3-opus' does not support tool types: x.")
     again = refusals().after(conversation(SEARCH, FETCH), error)
     assert again is not None
-    assert again.left_out == (SEARCH, FETCH)
+    assert again.left_out == (SEARCH.listed, FETCH.listed)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_without_such_tools_no_error_is_about_them() -> None:
 
 def test_the_setting_refuses_all() -> None:
     its = refusals(allowed=False)
-    assert its.choose(conversation(SEARCH)).left_out == (SEARCH,)
+    assert its.choose(conversation(SEARCH)).left_out == (SEARCH.listed,)
     with pytest.raises(APIError) as caught:
         its.choose(conversation(SEARCH, profile=Profile()))
     assert (caught.value.status, caught.value.param) == (400, SEARCH.param)
@@ -134,4 +136,63 @@ def test_the_memory_is_bounded() -> None:
     for number in range(MOST_REMEMBERED + 1):
         its.after(conversation(SEARCH, model=f"m{number}"), DISABLED)
     assert its.choose(conversation(SEARCH, model="m0")).left_out == ()
-    assert its.choose(conversation(SEARCH, model="m1")).left_out == (SEARCH,)
+    assert its.choose(conversation(SEARCH, model="m1")).left_out == (SEARCH.listed,)
+
+
+# Strict tools
+
+CLOSED = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+BOUNDED = {**CLOSED, "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
+COMPLEX = bad_request("Schema is too complex.")
+AS = "tools[].strict"
+
+
+def strict(*schemas: Any, strict_as: str = AS) -> Conversation:
+    tools = tuple(
+        Tool(f"f{number}", "", schema, {"strict": True, "x": 1})
+        for number, schema in enumerate(schemas)
+    )
+    return attrs.evolve(conversation(profile=Profile(tools=tools)), strict_as=strict_as)
+
+
+def which(asked: Conversation) -> list[bool]:
+    assert all(tool.more["x"] == 1 for tool in asked.profile.tools)
+    return ["strict" in tool.more for tool in asked.profile.tools]
+
+
+def test_strict_tools_stay_so_if_the_api_takes_their_schema() -> None:
+    allowed = refusals().choose(strict(CLOSED, BOUNDED, CLOSED))
+    assert which(allowed.conversation) == [True, False, True]
+    assert allowed.left_out == (AS,)
+    (tool,) = refusals().choose(strict(CLOSED)).conversation.profile.tools
+    assert tool.input_schema == {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def test_there_is_a_limit_to_their_number() -> None:
+    allowed = refusals().choose(strict(*[CLOSED] * (MOST_STRICT + 2)))
+    assert which(allowed.conversation) == [True] * MOST_STRICT + [False] * 2
+
+
+def test_what_the_api_refuses_of_them_is_not_strict_for_a_while() -> None:
+    clock = Clock()
+    its = refusals(clock)
+    again = its.after(strict(CLOSED), COMPLEX)
+    assert again is not None
+    assert (which(again.conversation), again.left_out) == ([False], (AS,))
+    assert its.choose(strict(CLOSED)) == again
+    assert its.after(again.conversation, COMPLEX) is None
+    clock.advance(REMEMBERED_FOR)
+    assert its.choose(strict(CLOSED)).left_out == ()
+
+
+def test_a_client_of_messages_gets_the_apis_errors() -> None:
+    its = refusals()
+    asked = strict(BOUNDED, strict_as="")
+    assert its.choose(asked).conversation is asked
+    assert its.after(asked, COMPLEX) is None
+
+
+def test_nothing_that_is_strict_is_dropped_if_it_must_not_be() -> None:
+    with pytest.raises(APIError) as caught:
+        refusals(may_leave_out=False).choose(strict(BOUNDED))
+    assert (caught.value.status, caught.value.param) == (400, AS)

@@ -9,6 +9,8 @@ import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from claudeproxy.api_tools.answer import MOST_CONTINUATIONS, ApiTools
+from claudeproxy.api_tools.refusals import Refusals
 from claudeproxy.conversation import Conversation, Profile, Turn, text_block, untold
 from claudeproxy.errors import APIError, unavailable
 from claudeproxy.events import (
@@ -21,8 +23,6 @@ from claudeproxy.events import (
     TextDelta,
     Usage,
 )
-from claudeproxy.server_tools.answer import MOST_CONTINUATIONS, ServerTools
-from claudeproxy.server_tools.refusals import Refusals
 
 from ..answering import Pool
 from .test_refusals import DISABLED, FETCH, SEARCH, conversation
@@ -44,7 +44,7 @@ SEARCHED = (ServerBlockStarted(CALL), ServerInputDelta('{"query":"a"}'), ServerB
 class AnswerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.pool = Pool()
-        self.tools = ServerTools(self.pool, Refusals(Clock().seconds))
+        self.tools = ApiTools(self.pool, Refusals(Clock().seconds))
         self.told: list[Event] = []
 
     def received(self, events: Sequence[Event]) -> None:

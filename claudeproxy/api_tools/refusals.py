@@ -1,7 +1,8 @@
-"""Which of the API's own tools a request gets, and what the API has refused.
+"""What a request gets of the tools that it asks for, and what the API has refused.
 
-A plan, an organisation or a model may not have a tool. Agents send such a tool with each request.
-So if there are other tools, it is left out; otherwise the client gets the API's error.
+A plan, an organisation or a model may not have one of the API's own tools. Agents send such a tool
+with each request. So if there are other tools, it is left out; otherwise the client gets the API's
+error. A strict tool that the API refuses is offered without `strict`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,18 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ..conversation import Conversation, Limits, ServerTool, ToolChoice
-from ..errors import APIError, bad_request
+from ..errors import APIError, bad_request, unsupported
+from .strict import (
+    MOST_STRICT,
+    STRICT,
+    has_strict_tools,
+    is_of_strict_tools,
+    strict_tools,
+    with_strict_tools,
+)
 
 
-# How many seconds a tool is left out after the API has refused it.
+# How many seconds a tool is left out, or offered without `strict`, after the API has refused it.
 REMEMBERED_FOR = 3600.0
 # There must be a limit, because clients choose the models.
 MOST_REMEMBERED = 1000
@@ -32,10 +41,13 @@ _OF_A_FIELD = re.compile(r"^(?:tools|messages|tool_choice)\b[\w.]*:")
 
 @attrs.frozen
 class Allowed:
-    """A conversation as it is to be asked. left_out: the tools that it does not get."""
+    """A conversation as it is to be asked.
+
+    left_out: what it does not get, as the header `x-claudeproxy-ignored` names it.
+    """
 
     conversation: Conversation
-    left_out: tuple[ServerTool, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Refusals:
@@ -51,10 +63,16 @@ class Refusals:
         self._now = now
         self._allowed = allowed
         self._may_leave_out = may_leave_out
+        # By the model and the type of the tool; of strict tools the type is `strict`.
         self._refused: dict[tuple[str, str], tuple[float, APIError]] = {}
 
     def choose(self, conversation: Conversation) -> Allowed:
         """Return the conversation with the tools that it may have; raises APIError."""
+        server = self._server_tools(conversation)
+        strict = self._strict_tools(server.conversation)
+        return Allowed(strict.conversation, server.left_out + strict.left_out)
+
+    def _server_tools(self, conversation: Conversation) -> Allowed:
         limits = conversation.limits
         problems = [
             (tool, problem)
@@ -68,6 +86,9 @@ class Refusals:
 
         What the API refused is remembered. Also None if the request needs the tool.
         """
+        if has_strict_tools(conversation) and is_of_strict_tools(error):
+            self._remember((conversation.limits.model, STRICT), error)
+            return self._strict_tools(conversation)
         tools = conversation.limits.server_tools
         if not tools or not is_of_the_tools(error):
             return None
@@ -80,18 +101,30 @@ class Refusals:
         except APIError:
             return None
 
+    def _strict_tools(self, conversation: Conversation) -> Allowed:
+        """Return the conversation with the strict tools that the API takes; raises a 400."""
+        if not has_strict_tools(conversation):
+            return Allowed(conversation)
+        refused = self._is_refused((conversation.limits.model, STRICT)) is not None
+        allowed = with_strict_tools(conversation, most=0 if refused else MOST_STRICT)
+        if strict_tools(allowed) == strict_tools(conversation):
+            return Allowed(allowed)
+        if not self._may_leave_out:
+            raise unsupported([conversation.strict_as])
+        return Allowed(allowed, (conversation.strict_as,))
+
     def _without(
         self, conversation: Conversation, problems: Sequence[tuple[ServerTool, APIError]]
     ) -> Allowed:
         limits = conversation.limits
-        left_out = tuple(tool for tool, _ in problems)
-        kept = tuple(tool for tool in limits.server_tools if tool not in left_out)
+        refused = [tool for tool, _ in problems]
+        kept = tuple(tool for tool in limits.server_tools if tool not in refused)
         alone = not kept and not conversation.profile.tools
         for tool, problem in problems:
             if alone or is_forced(limits, tool) or not self._may_leave_out:
                 raise problem
-        limits = attrs.evolve(limits, server_tools=kept)
-        return Allowed(attrs.evolve(conversation, limits=limits), left_out)
+        allowed = attrs.evolve(conversation, limits=attrs.evolve(limits, server_tools=kept))
+        return Allowed(allowed, tuple(tool.listed for tool in refused))
 
     def _problem(self, tool: ServerTool, model: str) -> APIError | None:
         if not self._allowed:
@@ -101,7 +134,10 @@ class Refusals:
                 tool.param,
                 "unsupported_value",
             )
-        until, error = self._refused.get((model, tool.type), (0.0, None))
+        return self._is_refused((model, tool.type))
+
+    def _is_refused(self, key: tuple[str, str]) -> APIError | None:
+        until, error = self._refused.get(key, (0.0, None))
         return error if self._now() < until else None
 
     def _remember(self, key: tuple[str, str], error: APIError) -> None:
