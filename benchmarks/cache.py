@@ -35,6 +35,7 @@ TOOL = {
     "description": "Read a file of the project.",
     "parameters": {"type": "object", "properties": {"path": {"type": "string"}}},
 }
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 # How the CLI's own notes in a conversation begin.
 NOTES = {
     "# Environment": "the CLI's note about its environment",
@@ -85,10 +86,25 @@ class Load:
         if tools:
             request["tools"] = [{"type": "function", "function": TOOL}]
         self.sent.append(as_api(self.system, said, tools=tools))
+        answer = self._post("/v1/chat/completions", request)
+        message: Message = answer["choices"][0]["message"]
+        kept = ("role", "content", "tool_calls")
+        return {name: message[name] for name in kept if message.get(name)}
+
+    def search(self, said: list[Message], topic: str) -> None:
+        """Ask something through Messages that the model searches the web for."""
+        words = "_".join(topic.split())
+        said.append({"role": "user", "content": f"{prose(topic, 50)} SEARCH:{words}"})
+        request = {"tools": [SEARCH], "system": self.system, "messages": [*said]}
+        self.sent.append(request)
+        answer = self._post("/v1/messages", {"model": self.model, "max_tokens": 1000, **request})
+        said.append({"role": "assistant", "content": answer["content"]})
+
+    def _post(self, path: str, request: dict[str, Any]) -> Any:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=120)
         try:
             headers = {"Content-Type": "application/json"}
-            connection.request("POST", "/v1/chat/completions", json.dumps(request), headers)
+            connection.request("POST", path, json.dumps(request), headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         finally:
@@ -96,9 +112,7 @@ class Load:
         if response.status != 200:
             raise RuntimeError(f"{response.status} {answer}")
         self.workers[response.headers["x-claudeproxy-worker"]] += 1
-        message: Message = answer["choices"][0]["message"]
-        kept = ("role", "content", "tool_calls")
-        return {name: message[name] for name in kept if message.get(name)}
+        return answer
 
     def turn(self, said: list[Message], topic: str) -> None:
         """Ask something more in a chat, and add both to it."""
@@ -220,6 +234,14 @@ def regenerated_and_edited(load: Load) -> None:
             said.append(load.ask(said))
             del said[-2:]
             load.turn(said, "turn 9, in other words")
+
+
+def searches(load: Load) -> None:
+    said: list[Message] = []
+    for number in range(10):
+        load.search(said, f"turn {number}")
+        if number == 4:
+            kill_processes(load.server)
 
 
 def one_shots(load: Load) -> None:
@@ -385,6 +407,7 @@ def measure(
         play("an agent of 20 rounds, its last message moves", agent_with_a_moving_message)
         play("a chat of 20 turns, turn 10 regenerated and edited", regenerated_and_edited)
         play("20 one-shots, one system prompt", one_shots)
+        play("10 turns with a web search each, the process killed in the middle", searches)
         play("a chat of 10 turns, the proxy restarted in the middle", restarted)
     finally:
         server.process.stop()
