@@ -131,6 +131,13 @@ class Demo:
         asked = [request for request in requests if request["path"] == "/v1/messages"]
         return len(json.dumps(asked[-1]["body"], separators=(",", ":"), ensure_ascii=False))
 
+    def forget(self) -> None:
+        """Empty its list of requests."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("DELETE", "/requests")
+        connection.getresponse().read()
+        connection.close()
+
 
 def find_cli(setting: str) -> CLI:
     """The CLI that claudeproxy would find."""
