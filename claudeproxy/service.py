@@ -65,8 +65,13 @@ class ProxyService(Service):
         settings: Settings,
         environ: Mapping[str, str] = os.environ,
         announce: Callable[[str], None] = lambda text: None,
+        now: Callable[[], float] | None = None,
     ) -> None:
-        """environ: the CLI gets some of it. announce: called with a text for the user."""
+        """environ: the CLI gets some of it. announce: called with a text for the user.
+
+        now: seconds since the epoch, if those of the reactor are of another clock.
+        """
+        now = now or reactor.seconds
         self._reactor = reactor
         self._settings = settings
         self._environ = environ
@@ -76,12 +81,13 @@ class ProxyService(Service):
         self.demo: DemoService | None = None
         if settings.demo:
             # Only the CLI gets this key, so nobody else on this machine can use the stand-in.
-            self.demo = DemoService(reactor, key=f"sk-ant-oat01-{secrets.token_hex(16)}")
+            key = f"sk-ant-oat01-{secrets.token_hex(16)}"
+            self.demo = DemoService(reactor, key=key, now=now)
         self.metrics = Metrics()
         named_choice = {
             field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)
         }
-        self.condition = Condition(reactor.seconds)
+        self.condition = Condition(now)
         self.pool = Pool(
             reactor, self._find_launch, PoolSettings(**named_choice), self.metrics, self.condition
         )
@@ -113,10 +119,9 @@ class ProxyService(Service):
             about=self.health.about,
             readiness=self.health.readiness,
             metrics=self.metrics.exposition,
-            responses=Responses(
-                ResponseStore(reactor.seconds, settings.responses, settings.responses_age)
-            ),
+            responses=Responses(ResponseStore(now, settings.responses, settings.responses_age)),
             strict_parameters=settings.strict_parameters,
+            now=now,
             timeouts=Timeouts(
                 first_token=settings.first_token_timeout,
                 stall=settings.stall_timeout,

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -240,7 +241,9 @@ def makeService(options: Options, reactor: Any = global_reactor) -> IService:
             say(text)
         notifier.told(text)
 
-    service = ProxyService(reactor, options.settings, announce=announce)
+    # Twisted takes the wall clock, which can be set: that would end requests, or delay what waits.
+    reactor.seconds = time.monotonic
+    service = ProxyService(reactor, options.settings, announce=announce, now=time.time)
     reactor.callWhenRunning(_heed_signals, reactor, service, options)
     reactor.callWhenRunning(_warn, exposed_files(options.sources))
     both = MultiService()

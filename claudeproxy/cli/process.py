@@ -59,19 +59,20 @@ class Worker(ProcessProtocol):
         reasoning: bool = True,
         may_rest: bool = False,
         debug: bool = False,
+        now: Callable[[], float] | None = None,
     ) -> None:
         """longest_retry: the maximum delay before a retry by the CLI, in seconds.
 
         model: the model that the process starts with, "" for the CLI's default; on 2.1.197 requests
         for another model get a note in the prompt. reasoning: whether to report the model's
         thinking. may_rest: whether it may be stopped while idle. debug: whether to log stderr when
-        the process fails.
+        the process fails. now: seconds since the epoch, if those of the reactor are others.
         """
         self._debug = debug
         self._reactor = reactor
         self._launch = launch
         self._model = model
-        self.session = Session(reactor.seconds, longest_retry, model, reasoning=reasoning)
+        self.session = Session(now or reactor.seconds, longest_retry, model, reasoning=reasoning)
         self.ready: Deferred[Ready] = Deferred()
         # Called when: it fails to start, before `ready` fails; it is idle again; it has counted; it
         # reports the plan's limits; it went back, or not; `stop` begins; the process has ended.

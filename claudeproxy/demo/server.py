@@ -21,7 +21,7 @@ from .received import Outcome, Received
 
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
@@ -51,7 +51,8 @@ class InFlight:
 class DemoAPI:
     """The API.  ``requests`` are the latest that came, the oldest first.
 
-    With a ``key`` it takes no other one, keeps no request, and tells nobody what came.
+    With a ``key`` it takes no other one, keeps no request, and tells nobody what came.  ``now`` is
+    the time since the epoch, in seconds.
     """
 
     app = Klein()
@@ -59,12 +60,17 @@ class DemoAPI:
 
     clock: IReactorTime
     key: str = ""
+    now: Callable[[], float] = field()
     requests: deque[Received] = field(factory=lambda: deque(maxlen=KEPT_REQUESTS))
     _cache: PromptCache = field(factory=PromptCache, init=False)
     _count: int = field(default=0, init=False)
     _in_flight: list[InFlight] = field(factory=list, init=False)
     _seen: set[str] = field(factory=set, init=False)
     _waiting: list[tuple[int, Deferred[list[Received]]]] = field(factory=list, init=False)
+
+    @now.default
+    def _clocks_own(self) -> Callable[[], float]:
+        return self.clock.seconds
 
     def received(self, n: int = 1) -> Deferred[list[Received]]:
         """Fires with the ``/v1/messages`` requests, once ``requests`` holds ``n`` of them."""
@@ -129,7 +135,7 @@ class DemoAPI:
         except exchange.RefusedError as error:
             return exchange.refuse(request, received, error.refusal)
         key = script.once_key(body)
-        now = self.clock.seconds()
+        now = self.now()
         use = self._cache.look_up(body, now)
         plan = script.plan(body, now=now, first_time=key not in self._seen, use=use)
         if key is not None:
@@ -169,7 +175,7 @@ class DemoAPI:
         received.status = 200
         headers = {"request-id": exchange.new_id("req_")}
         if "authorization" in received.headers:
-            headers |= limits.allowed_headers(self.clock.seconds(), warning=warning)
+            headers |= limits.allowed_headers(self.now(), warning=warning)
         exchange.set_headers(request, headers)
 
     def _record(self, request: Request) -> Received:

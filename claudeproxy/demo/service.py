@@ -14,6 +14,8 @@ from .server import DemoAPI
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.interfaces import IListeningPort
 
 HOST = "127.0.0.1"
@@ -39,12 +41,14 @@ class DemoService(Service):
     """Serves ``api`` on 127.0.0.1.
 
     ``port`` 0 is any free one; ``url`` is None unless it listens.  CannotListenError from
-    ``startService`` if the port is taken.  ``key`` is the only one it takes, "" for any.
+    ``startService`` if the port is taken.  ``key`` is the only one it takes, "" for any.  ``now``
+    is the time since the epoch, if the reactor has another clock.
     """
 
     reactor: Any
     port: int = 0
     key: str = ""
+    now: Callable[[], float] | None = None
     api: DemoAPI = field()
     url: str | None = field(default=None, init=False)
     _listening: IListeningPort | None = field(default=None, init=False)
@@ -52,7 +56,7 @@ class DemoService(Service):
 
     @api.default
     def _new_api(self) -> DemoAPI:
-        return DemoAPI(self.reactor, self.key)
+        return DemoAPI(self.reactor, self.key, self.now or self.reactor.seconds)
 
     def startService(self) -> None:
         """Listens, and has a ``url`` when this returns."""

@@ -22,9 +22,14 @@ class PlanWatch:
 
     log = Logger()
 
-    def __init__(self, clock: Any, ask: Callable[[], bool]) -> None:
-        """ask: has an idle process report the usage, and returns whether there is one."""
-        self._clock = clock
+    def __init__(
+        self, clock: Any, ask: Callable[[], bool], now: Callable[[], float] | None = None
+    ) -> None:
+        """ask: has an idle process report the usage, and returns whether there is one.
+
+        now: seconds since the epoch, if those of the clock are others.
+        """
+        self._now = now or clock.seconds
         self._ask = ask
         self._timers = Timers(clock)
         self._asked_at: float | None = None
@@ -38,7 +43,7 @@ class PlanWatch:
 
     def received(self, report: PlanReport) -> None:
         """Take what a process reports, and log what the user does not know yet."""
-        now = self._clock.seconds()
+        now = self._now()
         if isinstance(report, RateLimitEvent):
             self._tell(self.usage.report_event(report.info, now))
         else:
@@ -50,7 +55,7 @@ class PlanWatch:
 
         It is asked for once in some minutes: the response may be that nothing is known.
         """
-        now = self._clock.seconds()
+        now = self._now()
         if not self._waiting:
             lately = self._asked_at is not None and now - self._asked_at < FRESH
             if self.usage.fresh(now) or lately or not self._ask():
@@ -63,11 +68,11 @@ class PlanWatch:
 
     def as_object(self) -> dict[str, Any]:
         """The body for GET /v1/usage."""
-        return self.usage.as_object(self._clock.seconds(), self._account)
+        return self.usage.as_object(self._now(), self._account)
 
     def headers(self) -> dict[str, str]:
         """The headers in which Anthropic's API reports the limits."""
-        return self.usage.headers(self._clock.seconds())
+        return self.usage.headers(self._now())
 
     def stop(self) -> None:
         """Wait for nothing any more."""

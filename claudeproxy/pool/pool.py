@@ -47,7 +47,7 @@ class Pool:
     ) -> None:
         """find_launch: raises APIError while there is no CLI; called again until it finds one.
 
-        condition: is told what the processes and the answers show.
+        condition: is told what the processes and the answers show; has the time since the epoch.
         """
         condition = condition or Condition(reactor.seconds)
         self._reactor = reactor
@@ -57,10 +57,10 @@ class Pool:
         self._workers = Workers(reactor, find_launch, settings, metrics, self._roster, condition)
         self._workers.on_turn_end = self._turn_ended
         self._workers.on_ended = self._ended
-        self.plan = PlanWatch(reactor, self._workers.ask_usage)
+        self.plan = PlanWatch(reactor, self._workers.ask_usage, condition.seconds)
         self._workers.on_ready = lambda ready: self.plan.logged_in(ready.account)
         self._workers.on_plan = self.plan.received
-        metrics.watch_plan(lambda: self.plan.usage.windows(reactor.seconds()))
+        metrics.watch_plan(lambda: self.plan.usage.windows(condition.seconds()))
         self._jobs: dict[Worker, Job] = {}
         self._queue: list[Job] = []
         self._awaiting_first_event: set[Job] = set()

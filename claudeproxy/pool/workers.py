@@ -136,6 +136,7 @@ class Workers:
             reasoning=settings.reasoning,
             may_rest=settings.pause_idle,
             debug=settings.debug,
+            now=self._condition.seconds,
         )
         try:
             worker.start()

@@ -53,7 +53,7 @@ class App:
     catalogue: returns the available models, or raises APIError. about: returns the details for
     GET /health, readiness those for GET /health/ready, with `ready` among them. metrics: returns
     the body for GET /metrics. responses: the Responses dialect, with the stored responses.
-    strict_parameters: whether to refuse parameters that would be ignored.
+    strict_parameters: whether to refuse parameters that would be ignored. now: since the epoch.
     """
 
     clock: Any
@@ -66,13 +66,14 @@ class App:
     timeouts: Timeouts
     responses: Responses
     strict_parameters: bool = False
+    now: Callable[[], float] = attrs.Factory(lambda self: self.clock.seconds, takes_self=True)
     _running: int = attrs.field(init=False, default=0)
     _drained: Deferred[None] | None = attrs.field(init=False, default=None)
     _created: int = attrs.field(init=False)
 
     @_created.default
-    def _now(self) -> int:
-        return int(self.clock.seconds())
+    def _started(self) -> int:
+        return int(self.now())
 
     log = Logger()
     router = Klein()
@@ -253,7 +254,7 @@ class App:
             request.facts.error = internal_error()
 
     def _health_head(self) -> dict[str, str]:
-        now = datetime.fromtimestamp(self.clock.seconds(), UTC)
+        now = datetime.fromtimestamp(self.now(), UTC)
         return {
             "provider": "claude-code-cli",
             "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -292,7 +293,7 @@ class App:
             limits = model.adapt(wanted)
             conversations = [self._as_asked(one, model) for one in asked.conversations]
             self._tell_ignored(request, asked.ignored_for(limits))
-            answer = asked.answer(request.unique, int(self.clock.seconds()))
+            answer = asked.answer(request.unique, int(self.now()))
             # The other APIs have no headers for it.
             headers = self.pool.plan.headers if dialect is messages else dict
             exchange = Exchange(request, dialect, answer, self.clock, self.timeouts, headers)

@@ -93,6 +93,8 @@ class Served(FaultCase):
 
     server: Server
     credentials = SUBSCRIPTION
+    # What Python runs.
+    program: tuple[str, ...] = ("-m", "claudeproxy")
 
     async def start_proxy(self, **settings: Any) -> Server:  # type: ignore[override]
         """settings: as in the settings' own names; environ: more variables for the proxy."""
@@ -115,7 +117,7 @@ class Served(FaultCase):
         with log.open("wb") as out:
             popen = subprocess.Popen(  # noqa: ASYNC220
                 [
-                    *(sys.executable, "-m", "claudeproxy", "serve"),
+                    *(sys.executable, *self.program, "serve"),
                     *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()),
                 ],
                 env={
