@@ -78,9 +78,11 @@ class Soak:
                 if not self.stop.is_set():
                     self.faults.restart(kinds[number % 2])
             self._use(quarter + options.duration / 12)
-            self.early = self._quiet()
-            self._use(began + options.duration)
-            self.late = self._quiet()
+            if not self.stop.is_set():
+                self.early = self._quiet()
+                self._use(began + options.duration)
+                # Also of a run that is ended earlier.
+                self.late = self._quiet()
         finally:
             used = time.monotonic() - began
             self.stop.set()

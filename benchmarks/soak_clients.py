@@ -97,6 +97,7 @@ class Client:
             self._tags = set()
             do()
             self.between()
+        self.idle.set()
 
     def between(self) -> None:
         """Wait as a user does, and while nobody may ask."""
