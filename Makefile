@@ -50,6 +50,12 @@ test-clients: $(VENV)/.test
 test-installed: $(VENV)/.test
 	scripts/installed-test $(CURDIR)/$(BIN)/python
 
+# Mixed traffic with faults for some time, such as SOAK=2h; then a look at every answer, and at leaks.
+.PHONY: soak
+SOAK ?= 5m
+soak: $(VENV)/.test
+	scripts/loopback-only $(BIN)/python benchmarks/soak.py --duration $(SOAK)
+
 $(VENV)/.python:
 	scripts/make-venv $(PYTHON) $(VENV)
 	@touch $@

@@ -197,13 +197,15 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1, help="of what is asked and done")
     parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between requests")
-    parser.add_argument("--every", type=float, default=12.0, help="seconds between two faults")
+    parser.add_argument("--every", type=float, help="seconds between two faults")
     parser.add_argument("--restarts", type=int, default=2, help="of the proxy")
     parser.add_argument("--cli", default="", help="the claude binary")
     parser.add_argument("--keep", type=Path, help="a folder for the log and all requests")
     parser.add_argument("--result", type=Path, help="a file that the result is written to")
     parser.add_argument("--write", type=Path, help="a page whose result is replaced")
     options = parser.parse_args()
+    # As many as there are kinds, also in a short run.
+    options.every = options.every or min(60.0, options.duration / 18)
     cli = find_cli(options.cli)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
