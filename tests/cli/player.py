@@ -49,8 +49,17 @@ class Player:
     among them. replies: what it answered to the CLI's MCP messages, by the requests' ids.
     """
 
-    def __init__(self, version: str, name: str, sizes: Sequence[int] = ()) -> None:
-        """sizes: of the portions that the output comes in, again and again; none for lines."""
+    def __init__(
+        self,
+        version: str,
+        name: str,
+        sizes: Sequence[int] = (),
+        rewrite: Callable[[dict[str, Any]], Iterable[Any]] = lambda message: (message,),
+    ) -> None:
+        """sizes: of the portions that the output comes in, again and again; none for lines.
+
+        rewrite: what the CLI writes in place of a message.
+        """
         self.session = new_session()
         self.told: list[Told] = []
         self.log: list[object] = []
@@ -67,7 +76,7 @@ class Player:
         for number, line in enumerate(self._lines):
             if line["dir"] == "out":
                 self._note_call(line["msg"])
-                self._output.append(encoded(self._with_our_ids(line["msg"])))
+                self._output.append(encoded(*rewrite(self._with_our_ids(line["msg"]))))
             else:
                 self._deliver()
                 self._do(line["msg"], number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,8 +49,13 @@ def plain(told: Iterable[Told]) -> list[object]:
     ]
 
 
+# Set where each line is to have these before it; see test_unknown.py.
+BEFORE_EACH_LINE = os.environ.get("BEFORE_EACH_LINE", "").encode()
+
+
 def encoded(*messages: dict[str, Any]) -> bytes:
-    return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
+    before = BEFORE_EACH_LINE and BEFORE_EACH_LINE + b"\n"
+    return b"".join(before + json.dumps(message).encode() + b"\n" for message in messages)
 
 
 def new_session(model: str = "", *, reasoning: bool = True) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -84,7 +85,7 @@ class ModelCLI:
         return [control_answer(request_id)]
 
     def _user(self, line: dict[str, Any]) -> list[dict[str, Any]]:
-        if encoded(line).replace(b" ", b"") == CLEAR:
+        if line == json.loads(CLEAR):
             self.remembered.clear()
             return [REPLAYED]
         self._remember(line)

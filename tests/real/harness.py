@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,8 +46,29 @@ API_KEY = {"ANTHROPIC_API_KEY": "sk-ant-api03-anything"}
 SUBSCRIPTION = {"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-anything"}
 
 
+# Another one to run the tests on: `make test-cli` sets it.
+CHOSEN = os.environ.get("TEST_CLI", "")
+# From here on a CLI is expected to do what the bundled one does; before, what 2.1.197 does.
+NEWER = (2, 1, 198)
+
+
+@cache
+def chosen_is_older() -> bool:
+    """Whether the cases for the older CLI are the ones for TEST_CLI."""
+    asked = subprocess.run(
+        [CHOSEN, "--version"], env={"PATH": PATH}, capture_output=True, timeout=60, check=True
+    )
+    version = launch.read_version(asked.stdout)
+    assert version is not None, asked
+    return tuple(int(number) for number in version.split(".")) < NEWER
+
+
 def bundled() -> str:
-    """The CLI that the extra `cli` installs."""
+    """The CLI that the extra `cli` installs, or TEST_CLI."""
+    if CHOSEN:
+        if chosen_is_older():
+            raise SkipTest("TEST_CLI is an older CLI")
+        return CHOSEN
     path = launch.bundled()
     if path is None:
         raise SkipTest("the extra `cli` is not installed")
@@ -53,7 +76,11 @@ def bundled() -> str:
 
 
 def older() -> str:
-    """Claude Code 2.1.197."""
+    """Claude Code 2.1.197, or TEST_CLI."""
+    if CHOSEN:
+        if not chosen_is_older():
+            raise SkipTest("TEST_CLI is no older CLI")
+        return CHOSEN
     if not OLDER.exists():
         raise SkipTest("Claude Code 2.1.197 is not installed (`make test` does, where npm is)")
     return str(OLDER)
