@@ -40,6 +40,14 @@ real: $(VENV)/.test
 real-older: $(VENV)/.test .cli/.older
 	scripts/loopback-only $(BIN)/pytest -q tests/real -k OnOlder
 
+# Any other version of the CLI, such as VERSION=2.1.174. Before 2.1.198 the cases for the older CLI run.
+.PHONY: test-cli
+test-cli: $(VENV)/.test
+	@[ -n "$(VERSION)" ] || { echo 'Name a version: make test-cli VERSION=2.1.174' >&2; exit 2; }
+	npm install --silent --no-save --prefix .cli/$(VERSION) @anthropic-ai/claude-code@$(VERSION)
+	TEST_CLI=$(CURDIR)/.cli/$(VERSION)/node_modules/@anthropic-ai/claude-code/bin/claude.exe \
+		scripts/loopback-only $(BIN)/pytest -q tests/real
+
 # Other people's clients, libraries and agents, against the demo. The first time takes some eight
 # minutes, most of it installing.
 test-clients: $(VENV)/.test
@@ -49,6 +57,15 @@ test-clients: $(VENV)/.test
 # The wheel, as pipx installs it; takes two minutes.
 test-installed: $(VENV)/.test
 	scripts/installed-test $(CURDIR)/$(BIN)/python
+
+# What is published, in dist/, from a clean clone; doc/releasing.md has the rest.
+.PHONY: release constraints
+release: $(VENV)/.test
+	scripts/release $(CURDIR)/$(BIN)/python
+
+# The versions that are in the virtual environment now.
+constraints: $(VENV)/.test
+	$(BIN)/python scripts/constraints.py constraints.txt
 
 # Mixed traffic with faults for some time, such as SOAK=2h; then a look at every answer, and at leaks.
 .PHONY: soak

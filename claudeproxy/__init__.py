@@ -1,3 +1,3 @@
 """The user's own Claude Code CLI, served as an OpenAI-compatible API."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
