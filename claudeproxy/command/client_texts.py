@@ -11,13 +11,22 @@ import attrs
 
 @attrs.frozen
 class Client:
-    """A client. where: what to do with the text. tested: whether the project's tests run it."""
+    """A client.
+
+    where: what to do with the text. tried: the test that runs the client, as a path in this
+    repository; "" if there is none.
+    """
 
     title: str
     where: str
     text: str
+    tried: str = ""
     model: str = "opus"
-    tested: bool = True
+
+    @property
+    def tested(self) -> bool:
+        """Whether the project's tests run it."""
+        return bool(self.tried)
 
 
 OPENCLAW = """\
@@ -47,18 +56,110 @@ base_url = "$URL"
 wire_api = "responses\""""
 
 CONTINUE = """\
+name: claudeproxy
+version: 1.0.0
+schema: v1
 models:
   - name: Claude
     provider: openai
     model: $MODEL
     apiBase: $URL
-    apiKey: $KEY"""
+    apiKey: $KEY
+    roles: [chat, edit, apply]
+    capabilities: [tool_use, image_input]"""
 
-OPEN_WEBUI = """\
+OPENCODE = """\
+{
+  "$schema": "https://opencode.ai/config.json",
+  "provider": {
+    "claudeproxy": {
+      "npm": "@ai-sdk/openai-compatible",
+      "name": "claudeproxy",
+      "options": {"baseURL": "$URL", "apiKey": "$KEY"},
+      "models": {"$MODEL": {"attachment": true, "reasoning": true, "tool_call": true}}
+    }
+  },
+  "model": "claudeproxy/$MODEL"
+}"""
+
+QWEN_CODE = """\
+OPENAI_BASE_URL=$URL OPENAI_API_KEY=$KEY OPENAI_MODEL=$MODEL qwen"""
+
+COPILOT = """\
+COPILOT_PROVIDER_BASE_URL=$URL COPILOT_PROVIDER_API_KEY=$KEY \\
+  COPILOT_MODEL=$MODEL COPILOT_OFFLINE=true copilot"""
+
+OPEN_WEBUI_DOCKER = """\
 docker run -d --name open-webui -p 127.0.0.1:3000:8080 \\
   --add-host=host.docker.internal:host-gateway \\
   -e OPENAI_API_BASE_URL=http://host.docker.internal:$PORT/v1 -e OPENAI_API_KEY=$KEY \\
   -v open-webui:/app/backend/data openwebui/open-webui:main"""
+
+OPEN_WEBUI = """\
+OPENAI_API_BASE_URL=$URL OPENAI_API_KEY=$KEY open-webui serve --port 3000"""
+
+HOME_ASSISTANT = """\
+API Key: $KEY
+Base URL: $URL
+Model: $MODEL"""
+
+N8N = """\
+API Key: $KEY
+Base URL: $URL"""
+
+GOOSE = """\
+GOOSE_PROVIDER=openai OPENAI_HOST=$ORIGIN OPENAI_API_KEY=$KEY GOOSE_MODEL=$MODEL goose session"""
+
+ZED = """\
+{
+  "language_models": {
+    "openai_compatible": {
+      "claudeproxy": {
+        "api_url": "$URL",
+        "available_models": [
+          {
+            "name": "$MODEL",
+            "display_name": "Claude",
+            "max_tokens": 200000,
+            "capabilities": {"tools": true, "images": true, "parallel_tool_calls": true}
+          }
+        ]
+      }
+    }
+  }
+}"""
+
+VSCODE = """\
+[
+  {
+    "name": "claudeproxy",
+    "vendor": "customendpoint",
+    "apiKey": "$KEY",
+    "apiType": "chat-completions",
+    "models": [
+      {
+        "id": "$MODEL",
+        "name": "Claude",
+        "url": "$URL/chat/completions",
+        "toolCalling": true,
+        "vision": true,
+        "maxInputTokens": 200000,
+        "maxOutputTokens": 32000
+      }
+    ]
+  }
+]"""
+
+JETBRAINS = """\
+Provider: OpenAI-compatible
+URL: $URL
+API Key: $KEY"""
+
+OBSIDIAN = """\
+Provider: OpenAI Format
+Base URL: $URL
+API Key: $KEY
+Model Name: $MODEL"""
 
 CURL = """\
 curl $URL/chat/completions -H 'Content-Type: application/json' \\
@@ -121,7 +222,9 @@ console.log(text);"""
 LANGCHAIN = """\
 from langchain_openai import ChatOpenAI
 
-model = ChatOpenAI(base_url="$URL", api_key="$KEY", model="$MODEL", stream_usage=True)
+model = ChatOpenAI(
+    base_url="$URL", api_key="$KEY", model="$MODEL", stream_usage=True
+)
 print(model.invoke("Hello!").text)"""
 
 LITELLM = """\
@@ -134,6 +237,19 @@ answer = litellm.completion(
     messages=[{"role": "user", "content": "Hello!"}],
 )
 print(answer.choices[0].message.content)"""
+
+LLAMAINDEX = """\
+from llama_index.llms.openai_like import OpenAILike
+
+llm = OpenAILike(
+    model="$MODEL",
+    api_base="$URL",
+    api_key="$KEY",
+    is_chat_model=True,
+    is_function_calling_model=True,
+    context_window=200_000,
+)
+print(llm.complete("Hello!").text)"""
 
 PYDANTIC_AI = """\
 from pydantic_ai import Agent
@@ -159,35 +275,74 @@ AIDER = """\
 OPENAI_API_BASE=$URL OPENAI_API_KEY=$KEY aider --model openai/$MODEL"""
 
 SHELL, PYTHON, NODE = "Run", "Python", "JavaScript"
+OPEN_WEBUI_WHERE = (
+    "Run (the server must listen where containers reach it: doc/clients/open-webui.md)"
+)
+AGENTS = "tests/clients/agents/test_settings.py"
+OPENCLAW_TESTS = "tests/clients/agents/test_openclaw.py"
+OPEN_WEBUI_TESTS = "tests/clients/open-webui/test_open_webui.py"
+NEWEST = "tests/clients/newest/test_settings.py"
+JS = "tests/clients/js/test_settings.py"
 CLIENTS = {
-    "ai-sdk": Client("AI SDK (Vercel)", NODE, AI_SDK, "sonnet"),
-    "aider": Client("aider", SHELL, AIDER, tested=False),
-    "anthropic-js": Client("anthropic (npm)", NODE, ANTHROPIC_JS, "sonnet"),
-    "anthropic-python": Client("anthropic (Python)", PYTHON, ANTHROPIC_PYTHON, "sonnet"),
+    "ai-sdk": Client("AI SDK (Vercel)", NODE, AI_SDK, JS, "sonnet"),
+    "aider": Client("aider", SHELL, AIDER, "tests/clients/aider/test_aider.py"),
+    "anthropic-js": Client("anthropic (npm)", NODE, ANTHROPIC_JS, JS, "sonnet"),
+    "anthropic-python": Client("anthropic (Python)", PYTHON, ANTHROPIC_PYTHON, NEWEST, "sonnet"),
     "claude-code": Client(
-        "Claude Code", SHELL, "ANTHROPIC_BASE_URL=$ORIGIN ANTHROPIC_API_KEY=$KEY claude"
+        "Claude Code", SHELL, "ANTHROPIC_BASE_URL=$ORIGIN ANTHROPIC_API_KEY=$KEY claude", AGENTS
     ),
-    "cline": Client("Cline CLI", SHELL, CLINE, "claude-opus-4"),
-    "codex": Client("Codex CLI", "Put this into ~/.codex/config.toml", CODEX),
-    "continue": Client("Continue", "Put this into config.yaml", CONTINUE, tested=False),
-    "curl": Client("curl", SHELL, CURL, "sonnet"),
-    "langchain": Client("LangChain", PYTHON, LANGCHAIN, "sonnet"),
-    "litellm": Client("LiteLLM", PYTHON, LITELLM, "sonnet"),
+    "cline": Client("Cline CLI", SHELL, CLINE, AGENTS, "claude-opus-4"),
+    "codex": Client("Codex CLI", "Put this into ~/.codex/config.toml", CODEX, AGENTS),
+    "continue": Client("Continue", "Put this into ~/.continue/config.yaml", CONTINUE, AGENTS),
+    "copilot": Client("GitHub Copilot CLI", SHELL, COPILOT, AGENTS, "claude-opus-4"),
+    "curl": Client("curl", SHELL, CURL, NEWEST, "sonnet"),
+    "goose": Client("Goose", SHELL, GOOSE),
+    "home-assistant": Client(
+        "Home Assistant",
+        "Enter this in the settings of the integration Extended OpenAI Conversation",
+        HOME_ASSISTANT,
+        model="sonnet",
+    ),
+    "jetbrains": Client(
+        "JetBrains AI Assistant",
+        "Enter this in Settings | Tools | AI Assistant | Providers & API keys",
+        JETBRAINS,
+    ),
+    "langchain": Client("LangChain", PYTHON, LANGCHAIN, NEWEST, "sonnet"),
+    "litellm": Client(
+        "LiteLLM", PYTHON, LITELLM, "tests/clients/litellm/test_settings.py", "sonnet"
+    ),
+    "llamaindex": Client(
+        "LlamaIndex", PYTHON, LLAMAINDEX, "tests/clients/llamaindex/test_settings.py", "sonnet"
+    ),
     "llm": Client(
-        "llm", "Put this into extra-openai-models.yaml in the folder of `llm logs path`", LLM
+        "llm",
+        "Put this into extra-openai-models.yaml in the folder of `llm logs path`",
+        LLM,
+        NEWEST,
     ),
-    "open-webui": Client(
-        "Open WebUI in Docker",
-        "Run (the server must listen where containers reach it: doc/clients.md)",
-        OPEN_WEBUI,
-        tested=False,
+    "n8n": Client("n8n", "Enter this in a credential of the type OpenAI", N8N),
+    "obsidian": Client(
+        "Obsidian (the plugin Copilot)", "Enter this for a custom model of the plugin", OBSIDIAN
     ),
-    "openai-js": Client("openai (npm)", NODE, OPENAI_JS, "sonnet"),
-    "openai-python": Client("openai (Python)", PYTHON, OPENAI_PYTHON, "sonnet"),
+    "open-webui": Client("Open WebUI in Docker", OPEN_WEBUI_WHERE, OPEN_WEBUI_DOCKER),
+    "open-webui-pip": Client("Open WebUI from pip", SHELL, OPEN_WEBUI, OPEN_WEBUI_TESTS),
+    "openai-js": Client("openai (npm)", NODE, OPENAI_JS, JS, "sonnet"),
+    "openai-python": Client("openai (Python)", PYTHON, OPENAI_PYTHON, NEWEST, "sonnet"),
     "openclaw": Client(
-        "OpenClaw", "Put this into ~/.openclaw/openclaw.json", OPENCLAW, "claude-opus-4"
+        "OpenClaw",
+        "Put this into ~/.openclaw/openclaw.json",
+        OPENCLAW,
+        OPENCLAW_TESTS,
+        "claude-opus-4",
     ),
-    "pydantic-ai": Client("Pydantic AI", PYTHON, PYDANTIC_AI, "sonnet"),
+    "opencode": Client(
+        "opencode", "Put this into ~/.config/opencode/opencode.json", OPENCODE, AGENTS
+    ),
+    "pydantic-ai": Client("Pydantic AI", PYTHON, PYDANTIC_AI, NEWEST, "sonnet"),
+    "qwen-code": Client("Qwen Code", SHELL, QWEN_CODE, AGENTS),
+    "vscode": Client("VS Code with Copilot", "Put this into chatLanguageModels.json", VSCODE),
+    "zed": Client("Zed", "Put this into ~/.config/zed/settings.json", ZED),
 }
 
 

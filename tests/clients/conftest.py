@@ -25,7 +25,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = os.environ.get("CLAUDEPROXY_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
-GROUPS = ("newest", "suites", "instructor", "litellm", "js", "agents")
+GROUPS = (
+    *("newest", "suites", "instructor", "litellm", "llamaindex", "js", "agents"),
+    # Not in `make test-clients`.
+    *("aider", "open-webui"),
+)
 # Far longer than anything takes, so that it is only reached when something hangs.
 DEADLINE = 60.0
 
@@ -52,6 +56,7 @@ os.environ.update(
 
 
 Went = Callable[[], Counter[tuple[str, str]]]
+Settings = Callable[..., str]
 
 
 class Output:
@@ -129,6 +134,26 @@ def demo(setting: str, request: pytest.FixtureRequest) -> Demo:
     """The demo that the test talks to."""
     found: Demo = request.getfixturevalue(f"demo_{setting}")
     return found
+
+
+@pytest.fixture
+def settings(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Tells what `claudeproxy client NAME` prints for the demo: what a page of doc/clients/ has."""
+    port = demo.url.removesuffix("/v1").rpartition(":")[2]
+    home = tmp_path_factory.mktemp("settings")
+
+    def settings(name: str, *options: str) -> str:
+        return subprocess.run(
+            [PYTHON, "-m", "claudeproxy", "client", name, "--port", port, *options],
+            env={"HOME": str(home), "PYTHONPATH": str(ROOT)},
+            cwd=home,
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ).stdout
+
+    return settings
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ MODEL = "sonnet"
 # It calls tools that a prompt speaks of, without a word.
 CHOOSING = "claude-demo-tools"
 
+# What it answers to a prompt without a word for it, such as "Hello!".
+GREETING = "This is the demo of claudeproxy, not Claude."
+
 TEXT = "one two three"
 SAY = f"ECHO:{TEXT}"
 # As many pieces as tokens.

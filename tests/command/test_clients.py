@@ -1,4 +1,4 @@
-"""The settings for clients: those that are in the documents and in other tests are the same."""
+"""The settings for clients: those of the pages in doc/clients/ and of other tests are the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from claudeproxy.command.main import cli
 
 
 ROOT = Path(__file__).parent.parent.parent
-DOC = (ROOT / "doc" / "clients.md").read_text("utf-8")
+PAGES = {path: path.read_text("utf-8") for path in sorted((ROOT / "doc" / "clients").glob("*.md"))}
 ORIGIN = "http://localhost:3456"
 
 
@@ -25,13 +25,51 @@ def nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
 
 
-def indented(text: str) -> str:
-    return "\n".join(f"    {line}" if line else "" for line in text.splitlines())
+def blocks(page: str) -> list[str]:
+    """The code blocks of a page."""
+    return re.findall(r"^```\w+\n(.*?)\n```$", page, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["openclaw", "claude-code", "codex", "continue"])
-def test_the_documents_have_the_same(name: str) -> None:
-    assert indented(filled(CLIENTS[name], ORIGIN, "not-needed")) in DOC
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_page_has_the_same(name: str) -> None:
+    text = filled(CLIENTS[name], ORIGIN, "not-needed")
+    assert [path.stem for path, page in PAGES.items() if text in blocks(page)]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_says_whether_the_client_was_tried(path: Path) -> None:
+    page = PAGES[path]
+    # Each client whose settings are on this page.
+    here = {
+        name: client
+        for name, client in CLIENTS.items()
+        if filled(client, ORIGIN, "not-needed") in blocks(page)
+    }
+    assert here
+    for name, client in here.items():
+        assert f"`claudeproxy client {name}`" in page or f"`{name}`" in page
+        if client.tried:
+            assert f"`{client.tried}`" in page
+        else:
+            assert "not tried" in page.lower()
+    named = set(re.findall(r"`(tests/[\w/.-]+)`", page))
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
+@pytest.mark.parametrize("name", [name for name, client in CLIENTS.items() if client.tried])
+def test_the_test_that_is_named_uses_these_settings(name: str) -> None:
+    assert f'"{name}"' in (ROOT / CLIENTS[name].tried).read_text("utf-8")
+
+
+def test_the_list_of_clients_tells_of_the_same_trials() -> None:
+    rows = (ROOT / "doc" / "clients.md").read_text("utf-8").splitlines()
+    untried = {
+        target
+        for row in rows
+        for target in re.findall(r"\| not tried \| \[[^]]+\]\(clients/([\w-]+)\.md", row)
+    }
+    pages = {path.stem for path, page in PAGES.items() if "**Not tried.**" in page}
+    assert untried == pages | {"open-webui"}
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -78,5 +116,5 @@ def test_the_settings_of_the_server_are_used(tmp_path: Path) -> None:
 
 
 def test_a_client_that_is_not_tested_says_so() -> None:
-    assert "do not run" in CliRunner().invoke(cli, ["client", "aider"]).stderr
+    assert "do not run" in CliRunner().invoke(cli, ["client", "zed"]).stderr
     assert "do not run" not in CliRunner().invoke(cli, ["client", "curl"]).stderr

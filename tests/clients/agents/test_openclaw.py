@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ..conftest import Settings
 from ..demo import PIXEL_SOURCE, SAY, TEXT
 from .conftest import Place
 from .seen import Seen
@@ -18,26 +19,15 @@ EXEC = 'QUIET CALL:exec:{"command":"echo $((6*7))"}'
 
 
 @pytest.fixture
-def openclaw(place: Place, url: str) -> OpenClaw:
-    """Runs a turn of the agent, always in the same session; what it answers."""
+def openclaw(place: Place, settings: Settings) -> OpenClaw:
+    """Runs a turn of the agent, always in the same session; what it answers.
+
+    Its settings are those that `claudeproxy client` prints, and its folder.
+    """
     directory = place.home / ".openclaw"
     directory.mkdir()
-    model = {"id": "claude-opus-4", "name": "Opus", "reasoning": True, "input": ["text", "image"]}
-    provider = {
-        "baseUrl": url,
-        "apiKey": "not-needed",
-        "api": "openai-completions",
-        "models": [model],
-    }
-    config = {
-        "models": {"providers": {"claudeproxy": provider}},
-        "agents": {
-            "defaults": {
-                "model": {"primary": "claudeproxy/claude-opus-4"},
-                "workspace": str(place.work),
-            }
-        },
-    }
+    config = json.loads(settings("openclaw"))
+    config["agents"]["defaults"]["workspace"] = str(place.work)
     (directory / "openclaw.json").write_text(json.dumps(config))
 
     def openclaw(message: str) -> str:
