@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # `make serve` uses this checkout. `make install` does not: it is for a claudeproxy that stays.
-.PHONY: serve demo install uninstall test test-clients test-installed lint types unit real real-older clean FORCE
+.PHONY: serve demo install uninstall test test-clients test-clients-large test-installed docs docs-links lint types unit real real-older clean FORCE
 
 # Ctrl-C is how they are ended, so make need not call that an error (130).
 serve demo: $(VENV)/.serve
@@ -54,6 +54,11 @@ test-clients: $(VENV)/.test
 	scripts/clients-install $(PYTHON)
 	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python
 
+# Those whose installation is large (more than 8 GB); CI leaves them out.
+test-clients-large: $(VENV)/.test
+	scripts/clients-install $(PYTHON) aider open-webui
+	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python aider open-webui
+
 # The wheel, as pipx installs it; takes two minutes.
 test-installed: $(VENV)/.test
 	scripts/installed-test $(CURDIR)/$(BIN)/python
@@ -73,6 +78,15 @@ SOAK ?= 5m
 soak: $(VENV)/.test
 	scripts/loopback-only $(BIN)/python benchmarks/soak.py --duration $(SOAK)
 
+# The pages in doc/ as a site, build/docs/index.html. A link to a page or a heading that does not
+# exist is an error.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html doc build/docs
+
+# Asks the other sites that the pages link to, so it needs a network; CI does not run it.
+docs-links: $(VENV)/.docs
+	$(BIN)/python -m sphinx --quiet --builder linkcheck doc build/docs-links
+
 $(VENV)/.python:
 	scripts/make-venv $(PYTHON) $(VENV)
 	@touch $@
@@ -89,6 +103,10 @@ $(VENV)/.serve: $(VENV)/.package FORCE
 # With the CLI in any case, so that the tests have the one that they are for.
 $(VENV)/.test: $(VENV)/.python setup.cfg
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[cli,test]'
+	@touch $@ $(VENV)/.package
+
+$(VENV)/.docs: $(VENV)/.python setup.cfg
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@ $(VENV)/.package
 
 # An older CLI that must work too; its tests are skipped where there is no npm.

@@ -8,7 +8,7 @@ def for_an_index(readme: str) -> str:
     """The README as a package index shows it, where no file is beside it.
 
     Links to the repository's own files become their text and the file's name: there is no address
-    that they could have everywhere.
+    that they could have everywhere. Its own pictures are left out.
     """
 
     def named(link: re.Match[str]) -> str:
@@ -16,6 +16,7 @@ def for_an_index(readme: str) -> str:
         return text if text == target else f"{text} ({target})"
 
     inside = r"\[([^\]]+)\]\((?![a-z]+:|#)([^)#\s]+)(?:#[^)\s]*)?\)"
+    readme = re.sub(rf"!{inside}\n*", "", readme)
     note = "The files named here, such as those in `doc/`, are in the source distribution.\n"
     return f"{re.sub(inside, named, readme)}\n{note}"
 

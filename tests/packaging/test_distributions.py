@@ -131,14 +131,15 @@ def test_the_wheel_has_the_commands(built: Built) -> None:
 def test_the_description_is_the_readme_without_links_to_files(built: Built) -> None:
     description = str(built.metadata().get_payload())
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert description.startswith(readme.partition("[")[0])
+    assert description.startswith(readme.partition("![")[0])
+    assert "![" not in description
     targets = re.findall(r"\]\(([^)]+)\)", description)
     assert targets
     assert [target for target in targets if not target.startswith("https://")] == []
 
 
 def test_the_description_names_only_files_of_the_source_distribution(built: Built) -> None:
-    named = set(re.findall(r"doc/[\w-]+\.md", str(built.metadata().get_payload())))
+    named = set(re.findall(r"doc/[\w/-]+\.md", str(built.metadata().get_payload())))
     assert "doc/service.md" in named
     assert named <= built.source_files()
 
@@ -148,6 +149,8 @@ def test_the_description_names_only_files_of_the_source_distribution(built: Buil
     [
         ("[doc/a.md](doc/a.md)", "doc/a.md"),
         ("[yes](doc/a.md#part)", "yes (doc/a.md)"),
+        ("![A picture](doc/a.svg)\n\nText", "Text"),
+        ("![A picture](https://example.org/a.svg)", "![A picture](https://example.org/a.svg)"),
         ("[terms\nof](https://example.org/a)", "[terms\nof](https://example.org/a)"),
         ("[above](#start)", "[above](#start)"),
         ("`list[0](x y)`", "`list[0](x y)`"),
