@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from claudeproxy.metrics import Metrics
 from claudeproxy.settings import FIELDS
 
 
-DOC = Path(__file__).parent.parent / "doc"
+ROOT = Path(__file__).parent.parent
+DOC = ROOT / "doc"
 
 
 def test_every_setting_is_in_the_manual_with_its_default_and_help() -> None:
@@ -107,3 +109,20 @@ def test_the_manual_describes_no_undeclared_field(page: str) -> None:
             continue
         for name in re.findall(r"`([a-z_]+)", first):
             assert name in known or not first.strip().startswith(f"`{name}"), (name, row)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_links_of_a_page_outside_the_site_lead_to_files(page: str) -> None:
+    """`make docs` looks at those of the pages in doc/."""
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text("utf-8"))
+    files = [target for target in targets if not target.startswith("https://")]
+    assert files
+    assert [target for target in files if not (ROOT / target).is_file()] == []
+
+
+def test_every_news_fragment_has_a_known_kind_and_one_sentence_or_more() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["towncrier"]
+    kinds = "|".join(kind["directory"] for kind in config["type"])
+    for path in set((ROOT / config["directory"]).iterdir()) - {ROOT / "changes" / "README.md"}:
+        assert re.fullmatch(rf"(\+[a-z-]+|\d+)\.({kinds})\.md", path.name)
+        assert re.fullmatch(r"\S.*\.\n", path.read_text("utf-8")), path.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,13 +12,24 @@ from pathlib import Path
 import pytest
 
 from .. import demo
-from ..conftest import Settings
+from ..conftest import ROOT, Settings
 
 
 @pytest.mark.parametrize("name", ["anthropic-python", "langchain", "openai-python", "pydantic-ai"])
 def test_a_program(name: str, settings: Settings, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", settings(name)], cwd=tmp_path, check=True, capture_output=True
+    )
+    assert done.stdout.decode().startswith(demo.GREETING)
+
+
+def test_the_example_of_the_readme(url: str, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert "http://localhost:3456/v1" in example
+    program = example.replace("http://localhost:3456/v1", url)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True
     )
     assert done.stdout.decode().startswith(demo.GREETING)
 
