@@ -81,11 +81,21 @@ Claude Code {cli.version}: {cli.path} ({cli.where})
 For an OpenAI client: base URL {url}/v1, {key}. Press Ctrl-C to stop.
 """
 
+    def login(self) -> str:
+        """A sentence about the login."""
+        if self._demo:
+            return "No login is needed."
+        state = self._condition.login_report()["state"]
+        return _UNSURE.get(state) or self._logged_in()
+
     def _state(self) -> str:
         if self._demo:
             return "Demo: a built-in stand-in answers instead of Claude. No login is needed."
         if self._condition.reason is not None:
             return f"NOT READY: {self._condition.message}"
+        return self._logged_in()
+
+    def _logged_in(self) -> str:
         login = self._condition.login
         by = None if login is None else _BY.get(login.by or "")
         return f"Logged in ({by.format(plan=login.plan)})." if by and login else "Logged in."
@@ -109,6 +119,7 @@ For an OpenAI client: base URL {url}/v1, {key}. Press Ctrl-C to stop.
 
 
 _BROKEN = (Reason.NO_CLI, Reason.CLI_TOO_OLD, Reason.CLI_BROKEN)
+_UNSURE = {"no": "The CLI is not logged in.", "unknown": "The login is not known yet."}
 _BY = {
     "plan": "plan: {plan}",
     "token": "by CLAUDE_CODE_OAUTH_TOKEN",

@@ -46,12 +46,14 @@ from .settings import Settings, SettingsError
 from .structured.output import StructuredOutput
 from .structured.ways import Choice, Ways
 from .web.access import Access
-from .web.app import App
+from .web.app import App, route_of
 from .web.connections import Connections
 from .web.exchange import Timeouts
 from .web.guard import guarded_request
 from .web.reach import reachable
 from .web.site import ProxySite
+from .web.status.routes import StatusPage
+from .web.status.view import Sources
 
 
 class ProxyService(Service):
@@ -97,6 +99,18 @@ class ProxyService(Service):
             self.pool.look,
             demo=settings.demo,
         )
+        self.status = StatusPage(
+            reactor,
+            Sources(
+                readiness=self.health.readiness,
+                login=self.health.login,
+                plan=self.pool.plan.as_object,
+                pool=self.pool.report,
+                running=lambda: self._app.running,
+                route_of=route_of,
+                has_keys=lambda: bool(self._access.keys),
+            ),
+        )
         self._models = ModelMemory(reactor.seconds)
         self.pool.on_model_usage = self._models.learn
         self._app = App(
@@ -120,6 +134,7 @@ class ProxyService(Service):
             readiness=self.health.readiness,
             metrics=self.metrics.exposition,
             responses=Responses(ResponseStore(now, settings.responses, settings.responses_age)),
+            status=self.status,
             strict_parameters=settings.strict_parameters,
             now=now,
             timeouts=Timeouts(
@@ -184,6 +199,7 @@ class ProxyService(Service):
         super().stopService()
         self._probing.cancel()
         self.condition.stopping()
+        self.status.stop()
         # New requests get a 503 with Retry-After, which a closed port could not send.
         drained = self._app.drain()
         if not drained.called:

@@ -17,7 +17,7 @@ CORE = frozenset(
     {
         *("__init__", "conversation", "events", "errors", "settings", "metrics", "timers"),
         *("log", "plan_usage", "condition", "files", "options", "notify", "hangups"),
-        *("schema_parts", "answering", "answer_turn"),
+        *("schema_parts", "answering", "answer_turn", "client_texts"),
     }
 )
 EVERYTHING = CORE | {
@@ -65,7 +65,8 @@ PURE = (
     "web.codings",
     "web.access",
     "web.facts",
-    *("command.doctor.findings", "command.doctor.facts", "command.client_texts"),
+    *("web.status.history", "web.status.view", "web.status.page", "web.status.accept"),
+    *("command.doctor.findings", "command.doctor.facts", "client_texts"),
     "command.manage.files",
 )
 IMPURE = {

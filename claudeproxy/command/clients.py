@@ -5,12 +5,9 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem
 
-from .client_texts import CLIENTS, filled
+from ..client_texts import CLIENTS, NO_KEY, YOUR_KEY, filled
 from .common import address_options, sources, table
 from .server import LOCAL, url
-
-
-NO_KEY, YOUR_KEY = "not-needed", "YOUR_KEY"
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

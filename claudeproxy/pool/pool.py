@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -76,13 +77,8 @@ class Pool:
         self._stopping = False
         # Called with what the CLI says of the models that a process has used.
         self.on_model_usage: Callable[[Mapping[str, Any]], None] = lambda told: None
-        metrics.watch(
-            {
-                activity.value: lambda activity=activity: self.count(activity)  # type: ignore[misc]
-                for activity in Activity
-            },
-            lambda: len(self._queue),
-        )
+        counts = {activity.value: partial(self.count, activity) for activity in Activity}
+        metrics.watch(counts, lambda: len(self._queue))
 
     # Called by the web package
 
@@ -162,6 +158,11 @@ class Pool:
     def count(self, activity: Activity) -> int:
         """How many processes have this activity."""
         return self._roster.count(activity)
+
+    def report(self) -> dict[str, Any]:
+        """What each process does, and how many requests wait for one."""
+        processes = [slot.report() for slot in self._roster.slots]
+        return {"processes": processes, "waiting": len(self._queue)}
 
     # Called by jobs
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Any
 
 import attrs
 
@@ -127,6 +128,16 @@ class Slot:
     def enter(self, happening: Happening, now: float) -> None:
         """Change the activity; raises KeyError if that cannot happen now."""
         self.activity, self.since = TRANSITIONS[self.activity][happening], now
+
+    def report(self) -> dict[str, Any]:
+        """What the process does, with nothing of what it remembers."""
+        named = self.limits is not None and not self.limits.unlisted
+        return {
+            "activity": self.activity.value,
+            "since": self.since,
+            "turns": self.turns,
+            "model": self.limits.model if named and self.limits else None,
+        }
 
     @property
     def settling(self) -> bool:

@@ -65,8 +65,12 @@ class Access:
     origins: frozenset[str] = frozenset()
 
     def refusal_reason(self, host: str | None, origin: str | None) -> str | None:
-        """The message for a request with these headers that is refused, None if it is allowed."""
-        if origin is not None and not self.allows_origin(origin):
+        """The message for a request with these headers that is refused, None if it is allowed.
+
+        The page of this server has the origin of the host that it came from.
+        """
+        own = host is not None and origin in _origins(host) and self._allows_host(host)
+        if origin is not None and not own and not self.allows_origin(origin):
             return (
                 f"Requests from the origin {excerpt(origin, LONGEST_NAME)} are not allowed (see "
                 "the setting allowed_origins)."
@@ -123,6 +127,11 @@ class Access:
             return True
         # An IP address is safe: DNS rebinding needs a name.
         return not is_loopback(self.interface) and _is_address(name)
+
+
+def _origins(host: str) -> tuple[str, str]:
+    """The origins of the pages that come from a host; `https` if a proxy is before this server."""
+    return f"http://{host.lower()}", f"https://{host.lower()}"
 
 
 def _remedy(host: str) -> str:

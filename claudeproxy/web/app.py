@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
-from .. import __version__
 from ..catalogue import Catalogue, Model
 from ..conversation import Conversation
 from ..dialects import Counting, Dialect, chat, completions, messages
@@ -31,6 +30,7 @@ from .models import list_object, model_object, page_of
 from .openapi import document
 from .paths import asked_for, lists_of, query_of
 from .respond import add_ignored, dialect_of, send_body, send_error, send_json
+from .status.routes import StatusPage, add_routes
 
 
 # In the log, instead of the route of a path that is not served, and of a method that no route has.
@@ -53,7 +53,8 @@ class App:
     catalogue: returns the available models, or raises APIError. about: returns the details for
     GET /health, readiness those for GET /health/ready, with `ready` among them. metrics: returns
     the body for GET /metrics. responses: the Responses dialect, with the stored responses.
-    strict_parameters: whether to refuse parameters that would be ignored. now: since the epoch.
+    status: the status page. strict_parameters: whether to refuse parameters that would be ignored.
+    now: since the epoch.
     """
 
     clock: Any
@@ -65,9 +66,11 @@ class App:
     metrics: Callable[[], bytes]
     timeouts: Timeouts
     responses: Responses
+    status: StatusPage
     strict_parameters: bool = False
     now: Callable[[], float] = attrs.Factory(lambda self: self.clock.seconds, takes_self=True)
-    _running: int = attrs.field(init=False, default=0)
+    # The requests that are being answered.
+    running: set[Any] = attrs.field(init=False, factory=set)
     _drained: Deferred[None] | None = attrs.field(init=False, default=None)
     _created: int = attrs.field(init=False)
 
@@ -77,19 +80,7 @@ class App:
 
     log = Logger()
     router = Klein()
-
-    @router.route("/", methods=["GET"])
-    def root(self, request: Any) -> None:
-        """The name and version of the server, and its routes."""
-        if request.path != b"/":
-            # The router matches `//` too.
-            raise NotFound
-        routes = sorted(
-            f"{method} {rule.rule}"
-            for rule in self.router.url_map.iter_rules()
-            for method in (rule.methods or set()) - {"HEAD"}
-        )
-        send_json(request, {"name": "claudeproxy", "version": __version__, "routes": routes})
+    add_routes(router)
 
     @router.route("/api/hello", methods=["GET"])
     def hello(self, request: Any) -> None:
@@ -247,7 +238,7 @@ class App:
     @router.handle_errors(Exception)
     def unexpected(self, request: Any, failure: Failure) -> None:
         """A bug in the proxy. The details are in the log but not in the response."""
-        self.log.failure("serving {route}", failure, route=self.route_of(request))
+        self.log.failure("serving {route}", failure, route=route_of(request))
         if not request.startedWriting:
             send_error(request, dialect_of(request), internal_error())
         else:
@@ -259,10 +250,6 @@ class App:
             "provider": "claude-code-cli",
             "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
-
-    def route_of(self, request: Any) -> str:
-        """The method and route of a request, for the log; NO_ROUTE if no route matches."""
-        return _route(request.method, request.path)
 
     def methods_of(self, path: bytes) -> list[str]:
         """The methods that a path supports; none if it is not served. `*` stands for all paths."""
@@ -277,12 +264,12 @@ class App:
     def drain(self) -> Deferred[None]:
         """Accept no more conversations. The Deferred fires when the running ones have ended."""
         self._drained = Deferred()
-        if not self._running:
+        if not self.running:
             self._drained.callback(None)
         return self._drained
 
     async def _answer(self, request: Any, dialect: Dialect) -> None:
-        self._running += 1
+        self.running.add(request)
         try:
             if self._drained is not None:
                 raise unavailable("The server is stopping.", retry_after=5)
@@ -305,8 +292,8 @@ class App:
         except APIError as error:
             send_error(request, dialect, error)
         finally:
-            self._running -= 1
-            if not self._running and self._drained is not None and not self._drained.called:
+            self.running.discard(request)
+            if not self.running and self._drained is not None and not self._drained.called:
                 self._drained.callback(None)
 
     async def _count(self, request: Any, dialect: Counting) -> None:
@@ -363,6 +350,11 @@ class App:
 
     def _model_object(self, name: str, model: Model, catalogue: Catalogue) -> dict[str, Any]:
         return model_object(name, model, catalogue.size_of(model), self._created)
+
+
+def route_of(request: Any) -> str:
+    """The method and route of a request, for the log; NO_ROUTE if no route matches."""
+    return _route(request.method, request.path)
 
 
 @lru_cache(REMEMBERED_ROUTES)

@@ -18,6 +18,7 @@ from .codings import CODINGS, Unpacker, coding_of
 from .facts import UNKNOWN, Facts
 from .paths import canonical
 from .respond import dialect_of, send_error
+from .status.files import TYPES
 
 
 # A body is read and discarded up to this multiple of the limit, then the connection is aborted. A
@@ -32,13 +33,15 @@ TEXT_HEADERS = (
     "access-control-request-private-network",
 )
 
-# Paths that need no API key. Claude Code requests the last two before it sends its key.
+# Paths that need no API key. Claude Code requests the second line's before it sends its key. A
+# browser sends none for the files of the status page, which are the same everywhere.
 OPEN_PATHS = (
     *(b"/health", b"/v1/health", b"/health/ready", b"/v1/health/ready"),
     *(b"/", b"/api/hello"),
+    *(f"/status/static/{name}".encode("ascii") for name in TYPES),
 )
 # Paths that are not part of OpenAI's or Anthropic's API.
-OWN_PATHS = (*OPEN_PATHS, b"/metrics", b"/openapi.json")
+OWN_PATHS = (*OPEN_PATHS, b"/metrics", b"/openapi.json", b"/status/data", b"/status/events")
 # The headers for the id of a request: OpenAI's and Anthropic's.
 ID_HEADERS = ("x-request-id", "request-id")
 # Client request ids that are safe in a log line and in a header.

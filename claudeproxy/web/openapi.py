@@ -59,7 +59,7 @@ CLI_ROUTES = (502, 503, 504)
 ANSWER_ROUTES = (400, 404, 413, 415, 429)
 RESPONSE_ROUTES = (*ANY_ROUTE, 404)
 # Of what both kinds of clients ask for, each with errors of its own.
-SHARED_ROUTES = (400, *ANY_ROUTE, 404, *CLI_ROUTES)
+SHARED_ROUTES = (400, *ANY_ROUTE, 404, 429, *CLI_ROUTES)
 
 RESPONSE_HEADERS = ("x-request-id", "x-claudeproxy-worker", "x-claudeproxy-ignored")
 
@@ -107,10 +107,27 @@ def document() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     return {
         "/": _get(
-            *("root", "What this is and what it serves.", _json("Root")),
+            "root",
+            "What this is and what it serves; for a browser the status page.",
+            {**_json("Root"), "text/html": {"schema": TEXT}},
             OPEN_ROUTE,
             security=[],
         ),
+        "/status/data": _get("status_data", "What the status page shows.", _json("Status")),
+        "/status/events": _get(
+            "status_events",
+            "The same as server-sent events: `snapshot`, then `update` with what has changed.",
+            {"text/event-stream": {"schema": TEXT}},
+            errors=(*ANY_ROUTE, 429, 503),
+        ),
+        "/status/static/{name}": {
+            "parameters": [_named("The name of a file.")],
+            **_get(
+                *("status_static", "A file of the status page.", {"*/*": {"schema": TEXT}}),
+                (*OPEN_ROUTE, 404),
+                security=[],
+            ),
+        },
         "/api/hello": _get(
             *("hello", "Whether there is a server, for Claude Code.", _json("Hello")),
             OPEN_ROUTE,

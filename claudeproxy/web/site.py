@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.logger import Logger
 from twisted.web.server import Site
 
 from ..errors import APIError
+from ..events import Usage
 from ..log import tell
 from ..metrics import Metrics
-from .app import NO_ROUTE, App
+from .app import NO_ROUTE, App, route_of
 from .connections import Channel
 from .facts import DISCONNECTED, NONE, Facts, code_of, param_of
-from .guard import GuardedRequest
+from .guard import OWN_PATHS, GuardedRequest
 from .paths import LONGEST_METHOD, LONGEST_PATH, excerpt
+from .status.history import Ended
+from .status.routes import OWN_ROUTES
 
 
 # The API's counts of its own tools, and their fields in the log.
@@ -23,6 +27,7 @@ USES = {
     "web_fetch_requests": "web_fetches",
     "code_execution_requests": "code_executions",
 }
+_OWN = frozenset(path.decode("ascii") for path in OWN_PATHS)
 IN_SUMMARY = frozenset({"id", "route", "status", "outcome"})
 
 
@@ -60,7 +65,7 @@ class ProxySite(Site):
 
     def _tell(self, request: Any) -> None:
         facts: Facts = request.facts
-        route = self._app.route_of(request)
+        route = route_of(request)
         status = DISCONNECTED if facts.disconnected else str(request.code)
         seconds = request.seconds_since_arrival
         fields = fields_of(request, facts, route, seconds)
@@ -71,6 +76,8 @@ class ProxySite(Site):
                 "req_{unique}: {message}", unique=request.unique, message=facts.error.message
             )
         model, workers, usage = facts.model_label, facts.workers, facts.usage
+        if is_shown(route, fields):
+            self._app.status.history.note(_ended(request, fields, model, usage))
         self._metrics.request(route, model, status, facts.key)
         if facts.error is not None:
             self._metrics.error(code_of(facts.error))
@@ -125,6 +132,34 @@ def fields_of(request: Any, facts: Facts, route: str, seconds: float) -> dict[st
         # As the client spelled it, without the query.
         fields["path"] = excerpt(request.uri.partition(b"?")[0], LONGEST_PATH)
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def is_shown(route: str, fields: Mapping[str, Any]) -> bool:
+    """Whether the status page shows a request: one that asks for an answer, or that was refused.
+
+    What tools ask for again and again, such as the metrics, would hide the others.
+    """
+    method, _, path = route.partition(" ")
+    if path.startswith(OWN_ROUTES) or path in _OWN:
+        return False
+    return method not in ("GET", "HEAD", "OPTIONS") or fields["outcome"] == "error"
+
+
+def _ended(request: Any, fields: Mapping[str, Any], model: str, usage: Usage | None) -> Ended:
+    seconds: float = fields["seconds"]
+    return Ended(
+        at=request.arrived + seconds,
+        route=fields["route"],
+        model=model,
+        rung=next(iter(fields.get("workers", ())), ""),
+        key=fields.get("key", NONE),
+        outcome=fields["outcome"],
+        status=fields.get("status"),
+        error=fields.get("error"),
+        first_token=fields.get("first_token"),
+        seconds=seconds,
+        usage=usage,
+    )
 
 
 def _outcome(facts: Facts) -> str:

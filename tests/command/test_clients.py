@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from claudeproxy.command.client_texts import CLIENTS, filled
+from claudeproxy.client_texts import CLIENTS, filled
 from claudeproxy.command.main import cli
 
 

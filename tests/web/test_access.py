@@ -45,6 +45,23 @@ def test_a_web_page_is_refused_wherever_the_server_listens(origin: str, interfac
     assert Access(interface).refusal_reason("localhost", origin) is not None
 
 
+def test_the_servers_own_page_is_allowed_wherever_its_host_is() -> None:
+    access = Access("0.0.0.0", hosts=frozenset({"my-laptop.lan"}))
+    for host in ("192.168.1.5:3456", "[fe80::1]:1", "my-laptop.lan:3456", "My-Laptop.lan"):
+        for scheme in ("http", "https"):
+            assert access.refusal_reason(host, f"{scheme}://{host.lower()}") is None
+    for host, origin in (
+        ("192.168.1.5:3456", "http://192.168.1.5:80"),
+        ("192.168.1.5:3456", "http://192.168.1.6:3456"),
+        ("my-laptop.lan:3456", "http://my-laptop.lan"),
+        # What DNS rebinding looks like.
+        ("evil.example:3456", "http://evil.example:3456"),
+        ("localhost", "http://my-laptop.lan"),
+    ):
+        assert access.refusal_reason(host, origin) is not None
+    assert Access().refusal_reason("192.168.1.5:3456", "http://192.168.1.5:3456") is not None
+
+
 def test_on_another_interface_addresses_and_allowed_hosts_are_allowed() -> None:
     access = Access("0.0.0.0", hosts=frozenset({"my-laptop.lan"}))
     for host in ("192.168.1.5:3456", "[fe80::1]:1", "my-laptop.lan:3456", "localhost"):

@@ -30,11 +30,13 @@ from claudeproxy.pool.pool import Pool
 from claudeproxy.structured.output import StructuredOutput
 from claudeproxy.structured.ways import Choice, Ways
 from claudeproxy.web.access import Access
-from claudeproxy.web.app import App
+from claudeproxy.web.app import App, route_of
 from claudeproxy.web.connections import Connections
 from claudeproxy.web.exchange import Timeouts
 from claudeproxy.web.guard import guarded_request
 from claudeproxy.web.openapi import document
+
+from .status_page import a_status_page
 
 
 ANTHROPIC = ("anthropic-version: 2023-06-01", "x-api-key: k")
@@ -70,6 +72,7 @@ class Server:
             metrics=lambda: b"",
             timeouts=Timeouts(1, 1, 1, 1, 1),
             responses=Responses(ResponseStore(clock.seconds, 1, 1)),
+            status=a_status_page(clock),
         )
         site = Site(
             self.app.router.resource(),
@@ -80,7 +83,7 @@ class Server:
         self.connections = Connections(clock, site, 60)
         # The routes that the log of the service would name.
         self.logged: list[str] = []
-        site.log = lambda request: self.logged.append(self.app.route_of(request))  # type: ignore[method-assign]
+        site.log = lambda request: self.logged.append(route_of(request))  # type: ignore[method-assign]
 
     async def catalogue(self) -> Catalogue:
         if self.catalogue_error is not None:
@@ -111,7 +114,9 @@ class Server:
         status, *rest = head.decode().split("\r\n")
         named = [line.partition(": ")[::2] for line in rest]
         told = {name.lower(): value for name, value in named}
-        return int(status.split()[1]), told, json.loads(content) if content else None
+        if told.get("content-type") == "application/json":
+            return int(status.split()[1]), told, json.loads(content) if content else None
+        return int(status.split()[1]), told, content.decode() or None
 
 
 @pytest.fixture

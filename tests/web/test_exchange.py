@@ -36,6 +36,7 @@ from claudeproxy.web.exchange import Timeouts
 from claudeproxy.web.guard import guarded_request
 from claudeproxy.web.site import ProxySite
 
+from .status_page import a_status_page
 from .transport import Transport
 
 
@@ -109,6 +110,7 @@ class ExchangeTests(SynchronousTestCase):
             metrics=bytes,
             timeouts=Timeouts(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
             responses=Responses(ResponseStore(self.clock.seconds, 10, 60)),
+            status=a_status_page(self.clock),
         )
         requests = guarded_request(1000, Access, lambda path: ["POST"])
         site = ProxySite(self.app, self.clock, requests, self.metrics)

@@ -31,6 +31,7 @@ from claudeproxy.web.exchange import Timeouts
 from claudeproxy.web.guard import guarded_request
 from claudeproxy.web.site import ProxySite
 
+from .status_page import Told, a_status_page
 from .test_exchange import FakePool
 from .transport import Transport
 
@@ -80,6 +81,8 @@ class Server:
         self.memory = ModelMemory(self.clock.seconds)
         self.events: list[Any] = []
         ways = Ways(Choice.AUTO, self.clock.seconds)
+        self.told = Told()
+        self.status = a_status_page(self.clock, self.told)
         app = App(
             clock=self.clock,
             pool=cast(Any, self.pool),
@@ -90,7 +93,10 @@ class Server:
             metrics=self.metrics.exposition,
             timeouts=Timeouts(first_token=60, stall=30, total=300, hold_head=10, keepalive=15),
             responses=Responses(ResponseStore(self.clock.seconds, 10, 3600)),
+            status=self.status,
         )
+        # As the service does.
+        self.told.running = app.running
         requests = guarded_request(1000, lambda: self.access, app.methods_of)
         site = ProxySite(app, self.clock, requests, self.metrics)
         self.connections = Connections(self.clock, site, 60)

@@ -9,6 +9,10 @@ from __future__ import annotations
 import attrs
 
 
+# What stands for the API key: without keys any text will do.
+NO_KEY, YOUR_KEY = "not-needed", "YOUR_KEY"
+
+
 @attrs.frozen
 class Client:
     """A client.

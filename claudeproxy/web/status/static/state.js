@@ -1,0 +1,51 @@
+// The state, in the server's own words.
+
+import { $, day, duration, element, withCode } from "./dom.js";
+
+// When the server was started, by this machine's clock.
+let started = null;
+
+export function showUptime(uptime) {
+  started = uptime === null || uptime === undefined ? null : Date.now() / 1000 - uptime;
+}
+
+export function showState(state) {
+  const word = state.ready ? "Ready" : "Not ready";
+  const verdict = $("verdict");
+  const told = `${word} ${state.message}`;
+  if (verdict.dataset.told !== told) {
+    // A screen reader reads it aloud, so only if it is new.
+    verdict.dataset.told = told;
+    verdict.dataset.ready = state.ready ? "yes" : "no";
+    const until = state.until ? ` Until ${day(state.until)}.` : "";
+    verdict.replaceChildren(element("strong", {}, word), " ", element("span", {}, ...withCode(state.message + until)));
+  }
+  document.title = `${state.demo ? "Demo" : word} - claudeproxy`;
+  const cli = state.cli;
+  const rows = [
+    ["CLI", cli ? `Claude Code ${cli.version}: ${cli.path} (${cli.where})` : "It has found no Claude Code CLI yet."],
+    ["Login", state.login_text],
+    ["Server", `claudeproxy ${state.version}` + (started === null ? "" : `, running for ${duration(Date.now() / 1000 - started)}`)],
+  ];
+  $("facts").replaceChildren(...rows.map(([name, text]) => (
+    element("div", {}, element("dt", {}, name), element("dd", {}, text))
+  )));
+}
+
+export function showPlan(plan) {
+  const windows = plan.windows ?? [];
+  if (!windows.length) {
+    $("plan").replaceChildren(element("p", {}, plan.note ?? ""));
+    return;
+  }
+  $("plan").replaceChildren(element("ul", {}, ...windows.map((window) => {
+    const title = window.name.replaceAll("_", "-");
+    const known = typeof window.used === "number";
+    const share = known ? `${Math.round(window.used * 100)}% used` : "not known";
+    const meter = known
+      ? element("meter", { min: 0, max: 1, low: 0.8, high: 0.95, optimum: 0, value: window.used, "aria-label": title })
+      : "";
+    const ends = window.resets_at ? `, resets ${day(window.resets_at)}` : "";
+    return element("li", {}, element("span", {}, title), meter, element("span", {}, share + ends));
+  })));
+}
