@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def server() -> Server:
 
 def pending(server: Server) -> int:
     """The timers; that of an idle connection is not ours."""
-    calls: list[Any] = server.clock.getDelayedCalls()
+    calls: Sequence[Any] = server.clock.getDelayedCalls()
     return len(calls)
 
 
