@@ -20,7 +20,7 @@ uninstall:
 	@scripts/uninstall
 
 # Two at a time, as most of it waits for one core. What each says is shown when it has ended.
-test: $(VENV)/.test .cli/.older
+test: $(VENV)/.test .cli/.older .cli/.axe
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target real lint types unit real-older
 
 lint: $(VENV)/.test
@@ -118,6 +118,21 @@ $(VENV)/.docs: $(VENV)/.python setup.cfg
 		echo 'No npm: the tests with Claude Code 2.1.197 will be skipped.'; \
 	fi
 	@touch $@
+
+# What finds faults of accessibility in the status page; that test is skipped where there is no npm.
+.cli/.axe:
+	@mkdir -p .cli/axe
+	@if command -v npm >/dev/null; then \
+		npm install --silent --no-save --prefix .cli/axe axe-core@4.14.1; \
+	else \
+		echo 'No npm: axe will not look at the status page.'; \
+	fi
+	@touch $@
+
+# The pictures of the status page in doc/images.
+.PHONY: screenshots
+screenshots: $(VENV)/.test
+	CLAUDEPROXY_SCREENSHOTS=1 scripts/loopback-only $(BIN)/pytest -q tests/real/test_status_page.py -k Pictures
 
 clean:
 	rm -rf $(VENV) .cli .clients tests/clients/js/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -64,7 +64,7 @@ class Health:
         if cli is None or self._condition.reason in _BROKEN:
             return (
                 f"claudeproxy is listening on {url}/v1, but cannot answer yet. "
-                f"{self._condition.message}"
+                f"{self._condition.message}\nStatus page: {url}/"
             )
         header = ' -H "Authorization: Bearer $KEY"' if with_key else ""
         try_it = "Try it, with KEY set to one of your API keys:" if with_key else "Try it:"
@@ -73,6 +73,7 @@ class Health:
 claudeproxy {__version__} is listening on {url}/v1
 Claude Code {cli.version}: {cli.path} ({cli.where})
 {self._state()}
+Status page: {url}/
 
 {try_it}
   curl {url}/v1/chat/completions -H 'Content-Type: application/json'{header} \\

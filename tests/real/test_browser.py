@@ -28,19 +28,9 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from claudeproxy.web.connections import Connections
 
+from .chromium import BROWSERS, OPTIONS
 from .harness import PATH, RealCLI, reactor, when
 
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = (
-    *("--headless", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"),
-    # Its sandbox does not work for root, and all pages here are our own.
-    "--no-sandbox",
-    *("--disable-breakpad", "--disable-crash-reporter"),
-    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--disable-default-apps", "--no-proxy-server"),
-    "--host-resolver-rules=MAP *.example 127.0.0.1, EXCLUDE 127.0.0.1, MAP * ~NOTFOUND",
-)
 
 KEY = "k-of-the-page"
 

@@ -37,7 +37,8 @@ class Page:
 
     @property
     def comments(self) -> int:
-        return self.client.transport.value().count(b"\r\n: \n\n\r\n")
+        written: bytes = self.client.transport.value()
+        return written.count(b"\r\n: \n\n\r\n")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 //
 // They are read with fetch, as an EventSource cannot send a key. A page that nobody sees reads none.
 
-import { $, clock, count, duration, element, seconds } from "./dom.js";
+import { $, clock, count, element, seconds } from "./dom.js";
 import { plots, short } from "./plot.js";
 import { showPlan, showState, showUptime } from "./state.js";
 
@@ -21,7 +21,7 @@ const COLUMNS = [
   ["out", (one) => (one.tokens ? short(one.tokens.output) : ""), "number"],
   ["Outcome", outcome, "outcome"],
   ["Key", (one) => (one.key === "none" ? "" : one.key)],
-  ["Route", (one) => one.route],
+  ["Route", (one) => one.route.replace(/^POST /, "")],
 ];
 const NOW = [
   ["Since", (one) => clock(one.at)],
@@ -29,7 +29,7 @@ const NOW = [
   ["Process", (one) => one.rung || "waits"],
   ["First token", (one) => seconds(one.first_token), "number"],
   ["Key", (one) => (one.key === "none" ? "" : one.key)],
-  ["Route", (one) => one.route],
+  ["Route", (one) => one.route.replace(/^POST /, "")],
 ];
 
 let data = { running: [], recent: [], processes: [], waiting: 0, plots: null };
@@ -98,7 +98,7 @@ async function read() {
         return;
       }
       tell(told.error?.message ?? `The server answered with ${response.status}.`, true);
-      wait = 30000;
+      wait = 1000 * (Number(response.headers.get("retry-after")) || 30);
     } else {
       tell("");
       if (await consume(response.body)) wait = 0;
@@ -195,11 +195,9 @@ function showProcesses() {
   const number = data.processes.length;
   $("now").textContent = `${count(number)} ${number === 1 ? "process" : "processes"}, ${waiting}.`;
   $("processes").replaceChildren(...data.processes.map((one) => {
-    const model = one.model ? ` ${one.model},` : "";
-    const turns = `${count(one.turns)} ${one.turns === 1 ? "turn" : "turns"}`;
-    const since = duration(data.now - one.since);
-    return element("li", { class: one.activity }, `${DOES[one.activity] ?? one.activity}:${model} ${turns}, since ${clock(one.since)}`
-      + (one.activity === "busy" && since !== "0 s" ? ` (${since})` : ""));
+    const turns = one.turns ? `${count(one.turns)} ${one.turns === 1 ? "turn" : "turns"}` : "";
+    const parts = [DOES[one.activity] ?? one.activity, one.model, turns, `since ${clock(one.since)}`];
+    return element("li", { class: one.activity }, parts.filter(Boolean).join(", "));
   }));
 }
 
