@@ -230,3 +230,43 @@ class LoggedIn(States):
         self.service.stopService()
         assert self.ready()["reason"] == "stopping"
         assert self.log() == ""
+
+
+class OnTheStatusPage(States):
+    def page(self) -> dict[str, Any]:
+        return self.service.status.view.snapshot()
+
+    def test_a_ready_server_and_its_processes(self) -> None:
+        self.begin()
+        told = self.page()
+        assert told["state"]["message"] == "Claude Code is ready."
+        assert told["state"]["login_text"] == "Logged in (plan: Claude Max)."
+        [process] = told["processes"]
+        assert process == {"activity": "idle", "since": process["since"], "turns": 0, "model": None}
+        assert (told["waiting"], told["running"], told["recent"]) == (0, [], [])
+        assert told["plan"]["plan"] == "Claude Max"
+
+    def test_a_cli_that_is_not_logged_in(self) -> None:
+        self.begin(tells(NOBODY))
+        state = self.page()["state"]
+        assert (state["ready"], state["login_text"]) == (False, "The CLI is not logged in.")
+        assert state["message"] == faults.log_in("/opt/claude").message
+
+    def test_a_cli_that_is_not_there(self) -> None:
+        error = faults.no_cli("")
+        self.begin(found=error)
+        state = self.page()["state"]
+        assert (state["message"], state["cli"]) == (error.message, None)
+        assert state["login_text"] == "The login is not known yet."
+
+    def test_the_terminal_names_the_page_in_any_state(self) -> None:
+        for found in (None, faults.no_cli("")):
+            self.begin(found=found)
+            assert "\nStatus page: http://127.0.0.1:3456/" in self.terminal[0]
+
+    def test_a_server_that_stops_takes_no_new_page(self) -> None:
+        self.begin()
+        self.service.stopService()
+        assert self.page()["state"]["message"] == faults.STOPPING
+        failed = ensureDeferred(self.service.status.streams.run(None))
+        assert self.failureResultOf(failed, APIError).value.status == 503

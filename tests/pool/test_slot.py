@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from claudeproxy.conversation import Limits
 from claudeproxy.pool import slot as slot_module
 from claudeproxy.pool.slot import SETTLING, TRANSITIONS, Activity, Happening, Slot
 
@@ -72,3 +73,12 @@ def test_the_picture_shows_the_table() -> None:
         (Activity.ENDING, Activity.ENDING),
     }
     assert drawn == table - unusual
+
+
+def test_what_is_reported_of_a_process_has_nothing_of_its_conversation() -> None:
+    slot = Slot(Activity.BUSY, 7.0, turns=3, limits=Limits("sonnet"))
+    assert slot.report() == {"activity": "busy", "since": 7.0, "turns": 3, "model": "sonnet"}
+    # A name that only a client has used.
+    slot.limits = Limits("claude-x", unlisted=True)
+    assert slot.report()["model"] is None
+    assert Slot(Activity.BLANK, 0).report()["model"] is None

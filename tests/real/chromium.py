@@ -52,8 +52,9 @@ class Chromium(ProcessProtocol):
         self._session = ""
         self._ended = False
         self.errors: list[str] = []
-        # The URLs that it has asked for.
+        # The URLs that it has asked for, and how many pages it has loaded.
         self.asked: list[str] = []
+        self.loaded = 0
 
     async def start(self, width: int = 1280, height: int = 900) -> None:
         """Start the browser, with an empty page."""
@@ -95,10 +96,11 @@ class Chromium(ProcessProtocol):
 
     async def visit(self, url: str) -> None:
         """Load a page, and wait until it has run its scripts."""
+        before = self.loaded
         navigated = await self._command("Page.navigate", url=url)
         if "errorText" in navigated:
             raise ChromiumError(navigated["errorText"])
-        await self.until("document.readyState === 'complete'")
+        await when(lambda: self.loaded > before)
 
     async def run(self, script: str) -> Any:
         """The value of an expression in the page; it may be a promise."""
@@ -197,6 +199,11 @@ class Chromium(ProcessProtocol):
         feature = {"name": "prefers-color-scheme", "value": scheme}
         await self._command("Emulation.setEmulatedMedia", features=[feature])
 
+    async def allow_copying(self) -> None:
+        """Let the page use the clipboard, as a user would."""
+        granted = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        await self._command("Browser.grantPermissions", session="", permissions=granted)
+
     async def scripts(self, *, run: bool) -> None:
         """Whether the next page may run scripts."""
         await self._command("Emulation.setScriptExecutionDisabled", value=not run)
@@ -253,6 +260,8 @@ class Chromium(ProcessProtocol):
             self.errors.append(json.dumps(parameters["exceptionDetails"])[:1000])
         elif method == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "assert"):
             self.errors.append(json.dumps(parameters["args"])[:1000])
+        elif method == "Page.loadEventFired":
+            self.loaded += 1
         elif method == "Network.requestWillBeSent":
             self.asked.append(parameters["request"]["url"])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import time
 import zlib
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SkipTest
 
 from claudeproxy.condition import faults
@@ -26,7 +27,7 @@ from claudeproxy.service import ProxyService
 from claudeproxy.web.status.history import Ended
 
 from .chromium import Chromium
-from .harness import ROOT, RealCLI, reactor, when
+from .harness import PATH, ROOT, RealCLI, when
 
 
 AXE = ROOT / ".cli" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
@@ -183,13 +184,7 @@ class Looking(StatusCase):
         await when(lambda: self.proxy.condition.reason is None)
         self.served = self.proxy
         await self.browser.scripts(run=False)
-        # Its own scripts run all the same, but no timer and no promise.
-        url = self.proxy.url.replace("127.0.0.1", "localhost")
-        await self.browser._command("Page.navigate", url=f"{url}/")
-        await when(lambda: any(asked.endswith(".css") for asked in self.browser.asked))
-        told: Deferred[None] = Deferred()
-        reactor.callLater(0.5, told.callback, None)
-        await told
+        await self.browser.visit(self.proxy.url.replace("127.0.0.1", "localhost"))
         text = await self.browser.run("document.body.innerText")
         assert "Claude Code is ready." in text
         assert "This part needs JavaScript" in text
@@ -234,6 +229,21 @@ class Looking(StatusCase):
         assert not self.proxy.status.streams._timers._calls
         await self.browser.hide(hidden=False)
         await when(lambda: len(self.proxy.status.streams) == 1)
+        self.clean()
+
+    async def test_a_page_that_nobody_uses_pauses(self) -> None:
+        await self.open()
+        await when(lambda: len(self.proxy.status.streams) == 1)
+        later = "Date.now = ((now) => () => now() + 2 * 3600e3)(Date.now); 0"
+        await self.browser.run(later)
+        # As after ten minutes.
+        for stream in self.proxy.status.streams._streams:
+            stream.end()
+        await self.browser.until("!document.getElementById('resume').hidden")
+        assert len(self.proxy.status.streams) == 0
+        await self.browser.click("#resume")
+        await when(lambda: len(self.proxy.status.streams) == 1)
+        await self.browser.until("document.getElementById('resume').hidden")
         self.clean()
 
     async def test_the_server_stops_while_the_page_is_open(self) -> None:
@@ -352,6 +362,27 @@ class Trying(StatusCase):
         assert '"model":"opus"' in shown
         assert '"reasoning_effort":"low"' in shown
         assert "Bearer" not in shown
+        self.clean()
+
+    async def test_the_copied_curl_is_a_command_that_works(self) -> None:
+        curl = shutil.which("curl")
+        if curl is None:
+            raise SkipTest("curl is not installed")
+        await self.open()
+        await self.browser.allow_copying()
+        await self.browser.write("#prompt", 'ECHO:it\'s $HOME `pwd` \\ "quoted"\nEOF\nend')
+        await self.browser.run("document.getElementById('request').open = true")
+        await self.browser.click("#request button[aria-label='Copy: the request with curl']")
+        await self.browser.until("document.querySelector('#request').innerText.includes('Copied')")
+        command = await self.browser.run("navigator.clipboard.readText()")
+        out, _, status = await getProcessOutputAndValue(
+            "/bin/sh", ["-c", command], env={"PATH": PATH, "HOME": str(self.home)}
+        )
+        assert status == 0
+        frames = [json.loads(line[6:]) for line in out.decode().splitlines() if "choices" in line]
+        deltas = [choice["delta"] for frame in frames for choice in frame["choices"]]
+        said = "".join(delta.get("content") or "" for delta in deltas)
+        assert said == 'it\'s $HOME `pwd` \\ "quoted"\nEOF\nend'
         self.clean()
 
     async def test_an_error_is_told_in_the_servers_words(self) -> None:

@@ -205,7 +205,7 @@ def test_a_ready_server() -> None:
     assert "Claude Code 9.9.9: /opt/claude (PATH)" in text
     assert "Logged in (plan: max)." in text
     assert 'value="0.1230" aria-label="five-hour"' in text
-    assert "12% used resets at" in text
+    assert "12% used, resets at" in text
     assert '<time datetime="2023-11-14T22:13:20+00:00">2023-11-14 22:13 UTC</time>' in text
     assert "<span>seven-day</span><span>not known</span>" in text
     assert "Demo" not in text

@@ -124,7 +124,7 @@ def _window(window: Mapping[str, Any]) -> str:
         else f'<meter min="0" max="1" low="{NEAR}" high="{REACHED}" optimum="0" '
         f'value="{float(used):.4f}" aria-label="{title}"></meter>'
     )
-    ends = f" resets at {_moment(resets)}" if resets else ""
+    ends = f", resets at {_moment(resets)}" if resets else ""
     return f"<li><span>{title}</span>{meter}<span>{share}{ends}</span></li>"
 
 

@@ -53,12 +53,13 @@ class View:
         for name in ("uptime", "processes"):
             state.pop(name, None)
         state["login"] = _without(state.get("login") or {}, "age")
+        running = sorted(self.sources.running(), key=lambda request: request.arrived)
         windows = [_without(window, "age", "seen_at") for window in plan.get("windows", ())]
         plan = _without({**plan, "windows": windows}, "fresh")
         return {
             "state": state,
             "plan": plan,
-            "running": [self._running(request) for request in self.sources.running()],
+            "running": [self._running(request) for request in running],
             **self.sources.pool(),
         }
 

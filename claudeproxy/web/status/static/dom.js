@@ -48,18 +48,6 @@ export function seconds(value) {
   return value < 100 ? `${value.toFixed(1)} s` : `${Math.round(value)} s`;
 }
 
-export function duration(value) {
-  const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
-  const parts = [];
-  let rest = Math.max(0, Math.floor(value));
-  for (const [name, size] of units) {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    if (count) parts.push(`${count} ${name}`);
-  }
-  return parts.slice(0, 2).join(" ") || "0 s";
-}
-
 export const count = (value) => value.toLocaleString("en");
 export const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hourCycle: "h23" });
 export const day = (at) => new Date(at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });

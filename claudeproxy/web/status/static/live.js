@@ -4,12 +4,13 @@
 
 import { $, clock, count, element, seconds } from "./dom.js";
 import { plots, short } from "./plot.js";
-import { showPlan, showState, showUptime } from "./state.js";
+import { showPlan, showState, showUnreachable, showUptime } from "./state.js";
 
 const MOST = 100;
 // Without a key, a click or a scroll for so long, the page stops to read until somebody comes back.
 const FORGOTTEN = 3600e3;
 const RETRY = 3000;
+const UNREACHABLE = "The server cannot be reached.";
 const COLUMNS = [
   ["Time", (one) => clock(one.at)],
   ["Model", (one) => one.model],
@@ -105,10 +106,8 @@ async function read() {
     }
   } catch (error) {
     if (mine.signal.aborted) return;
-    tell("The server cannot be reached.", true);
-    $("verdict").dataset.ready = "no";
-    $("verdict").dataset.told = "";
-    $("verdict").replaceChildren(element("strong", {}, "Not ready"), " ", element("span", {}, "The server cannot be reached."));
+    tell(UNREACHABLE, true);
+    showUnreachable(UNREACHABLE);
   }
   if (reading === mine) {
     reading = null;

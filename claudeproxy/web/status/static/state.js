@@ -1,12 +1,19 @@
 // The state, in the server's own words.
 
-import { $, day, duration, element, withCode } from "./dom.js";
+import { $, day, element, withCode } from "./dom.js";
 
 // When the server was started, by this machine's clock.
 let started = null;
 
 export function showUptime(uptime) {
   started = uptime === null || uptime === undefined ? null : Date.now() / 1000 - uptime;
+}
+
+export function showUnreachable(message) {
+  $("verdict").dataset.ready = "no";
+  $("verdict").dataset.told = "";
+  $("verdict").replaceChildren(element("strong", {}, "Not ready"), " ", element("span", {}, message));
+  document.title = "Not ready - claudeproxy";
 }
 
 export function showState(state) {
@@ -25,7 +32,7 @@ export function showState(state) {
   const rows = [
     ["CLI", cli ? `Claude Code ${cli.version}: ${cli.path} (${cli.where})` : "It has found no Claude Code CLI yet."],
     ["Login", state.login_text],
-    ["Server", `claudeproxy ${state.version}` + (started === null ? "" : `, running for ${duration(Date.now() / 1000 - started)}`)],
+    ["Server", `claudeproxy ${state.version}` + (started === null ? "" : `, running since ${day(started)}`)],
   ];
   $("facts").replaceChildren(...rows.map(([name, text]) => (
     element("div", {}, element("dt", {}, name), element("dd", {}, text))

@@ -48,9 +48,13 @@ function askKey(message) {
   key = "";
   sessionStorage.removeItem(STORED);
   $("key-forget").hidden = true;
-  $("key-told").textContent = message;
-  $("key-told").classList.add("error");
+  tellKey(message, true);
   $("key").focus();
+}
+
+function tellKey(message, error) {
+  $("key-told").textContent = message;
+  $("key-told").classList.toggle("error", error);
 }
 
 async function useKey(given) {
@@ -58,14 +62,14 @@ async function useKey(given) {
   try {
     await get("/status/data");
   } catch (error) {
-    askKey(error.status === 401 ? error.message : "The server cannot be reached.");
+    if (error.status === 401) askKey(error.message);
+    else tellKey(error.status ? error.message : "The server cannot be reached.", true);
     return;
   }
   sessionStorage.setItem(STORED, key);
   $("key").value = "";
   $("key-forget").hidden = false;
-  $("key-told").classList.remove("error");
-  $("key-told").textContent = "The page uses the key that you gave.";
+  tellKey("The page uses the key that you gave.", false);
   begin();
 }
 

@@ -126,7 +126,8 @@ function showRequest() {
 
 function tell(message, error = false) {
   $("answer-part").hidden = false;
-  $("answer-told").textContent = message;
+  // A screen reader reads it aloud, so only if it is new.
+  if ($("answer-told").textContent !== message) $("answer-told").textContent = message;
   $("answer-told").classList.toggle("error", error);
 }
 
