@@ -59,7 +59,10 @@ def test_the_servers_own_page_is_allowed_wherever_its_host_is() -> None:
         ("localhost", "http://my-laptop.lan"),
     ):
         assert access.refusal_reason(host, origin) is not None
-    assert Access().refusal_reason("192.168.1.5:3456", "http://192.168.1.5:3456") is not None
+    for host in ("192.168.1.5:3456", "evil.example"):
+        reason = Access().refusal_reason(host, f"http://{host}")
+        assert reason is not None
+        assert reason.startswith(f"Requests from the origin http://{host} are not allowed")
 
 
 def test_on_another_interface_addresses_and_allowed_hosts_are_allowed() -> None:
