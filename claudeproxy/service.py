@@ -110,6 +110,7 @@ class ProxyService(Service):
                 route_of=route_of,
                 has_keys=lambda: bool(self._access.keys),
             ),
+            now,
         )
         self._models = ModelMemory(reactor.seconds)
         self.pool.on_model_usage = self._models.learn

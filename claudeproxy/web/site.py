@@ -77,7 +77,7 @@ class ProxySite(Site):
             )
         model, workers, usage = facts.model_label, facts.workers, facts.usage
         if is_shown(route, fields):
-            self._app.status.history.note(_ended(request, fields, model, usage))
+            self._app.status.history.note(_ended(self._app.now(), fields, model, usage))
         self._metrics.request(route, model, status, facts.key)
         if facts.error is not None:
             self._metrics.error(code_of(facts.error))
@@ -145,10 +145,10 @@ def is_shown(route: str, fields: Mapping[str, Any]) -> bool:
     return method not in ("GET", "HEAD", "OPTIONS") or fields["outcome"] == "error"
 
 
-def _ended(request: Any, fields: Mapping[str, Any], model: str, usage: Usage | None) -> Ended:
+def _ended(at: float, fields: Mapping[str, Any], model: str, usage: Usage | None) -> Ended:
     seconds: float = fields["seconds"]
     return Ended(
-        at=request.arrived + seconds,
+        at=at,
         route=fields["route"],
         model=model,
         rung=next(iter(fields.get("workers", ())), ""),

@@ -23,6 +23,8 @@ class Told:
     running: Iterable[Any] = ()
     with_keys: bool = False
     looked: int = 0
+    # How far the time of day is ahead of the clock by which requests arrive.
+    ahead: float = 0.0
 
     def ready(self) -> dict[str, Any]:
         self.looked += 1
@@ -42,4 +44,5 @@ def a_status_page(clock: Any, told: Told | None = None) -> StatusPage:
             route_of=route_of,
             has_keys=lambda: told.with_keys,
         ),
+        lambda: clock.seconds() + told.ahead,
     )

@@ -87,6 +87,10 @@ def test_a_request_is_seen_while_it_runs_and_when_it_has_ended(server: Server) -
     server.say(*ANSWER[:2])
     server.clock.advance(1)
     assert page.new()[0][1]["running"][0]["first_token"] == 1
+    server.told.ahead = 1000.3
+    server.clock.advance(1)
+    [(_, told)] = page.new()
+    assert (told["now"], told["running"][0]["at"]) == (1003.3, 1000)
     server.say(ANSWER[2])
     server.clock.advance(1)
     [(_, told)] = page.new()

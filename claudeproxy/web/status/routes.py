@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from klein import Klein
@@ -26,10 +27,10 @@ OWN_ROUTES = "/status/"
 class StatusPage:
     """What the page needs of the server: the history that it shows, and its streams."""
 
-    def __init__(self, clock: Any, sources: Sources) -> None:
-        """clock: Twisted's IReactorTime. The owner calls `stop`."""
+    def __init__(self, clock: Any, sources: Sources, now: Callable[[], float]) -> None:
+        """clock: Twisted's IReactorTime. now: seconds since the epoch. The owner calls `stop`."""
         self.history = History()
-        self.view = View(clock.seconds, sources, self.history)
+        self.view = View(now, clock.seconds, sources, self.history)
         self.streams = Streams(clock, self.view)
 
     def stop(self) -> None:

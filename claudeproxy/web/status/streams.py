@@ -148,21 +148,21 @@ class Streams:
 
     def _newest(self) -> tuple[int, int]:
         """What the plots depend on."""
-        return self._view.history.count, int(self._seconds() // MINUTE)
+        return self._view.history.count, int(self._view.now() // MINUTE)
 
     def _changes(self) -> dict[str, Any]:
         """What has changed since this was called last."""
-        history, now, parts = self._view.history, self._seconds(), self._view.parts()
+        history, seconds, parts = self._view.history, self._seconds(), self._view.parts()
         changes = {name: part for name, part in parts.items() if part != self._parts.get(name)}
         self._parts = parts
         if history.count != self._count:
             changes["recent"] = history.recent(self._count)
             self._count = history.count
         newest = self._newest()
-        if newest != self._plotted and not 0 <= now - self._plotted_at < PLOTS:
-            changes["plots"] = history.plots(now)
-            self._plotted, self._plotted_at = newest, now
-        return {"now": now, **changes} if changes else {}
+        if newest != self._plotted and not 0 <= seconds - self._plotted_at < PLOTS:
+            changes["plots"] = history.plots(self._view.now())
+            self._plotted, self._plotted_at = newest, seconds
+        return {"now": self._view.now(), **changes} if changes else {}
 
 
 def _frame(event: str, data: Mapping[str, Any]) -> bytes:

@@ -32,8 +32,13 @@ class Sources:
 
 @attrs.frozen
 class View:
-    """What the page shows now. seconds: the time since the epoch."""
+    """What the page shows now.
 
+    now: the time in seconds since the epoch. seconds: the clock by which requests arrive, which can
+    be another one.
+    """
+
+    now: Callable[[], float]
     seconds: Callable[[], float]
     sources: Sources
     history: History
@@ -65,7 +70,7 @@ class View:
 
     def snapshot(self) -> dict[str, Any]:
         """All that the page shows."""
-        now = self.seconds()
+        now = self.now()
         return {
             "now": now,
             **self.parts(),
@@ -78,7 +83,8 @@ class View:
         facts: Facts = request.facts
         first_token = facts.first_token
         return {
-            "at": request.arrived,
+            # In whole seconds, or the time would seem to change each time that it is told.
+            "at": request.arrived + round(self.now() - self.seconds()),
             "route": self.sources.route_of(request),
             "model": facts.model_label,
             "rung": rung_of(facts),
