@@ -22,6 +22,7 @@ def estimate(conversation: Conversation) -> int:
     texts = [
         profile.system,
         *(json.dumps(attrs.asdict(tool)) for tool in profile.tools),
+        *(json.dumps(tool.definition) for tool in conversation.limits.server_tools),
         json.dumps(conversation.output_schema or ""),
     ]
     images = 0

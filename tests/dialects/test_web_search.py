@@ -17,6 +17,7 @@ from claudeproxy.events import (
     TextDelta,
     TextStarted,
     Usage,
+    Withdrawn,
 )
 
 from .asking import HELLO, refused
@@ -211,3 +212,6 @@ def test_texts_that_a_search_separates_are_apart() -> None:
     ]
     assert "".join(event.text for event in told if isinstance(event, TextDelta)) == "a\n\nbc"
     assert text.annotations == [note(3, 4, "a")]
+    text.feed(Withdrawn())
+    assert [text.feed(event) for event in (TextDelta("a"), END)] == [(TextDelta("a"),), (END,)]
+    assert text.annotations == []

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ...answer_turn import Separation
-from ...events import Cited, Event, ServerBlockStarted, TextDelta, TextStarted
+from ...events import Cited, Event, ServerBlockStarted, TextDelta, TextStarted, Withdrawn
 from ..openai_web_search import Annotation, Citations
 
 
@@ -30,6 +30,9 @@ class CitedText:
     def feed(self, event: Event) -> Sequence[Event]:
         """Return an event, and the separator before it if there is one."""
         before = ""
+        if isinstance(event, Withdrawn):
+            self.annotations.clear()
+            self._separation, self._citations = Separation(SEPARATOR), Citations()
         if isinstance(event, ServerBlockStarted):
             self._separation.server_block()
         elif isinstance(event, TextDelta | Cited):

@@ -25,6 +25,7 @@ from ...events import (
     TextStarted,
     ToolCallStarted,
     Usage,
+    Withdrawn,
 )
 from .. import SCHEMA_MISMATCH
 from ..custom_tools import whole_input
@@ -152,6 +153,9 @@ class Writer:
             self._model = event.model
         if isinstance(event, ReasoningDelta | ReasoningSigned) and not self.context.summary:
             return False
+        if isinstance(event, Withdrawn):
+            self._annotations.clear()
+            self._citations, self._searches = Citations(), self._none()
         if self.context.searches:
             self._cite(event)
         # The blocks of a text are one text here.
