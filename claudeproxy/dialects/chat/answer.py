@@ -176,12 +176,13 @@ class StreamedAnswer:
 
     def _feed_cited(self, event: Event, choice: int) -> bytes:
         cited = self._cited.setdefault(choice, CitedText())
-        before = len(cited.annotations)
-        events = cited.feed(event)
-        frames = []
-        if new := cited.annotations[before:]:
-            frames.append(self._chunk(choice, json.dumps({"annotations": annotations_field(new)})))
-        return b"".join((*frames, *(self._feed(told, choice) for told in events)))
+        frames = [self._feed(told, choice) for told in cited.feed(event)]
+        if isinstance(event, Finished) and cited.annotations:
+            # OpenAI's clients take one list for each choice: the Python client fails at a second
+            # one, and the JavaScript client replaces the first.
+            told = {"annotations": annotations_field(cited.annotations)}
+            frames.insert(0, self._chunk(choice, json.dumps(told)))
+        return b"".join(frames)
 
     def _feed(self, event: Event, choice: int) -> bytes:
         kind, before, after = self._last.get(choice, NO_DELTA)
