@@ -56,6 +56,21 @@ WEATHER_SCHEMA = {
 THOUGHT = "first this and then that"
 THINK = f"THINK:{THOUGHT.replace(' ', '_')} {SAY}"
 
+# What a search of the demo finds, and what its answer says of the first two pages, citing them.
+QUERY = "red pandas"
+SEARCH = "SEARCH:red_pandas"
+PAGES = [
+    "https://en.example.com/guide/red-pandas",
+    "https://news.example.org/news/red-pandas",
+    "https://www.example.net/questions/red-pandas",
+]
+CITED = [
+    (f"The guide page of en.example.com says what there is to know of {QUERY}.", PAGES[0]),
+    (f"The news page of news.example.org says what there is to know of {QUERY}.", PAGES[1]),
+]
+# Refused, it is left out of all requests for this model for a while. So no other test may use it.
+REFUSED_MODEL = "claude-opus-4-5"
+
 # One red pixel.
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
@@ -85,6 +100,18 @@ def told_of(text: str | None, *cities: str) -> bool:
     assert results != text, text
     return [_plain(result) for result in json.loads(results)] == [
         get_weather(city) for city in cities
+    ]
+
+
+def assistants_blocks(seen: str | None) -> list[dict[str, Any]]:
+    """The blocks of the assistant's that the API saw, from the answer to `SEEN`."""
+    assert seen is not None
+    messages = json.loads(seen)["messages"]
+    return [
+        block
+        for message in messages
+        if message["role"] == "assistant"
+        for block in message["content"]
     ]
 
 

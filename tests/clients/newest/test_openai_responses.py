@@ -18,32 +18,6 @@ TOOL: Any = openai.pydantic_function_tool(GetWeather, name="get_weather")["funct
 TOOL = {"type": "function", **TOOL}
 
 
-@pytest.fixture(params=["create", "create streamed", "parse", "stream"])
-def ask(request: pytest.FixtureRequest, client: OpenAI) -> Any:
-    """Each way to have a response: it is the same response by all of them."""
-
-    def by_stream(**asked: Any) -> Any:
-        with client.responses.stream(**asked) as stream:
-            *events, last = stream
-        # The helper adds fields of its own making, but neither events nor numbers.
-        assert [event.sequence_number for event in (*events, last)] == list(range(len(events) + 1))
-        return last.response
-
-    def by_events(**asked: Any) -> Any:
-        *events, last = client.responses.create(stream=True, **asked)
-        assert [event.sequence_number for event in (*events, last)] == list(range(len(events) + 1))
-        return last.response
-
-    ways = {
-        "create": client.responses.create,
-        "create streamed": by_events,
-        "parse": client.responses.parse,
-        "stream": by_stream,
-    }
-    way: Any = ways[request.param]
-    return lambda text, **more: way(model=demo.MODEL, input=text, **more)
-
-
 def test_an_answer_has_text_and_usage(ask: Any) -> None:
     answer = ask(demo.COUNT)
     assert (answer.status, answer.output_text) == ("completed", demo.COUNTED)
@@ -139,7 +113,7 @@ def test_what_is_kept_can_be_had_again(client: OpenAI) -> None:
 @pytest.mark.parametrize(
     ("more", "param"),
     [
-        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, "tools[0].type"),
         ({"background": True}, "background"),
         ({"conversation": "conv_1"}, "conversation"),
     ],
