@@ -125,3 +125,35 @@ def test_an_image_reaches_the_api(model: ChatOpenAI) -> None:
     image = {"type": "image_url", "image_url": {"url": demo.PIXEL_URL}}
     answer = model.invoke([HumanMessage([{"type": "text", "text": "SEEN"}, image])])
     assert demo.images(answer.text) == [demo.PIXEL_SOURCE]
+
+
+@demo.both
+def test_it_searches_the_web(url: str, stream: bool) -> None:
+    # With such a tool it goes to Responses by itself.
+    model = ChatOpenAI(base_url=url, model=demo.MODEL, max_retries=0)
+    bound = model.bind_tools([{"type": "web_search"}, get_weather])
+
+    def ask(*messages: Any) -> Any:
+        if not stream:
+            return bound.invoke([*messages])
+        first, *rest = bound.stream([*messages])
+        assert isinstance(first, AIMessageChunk)
+        return sum(rest, first)
+
+    asked = HumanMessage(demo.SEARCH)
+    answer = ask(asked)
+    call, result, text = answer.content_blocks[1:]
+    assert (call["type"], call["name"], call["args"]["query"]) == (
+        "server_tool_call",
+        "web_search",
+        demo.QUERY,
+    )
+    assert (result["type"], result["status"]) == ("server_tool_result", "success")
+    cited = [
+        (text["text"][each["start_index"] : each["end_index"]], each["url"])
+        for each in text["annotations"]
+    ]
+    assert cited == demo.CITED
+    assert answer.tool_calls == []
+    blocks = demo.assistants_blocks(ask(asked, answer, HumanMessage("SEEN")).text)
+    assert [page["url"] for page in blocks[2]["content"]] == demo.PAGES
