@@ -54,6 +54,23 @@ const kinds = {
     const last = await ask(messages, { tools });
     return { text: last.content.at(-1).text, called: calls.map((call) => call.input) };
   },
+
+  // Web search and web fetch until the turn ends, and what the API has seen of them in the next.
+  async web() {
+    const tools = [
+      { type: "web_search_20250305", name: "web_search", max_uses: 2 },
+      { type: "web_fetch_20250910", name: "web_fetch", citations: { enabled: true } },
+    ];
+    const options = { tools, max_tokens: 2000 };
+    const messages = [{ role: "user", content: text }];
+    const answers = [];
+    do {
+      answers.push(await ask(messages, options));
+      messages.push({ role: "assistant", content: answers.at(-1).content });
+    } while (answers.at(-1).stop_reason === "pause_turn" && answers.length < 5);
+    const seen = await ask([...messages, { role: "user", content: "SEEN" }], options);
+    return { answers, seen: seen.content.at(-1).text };
+  },
 };
 
 print(await kinds[kind]());

@@ -61,6 +61,28 @@ const kinds = {
     return (await client.responses.stream(told).finalResponse()).output_parsed;
   },
 
+  // Web search on Responses, and what the API has seen of it in the next turn.
+  async search() {
+    const told = { model, input: text, tools: [{ type: "web_search" }], include: ["web_search_call.action.sources"] };
+    let response, events;
+    if (stream) {
+      const running = client.responses.stream(told);
+      events = (await collect(running)).map((event) => event.type);
+      response = await running.finalResponse();
+    } else {
+      response = await client.responses.create(told);
+    }
+    const next = { ...told, input: [{ role: "user", content: text }, ...response.output, { role: "user", content: "SEEN" }] };
+    const seen = (await client.responses.create(next)).output_text;
+    return { output: response.output, events, seen };
+  },
+
+  async searchInChat() {
+    const told = { ...asked, web_search_options: {} };
+    if (!stream) return (await completions.create(told)).choices[0].message;
+    return (await completions.stream(told).finalChatCompletion()).choices[0].message;
+  },
+
   // What the client says is wrong, by its own classes.
   async error() {
     try {

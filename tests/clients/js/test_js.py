@@ -141,6 +141,37 @@ def test_openai_has_an_error_for_an_answer_that_is_cut_off(run: Run) -> None:
     assert error["name"] == "LengthFinishReasonError"
 
 
+def cited(text: str, annotations: list[Any]) -> list[tuple[str, str]]:
+    """Each part of a text that is cited, with the URL of its page."""
+    return [(text[each["start_index"] : each["end_index"]], each["url"]) for each in annotations]
+
+
+@demo.both
+def test_openai_searches_the_web(run: Run, stream: bool) -> None:
+    answer = run("openai", "search", f"QUIET {demo.SEARCH}", stream=stream)
+    search, message = answer["output"]
+    assert (search["status"], search["action"]["query"]) == ("completed", demo.QUERY)
+    assert [source["url"] for source in search["action"]["sources"]] == demo.PAGES
+    [text] = message["content"]
+    assert cited(text["text"], text["annotations"]) == demo.CITED
+    if stream:
+        of_search = [kind for kind in answer["events"] if ".web_search_call." in kind]
+        assert of_search == [
+            f"response.web_search_call.{state}"
+            for state in ("in_progress", "searching", "completed")
+        ]
+        assert answer["events"].count("response.output_text.annotation.added") == 2
+    blocks = demo.assistants_blocks(answer["seen"])
+    assert [page["url"] for page in blocks[1]["content"]] == demo.PAGES
+
+
+@demo.both
+def test_openai_cites_pages_in_a_chat(run: Run, stream: bool) -> None:
+    message = run("openai", "searchInChat", demo.SEARCH, stream=stream)
+    citations = [annotation["url_citation"] for annotation in message["annotations"]]
+    assert cited(message["content"], citations) == demo.CITED
+
+
 # Anthropic's client
 
 
@@ -173,6 +204,47 @@ def test_anthropic_checks_what_it_does_not_ask_for(run: Run, stream: bool) -> No
     error = run("anthropic", "parsed", demo.BE_PERSON, form="picky", stream=stream)
     assert error["name"] == "AnthropicError"
     assert "expected number to be <=30" in error["message"]
+
+
+@demo.both
+def test_anthropic_searches_and_fetches(run: Run, stream: bool) -> None:
+    text = f"QUIET {demo.SEARCH} SEARCH:b SEARCH:c FETCH:https://example.com/red"
+    told = run("anthropic", "web", text, stream=stream)
+    [message] = told["answers"]
+    results = [
+        block["content"] for block in message["content"] if block["type"].endswith("_tool_result")
+    ]
+    assert [page["url"] for page in results[0]] == demo.PAGES
+    assert results[2]["error_code"] == "max_uses_exceeded"
+    assert results[3]["url"] == "https://example.com/red"
+    found = [
+        (block["text"], citation["url"])
+        for block in message["content"]
+        for citation in block.get("citations") or ()
+        if citation["type"] == "web_search_result_location"
+    ]
+    assert found[:2] == demo.CITED
+    counts = {"web_search_requests": 2, "web_fetch_requests": 1}
+    assert message["usage"]["server_tool_use"] == counts
+    blocks = demo.assistants_blocks(told["seen"])
+    assert [block["type"] for block in blocks] == [block["type"] for block in message["content"]]
+    assert blocks[1]["content"] == results[0]
+
+
+@demo.both
+def test_anthropic_goes_on_with_a_paused_turn(run: Run, stream: bool) -> None:
+    text = "QUIET SEARCH:one SEARCH:two STOP:pause_turn"
+    answers = run("anthropic", "web", text, stream=stream)["answers"]
+    assert [message["stop_reason"] for message in answers] == [
+        *("pause_turn", "pause_turn", "end_turn")
+    ]
+    uses = [
+        block["input"]["query"]
+        for message in answers
+        for block in message["content"]
+        if block["type"] == "server_tool_use"
+    ]
+    assert uses == ["one", "two"]
 
 
 # The AI SDK
@@ -270,3 +342,31 @@ def test_the_ai_sdk_has_reasoning_beside_the_text(run: Run, stream: bool) -> Non
 def test_an_image_of_the_ai_sdks_reaches_the_api(run: Run) -> None:
     answer = run("ai-sdk", "plain", "SEEN", image=demo.PIXEL_URL.partition(",")[2])
     assert demo.images(answer["text"]) == [demo.PIXEL_SOURCE]
+
+
+@demo.both
+@pytest.mark.parametrize("api", ["responses", "messages"])
+def test_the_ai_sdk_searches_the_web(run: Run, api: str, stream: bool) -> None:
+    answer = run("ai-sdk", "web", f"QUIET {demo.SEARCH} {demo.CALL}", stream=stream, api=api)
+    assert [(name, by_provider) for name, _, by_provider in answer["called"]] == [
+        ("web_search", True),
+        ("get_weather", False),
+    ]
+    found, told = answer["results"]
+    pages = found["sources"] if api == "responses" else found
+    assert [page["url"] for page in pages] == demo.PAGES
+    assert told == demo.get_weather(demo.CITY)
+    assert demo.told_of(answer["text"], demo.CITY)
+    blocks = demo.assistants_blocks(answer["seen"])
+    assert [block["type"] for block in blocks] == [
+        *("server_tool_use", "web_search_tool_result", "tool_use", "text")
+    ]
+    assert [page["url"] for page in blocks[1]["content"]] == demo.PAGES
+
+
+@demo.both
+@pytest.mark.parametrize("api", ["responses", "messages"])
+def test_the_ai_sdk_has_the_sources(run: Run, api: str, stream: bool) -> None:
+    answer = run("ai-sdk", "web", f"QUIET {demo.SEARCH}", stream=stream, api=api)
+    assert answer["text"].startswith(f"The search for “{demo.QUERY}” found 3 pages.")
+    assert answer["urls"] == demo.PAGES
