@@ -16,6 +16,7 @@ import pytest
 
 from ..conftest import Demo, deadline
 from ..demo import PIXEL
+from .relay import Relay, relaying
 
 
 BIN = Path(sys.prefix) / "node_modules" / ".bin"
@@ -110,6 +111,13 @@ def place(tmp_path: Path) -> Place:
 def origin(demo: Demo) -> str:
     """The server's URL without the version's path, by the name that people give it."""
     return demo.url.removesuffix("/v1").replace("127.0.0.1", "localhost")
+
+
+@pytest.fixture
+def relay(origin: str) -> Iterator[Relay]:
+    """What the agent of a test asks instead of the server."""
+    with relaying(origin) as relay:
+        yield relay
 
 
 def mcp_command() -> dict[str, Any]:

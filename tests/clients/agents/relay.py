@@ -20,10 +20,14 @@ OWN = ("connection", "content-length", "host", "keep-alive", "transfer-encoding"
 
 @dataclass(frozen=True)
 class Served:
-    """A request that got a process. worker: the value of `x-claudeproxy-worker`."""
+    """A request that got a process.
+
+    worker, ignored: the values of `x-claudeproxy-worker` and `x-claudeproxy-ignored`.
+    """
 
     body: dict[str, Any]
     worker: str
+    ignored: tuple[str, ...] = ()
 
     @property
     def profile(self) -> str:
@@ -83,7 +87,8 @@ def relaying(url: str) -> Iterator[Relay]:
                 connection.request(self.command, self.path, body or None, sent)
                 response = connection.getresponse()
                 if worker := response.getheader("x-claudeproxy-worker"):
-                    relay.served.append(Served(json.loads(body), worker))
+                    ignored = response.getheader("x-claudeproxy-ignored", "").split(", ")
+                    relay.served.append(Served(json.loads(body), worker, tuple(ignored)))
                 self.send_response(response.status)
                 for name, text in response.getheaders():
                     if name.lower() not in OWN:

@@ -8,7 +8,18 @@ from collections.abc import Callable
 import pytest
 
 from ..conftest import Went
-from ..demo import PERSON, PERSON_SCHEMA, PIXEL_SOURCE, SAY, TEXT, call_of, each_setting
+from ..demo import (
+    CITED,
+    PAGES,
+    PERSON,
+    PERSON_SCHEMA,
+    PIXEL_SOURCE,
+    QUERY,
+    SAY,
+    TEXT,
+    call_of,
+    each_setting,
+)
 from .conftest import Place, mcp_command
 from .seen import Seen
 
@@ -103,6 +114,19 @@ def test_a_subagent(claude: Claude) -> None:
     }
     seen = Seen(claude(f"CALL:Agent:{json.dumps(task)} THEN SEEN"))
     assert TEXT in seen.results[0]
+
+
+def test_a_web_search(claude: Claude) -> None:
+    # It tells the model of this tool by its name alone, too.
+    load = call_of("ToolSearch", {"query": "select:WebSearch"})
+    search = call_of("WebSearch", {"query": QUERY, "blocked_domains": ["example.org"]})
+    seen = Seen(claude(f"{load} THEN {search} THEN SEEN", "--allowedTools", "WebSearch"))
+    result = seen.results[1]
+    assert result.startswith(f'Web search results for query: "{QUERY}"')
+    links, _ = json.JSONDecoder().raw_decode(result, result.index("[{"))
+    assert [link["url"] for link in links] == [PAGES[0], PAGES[2]]
+    # What the model of the search has said.
+    assert CITED[0][0] in result
 
 
 # It has the model call a tool of its own.

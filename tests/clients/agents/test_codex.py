@@ -9,8 +9,21 @@ from typing import Any
 
 import pytest
 
-from ..demo import BE_PERSON, PERSON, PERSON_SCHEMA, PIXEL_SOURCE, SAY, TEXT, each_way
+from ..demo import (
+    BE_PERSON,
+    PAGES,
+    PERSON,
+    PERSON_SCHEMA,
+    PIXEL_SOURCE,
+    QUERY,
+    REFUSED_MODEL,
+    SAY,
+    SEARCH,
+    TEXT,
+    each_way,
+)
 from .conftest import Place, mcp_command
+from .relay import Relay
 from .seen import Seen
 
 
@@ -77,7 +90,7 @@ def test_its_prompt_environment_and_tools_reach_the_api(codex: Codex, place: Pla
     assert "You are a coding agent running in the Codex CLI" in seen.instructions
     assert f"<cwd>{place.work}</cwd>" in "".join(seen.texts("user"))
     assert seen.model.startswith("claude-opus")
-    assert {"exec_command", "view_image", "write_stdin"} <= seen.tools
+    assert {"exec_command", "view_image", "write_stdin", "web_search"} <= seen.tools
 
 
 def test_the_shell(codex: Codex) -> None:
@@ -149,6 +162,51 @@ def test_an_image_by_a_tool(codex: Codex, place: Place) -> None:
     assert Seen(codex(f"{view} THEN SEEN")).images == [PIXEL_SOURCE]
 
 
+def completed(lines: str) -> list[dict[str, Any]]:
+    """The items in its events, without its warnings."""
+    events = [json.loads(line) for line in lines.splitlines()]
+    items = [event["item"] for event in events if event["type"] == "item.completed"]
+    return [item for item in items if item["type"] != "error"]
+
+
+def test_a_web_search(codex: Codex) -> None:
+    search, message = completed(codex("--json", f"QUIET {SEARCH}"))
+    assert (search["type"], search["query"]) == ("web_search", QUERY)
+    assert message["text"].startswith(f"The search for “{QUERY}” found 3 pages.")
+
+
+@pytest.mark.usefixtures("described")
+def test_a_web_search_for_a_model_like_its_own(codex: Codex) -> None:
+    search, _ = completed(codex("--json", f"QUIET {SEARCH}"))
+    assert (search["type"], search["query"]) == ("web_search", QUERY)
+
+
+def test_a_web_search_before_a_call(codex: Codex) -> None:
+    seen = Seen(codex(f"{SEARCH} {SHELL} THEN SEEN"))
+    assert "\nOutput:\n42\n" in seen.results[0]
+    [result] = seen.blocks(kind="web_search_tool_result")
+    assert [page["url"] for page in result["content"]] == PAGES
+
+
+def test_a_conversation_goes_on_after_a_web_search(codex: Codex) -> None:
+    codex(SEARCH)
+    seen = Seen(codex("resume", "--last", "SEEN"))
+    assert [block["input"] for block in seen.blocks(kind="server_tool_use")] == [{"query": QUERY}]
+    assert seen.texts("assistant")[0] == "Let me search."
+
+
+def test_a_web_search_that_the_api_refuses_is_left_out(place: Place, relay: Relay) -> None:
+    place.configure_codex(f"{relay.url}/v1", REFUSED_MODEL)
+    prompt = f"NOWEB {SHELL} THEN SEEN"
+    seen = Seen(place.run("codex", "exec", "--skip-git-repo-check", prompt))
+    assert "\nOutput:\n42\n" in seen.results[0]
+    assert "web_search" not in seen.tools
+    for each in relay.served:
+        assert "web_search" in {tool["type"] for tool in each.body["tools"]}
+        assert "tools[].web_search" in each.ignored
+    assert len(relay.served) == 2
+
+
 @each_way
 def test_a_schema(codex: Codex, place: Place) -> None:
     schema = place.home / "schema.json"
@@ -182,10 +240,6 @@ def test_a_conversation_goes_on_after_calls(codex: Codex) -> None:
 
 
 def test_events(codex: Codex) -> None:
-    lines = codex("--json", *effort(True), f"THINK:first_this {SHELL} THEN {SAY}").splitlines()
-    done = [
-        event["item"] for line in lines if (event := json.loads(line))["type"] == "item.completed"
-    ]
-    kinds = [item["type"] for item in done if item["type"] != "error"]
-    assert kinds == ["reasoning", "command_execution", "agent_message"]
+    done = completed(codex("--json", *effort(True), f"THINK:first_this {SHELL} THEN {SAY}"))
+    assert [item["type"] for item in done] == ["reasoning", "command_execution", "agent_message"]
     assert done[-1]["text"] == TEXT

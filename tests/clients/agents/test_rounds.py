@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-
-import pytest
 
 from .conftest import Place
-from .relay import Relay, relaying
+from .relay import Relay
 
 
 # How a request is served that finds its conversation's process.
 HELD = {"resumed", "continued", "rewound"}
 DONE = "ECHO:done"
-
-
-@pytest.fixture
-def relay(origin: str) -> Iterator[Relay]:
-    """What the agent of a test asks instead of the server."""
-    with relaying(origin) as relay:
-        yield relay
 
 
 def rounds(count: int, tool: str, argument: str, *, listed: bool = False, **more: str) -> str:
