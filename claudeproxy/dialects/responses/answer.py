@@ -119,6 +119,7 @@ class StreamedResponse(Writer):
         item, part = self._item(index, "in_progress"), self._parts[index]
         place = {"item_id": item["id"], "output_index": index}
         begun = {name: EMPTY.get(name, value) for name, value in item.items()}
+        begun["status"] = "in_progress"
         if item["type"] == "tool_search_call":
             begun["arguments"] = {}
         self._input = InputReader() if item["type"] == "custom_tool_call" else None

@@ -72,6 +72,8 @@ def test_the_events_of_a_search_come_in_order(client: OpenAI, helper: bool) -> N
         *("output_text.delta", "output_text.annotation.added") * 2,
         *("output_text.done", "content_part.done", "output_item.done", "completed"),
     ]
+    added = [event.item for event in events if event.type == "response.output_item.added"]
+    assert {item.status for item in added} == {"in_progress"}
     search, message = events[-1].response.output
     assert {event.item_id for event in events if ".web_search_call." in event.type} == {search.id}
     [text] = message.content
