@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .harness import OLDER, at_rest, on_every_cli, when
+from .harness import OLDER, SUBSCRIPTION, at_rest, on_every_cli, when
 from .test_dialects import FUNCTION, OverHTTP
 
 
@@ -268,6 +268,19 @@ class Refused(WebCase):
         assert response.code == 403
         response, _ = await self.search("ECHO:a", tools=[SEARCH, TIME])
         assert response.code == 403
+
+
+class RefusedToAPlan(WebCase):
+    credentials = SUBSCRIPTION
+
+    async def test_a_plan_without_the_tool_is_still_logged_in(self) -> None:
+        response, told = await self.search("NOWEB", tools=[SEARCH])
+        assert (response.code, told["error"]["type"]) == (403, "permission_error")
+        assert told["error"]["message"].startswith("Web search is disabled")
+        response, _ = await self.search("NOWEB ECHO:a", tools=[SEARCH, TIME])
+        assert self.ignored(response) == ["tools[].web_search_20250305"]
+        response, _ = await self.http("GET", "/health/ready")
+        assert response.code == 200
 
 
 @on_every_cli(globals())
