@@ -132,7 +132,7 @@ $(VENV)/.docs: $(VENV)/.python setup.cfg
 # The pictures of the status page in doc/images.
 .PHONY: screenshots
 screenshots: $(VENV)/.test
-	CLAUDEPROXY_SCREENSHOTS=1 scripts/loopback-only $(BIN)/pytest -q tests/real/test_status_page.py -k Pictures
+	CLAUDEPROXY_SCREENSHOTS=1 scripts/loopback-only $(BIN)/pytest -q tests/real/test_status_pictures.py::Pictures
 
 clean:
 	rm -rf $(VENV) .cli .clients tests/clients/js/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
