@@ -6,10 +6,9 @@ import json
 import time
 from typing import Any
 
-from claudeproxy.cli import launch
 from claudeproxy.pool.slot import Activity
 
-from .harness import SUBSCRIPTION, RealCLI, conversation, on_every_cli, when
+from .harness import SUBSCRIPTION, RealCLI, bundled, conversation, on_every_cli, when
 
 
 @on_every_cli(globals())
@@ -165,7 +164,7 @@ class Limits(RealCLI):
     @property
     def goes_on(self) -> tuple[str, ...]:
         """How a conversation goes on in a process that has to go back first."""
-        return ("rewound",) if self.cli == launch.bundled() else ("rewound", "recycled")
+        return ("rewound",) if self.find_cli is bundled else ("rewound", "recycled")
 
     def busy(self) -> bool:
         return any(slot.activity is not Activity.IDLE for slot in self.proxy.pool._roster.slots)
