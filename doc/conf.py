@@ -30,6 +30,9 @@ myst_heading_anchors = 3
 nitpicky = True
 suppress_warnings: list[str] = []
 
+# `--port` and quotation marks in messages stay as they are.
+smartquotes = False
+
 html_theme = "furo"
 html_title = f"claudeproxy {release}"
 html_static_path: list[str] = []

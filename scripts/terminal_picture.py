@@ -44,10 +44,10 @@ def banner(server: subprocess.Popen[str]) -> Iterator[str]:
             return
         # The log goes to the terminal too.
         if line.strip() and not re.match(r"\d{4}-\d\d-\d\dT", line):
-            yield from wrap(shown(line.rstrip()), COLUMNS)
+            yield from wrap(without_folders(line.rstrip()), COLUMNS)
 
 
-def shown(line: str) -> str:
+def without_folders(line: str) -> str:
     """A line without the folders of this machine."""
     return line.replace(sys.prefix, ".venv").replace(str(ROOT), ".")
 
@@ -94,7 +94,9 @@ def picture(lines: list[str]) -> str:
     for number, line in enumerate(lines):
         colour = "#7ee787" if line.startswith("$ ") else "#e6edf3"
         y = MARGIN + LINE * (number + 0.75)
-        texts.append(f'<text x="{MARGIN}" y="{y:g}" fill="{colour}">{escape(line)}</text>')
+        # Not all browsers keep other spaces.
+        shown = escape(line).replace(" ", "\u00a0")
+        texts.append(f'<text x="{MARGIN}" y="{y:g}" fill="{colour}">{shown}</text>')
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -102,7 +104,7 @@ def picture(lines: list[str]) -> str:
             "<title>claudeproxy in a terminal</title>",
             f'<rect width="{width}" height="{height}" rx="8" fill="#0d1117"/>',
             '<g font-family="ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace" '
-            'font-size="14" style="white-space: pre">',
+            'font-size="14">',
             *texts,
             "</g>",
             "</svg>",
