@@ -126,8 +126,9 @@ def test_the_domains_reach_the_api(client: OpenAI) -> None:
         ({}, ["completed"] * 3),
     ],
 )
-def test_a_search_too_many_fails(ask: Any, more: dict[str, Any], ended: list[str]) -> None:
-    answer = ask("SEARCH:a SEARCH:b SEARCH:c", **{"tools": TOOLS, **more})
+def test_a_search_too_many_fails(client: OpenAI, more: Any, ended: list[str]) -> None:
+    asked: Any = {"tools": TOOLS, **more}
+    answer = client.responses.create(model=demo.MODEL, input="SEARCH:a SEARCH:b SEARCH:c", **asked)
     assert [search.status for search in searches(answer)] == ended
     assert answer.status == "completed"
 
