@@ -47,7 +47,7 @@ class Searches:
         if self.sources:
             action["sources"] = [{"type": "url", "url": page["url"]} for page in pages or ()]
         ended = "failed" if pages is None else "completed"
-        return {"status": "searching" if result is None else ended, "action": action}
+        return {"status": "incomplete" if result is None else ended, "action": action}
 
     def blocks(self, items: Mapping[str, Part]) -> dict[str, tuple[Block, ...]]:
         """Return the API's blocks for each search. items: the parts of an answer by item ids."""
