@@ -138,14 +138,14 @@ def told(soak: Soak, used: float, cpu: float) -> tuple[str, bool]:
     """The result as text, and whether all is well."""
     faults, records = soak.faults.done, list(soak.records)
     found = tally(records, faults)
-    kinds = Counter(record.kind for record in records)
+    kinds = Counter(record.kind.partition(",")[0] for record in records)
     text = (
         f"{used / 60:.0f} minutes of {soak.options.duration / 60:.0f}, {len(records)} requests of "
         f"{soak.options.clients} clients, {cpu / used:.0%} of a core.\n\n"
     )
     text += table(("answers", "requests"), sorted(found.items()))
     text += "\n" + table(("fault", "times"), sorted(Counter(f.kind for f in faults).items()))
-    text += "\n" + table(("kind of request", "requests"), sorted(kinds.items()))
+    text += "\n" + table(("what was asked", "requests"), sorted(kinds.items()))
     problems = [*soak.problems, *soak.faults.problems]
     if soak.early is not None and soak.late is not None:
         text += "\n" + compared(soak.early, soak.late)

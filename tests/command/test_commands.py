@@ -171,7 +171,7 @@ def test_doctor_finds_who_has_the_port(place: Place, script: Script) -> None:
     server = place.start(*PYTHON_M, "serve", *place.options(*NO_CLI))
     place.healthy(server)
     level, message = findings(place, *words, status=3)["port"]
-    assert (level, message.startswith(f"claudeproxy {__version__}")) == ("fault", True)
+    assert (level, message.startswith(f"claudeproxy {__version__} ")) == ("fault", True)
     assert "It is not ready. There is no Claude Code CLI at /nonexistent/claude." in message
 
 

@@ -172,7 +172,8 @@ class KilledAtOtherTimes(FaultCase):
 
     async def test_after_the_answer_the_conversation_is_replayed(self) -> None:
         other, client = await self.with_another("ECHO:one")
-        await when(lambda: client.gone and self.proxy.pool.count(Activity.BUSY) == 1)
+        # The other one may have ended too, on a machine that is busy.
+        await when(lambda: client.gone and self.proxy.pool.count(Activity.BUSY) <= 1)
         assert client.text == "one"
         self.kill(self.mine())
         await when(self.retired("exited"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .harness import OLDER, SUBSCRIPTION, at_rest, on_every_cli, when
+from claudeproxy.cli import launch
+
+from .harness import SUBSCRIPTION, at_rest, on_every_cli, when
 from .test_dialects import FUNCTION, OverHTTP
 
 
@@ -85,7 +87,7 @@ class InMessages(WebCase):
             assert (self.worker(response) == "continued") is not is_told
             (content,) = sent_back(self.seen())
             assert as_made(content) == as_made(told["content"])
-            if self.cli != str(OLDER):
+            if self.cli == launch.bundled():
                 assert cited(content) == cited(told["content"])
 
     async def test_the_events_are_those_of_the_api(self) -> None:
