@@ -54,10 +54,11 @@ test-clients: $(VENV)/.test
 	scripts/clients-install $(PYTHON)
 	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python
 
-# Those whose installation is large (more than 8 GB); CI leaves them out.
+# Those whose installation is large (more than 11 GB); CI leaves them out.
 test-clients-large: $(VENV)/.test
 	scripts/clients-install $(PYTHON) aider open-webui
-	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python aider open-webui
+	scripts/n8n-install $(PYTHON)
+	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python aider open-webui n8n
 
 # The wheel, as pipx installs it; takes two minutes.
 test-installed: $(VENV)/.test

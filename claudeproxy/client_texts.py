@@ -284,6 +284,7 @@ OPEN_WEBUI_WHERE = (
 )
 AGENTS = "tests/clients/agents/test_settings.py"
 OPENCLAW_TESTS = "tests/clients/agents/test_openclaw.py"
+N8N_TESTS = "tests/clients/n8n/test_n8n.py"
 OPEN_WEBUI_TESTS = "tests/clients/open-webui/test_open_webui.py"
 NEWEST = "tests/clients/newest/test_settings.py"
 JS = "tests/clients/js/test_settings.py"
@@ -325,7 +326,7 @@ CLIENTS = {
         LLM,
         NEWEST,
     ),
-    "n8n": Client("n8n", "Enter this in a credential of the type OpenAI", N8N),
+    "n8n": Client("n8n", "Enter this in a credential of the type OpenAI", N8N, N8N_TESTS),
     "obsidian": Client(
         "Obsidian (the plugin Copilot)", "Enter this for a custom model of the plugin", OBSIDIAN
     ),
