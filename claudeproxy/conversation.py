@@ -232,6 +232,14 @@ def is_of_server_tool(block: Block) -> bool:
     return bool(kind == "server_tool_use" or (kind != "tool_result" and kind.endswith(RESULT)))
 
 
+def has_server_blocks(turn: Turn) -> bool:
+    """Whether there are blocks of the API's own tools in a turn, told or untold."""
+    return turn.role == "assistant" and any(
+        is_of_server_tool(block["block"] if block["type"] == UNTOLD else block)
+        for block in turn.blocks
+    )
+
+
 def alternate(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     """The same blocks with neighbours of one role merged into one turn."""
     merged: list[Turn] = []

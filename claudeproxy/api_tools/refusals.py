@@ -129,8 +129,7 @@ class Refusals:
     def _problem(self, tool: ServerTool, model: str) -> APIError | None:
         if not self._allowed:
             return bad_request(
-                f"Tools of type '{tool.type}' are not allowed by this server's setting "
-                "`web_tools`.",
+                f"The tool '{tool.name}' is not allowed by this server's setting `web_tools`.",
                 tool.param,
                 "unsupported_value",
             )

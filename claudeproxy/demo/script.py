@@ -237,10 +237,12 @@ def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
         # With this the real API thinks too, but keeps the text to itself.
         shown = body["thinking"].get("display") != "omitted"
         blocks.append(Block("thinking", pieces(thoughts) if shown else ()))
-    if errand.uses and not errand.resumed and not _is_quiet(body, words):
+    schema = schema_of(body)
+    # A format is assumed to hold for all text of an answer.
+    speaks = schema is None and not _is_quiet(body, words)
+    if errand.uses and not errand.resumed and speaks:
         blocks.append(Block("text", pieces("Let me search.")))
     blocks.extend(trip.blocks)
-    schema = schema_of(body)
     if schema is not None and not calls:
         if not errand.paused:
             blocks.append(Block("text", pieces(_formatted(body, schema, words, misfitting))))

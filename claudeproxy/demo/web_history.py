@@ -42,16 +42,32 @@ CONTINUE = "Continue."
 
 
 def going_on(messages: list[Any]) -> list[Any]:
-    """The messages, without a last one that only asks to go on with a paused answer."""
-    said = [message for message in messages if message["role"] != "system"]
-    if len(said) < 2 or said[-2]["role"] != "assistant" or isinstance(said[-2]["content"], str):
-        return messages
-    content = said[-1]["content"]
+    """The messages, without those that only ask to go on with a paused answer."""
+    kept: list[Any] = []
+    before: Any = None
+    for message in messages:
+        if message["role"] == "system":
+            kept.append(message)
+            continue
+        if not (before is not None and _searched(before) and _asks_to_go_on(message)):
+            kept.append(message)
+        before = message
+    return kept
+
+
+def _searched(message: Any) -> bool:
+    content = message["content"]
+    return (
+        message["role"] == "assistant"
+        and not isinstance(content, str)
+        and any(block["type"] == "server_tool_use" for block in content)
+    )
+
+
+def _asks_to_go_on(message: Any) -> bool:
+    content = message["content"]
     texts = [content] if isinstance(content, str) else [block.get("text") for block in content]
-    used = any(block["type"] == "server_tool_use" for block in said[-2]["content"])
-    if not used or [str(text).strip() for text in texts] != [CONTINUE]:
-        return messages
-    return [message for message in messages if message is not said[-1]]
+    return message["role"] == "user" and [str(text).strip() for text in texts] == [CONTINUE]
 
 
 def use_problems(block: Mapping[str, Any], where: str) -> Iterator[str]:

@@ -24,7 +24,16 @@ from .json_schema import answer_schema
 from .kinds import Choice, Either, Flag, Invalid, Kind, List, Map, Problem, Text
 from .openai_request import LONGEST_NAME, NAME
 from .parameters import Field, Object, Variant
-from .tools import MOST_TOOLS, Offer, Origin, ToolSet, named_choice, no_tools, read_all
+from .tools import (
+    MOST_TOOLS,
+    Offer,
+    Origin,
+    ToolSet,
+    named_choice,
+    named_nothing,
+    no_tools,
+    read_all,
+)
 from .wording import openai_error
 
 
@@ -312,7 +321,12 @@ def _named(described: Fields, choices: list[ToolChoice], wanted: str) -> ToolCho
             else described.invalid("type", "the request does not define this tool")
         )
     inner = inner_name(described.get("name"), described.get("namespace", ""))
-    return named_choice(described, inner, _own(choices), wanted)
+    # A request may have no tools but those of the API's own.
+    names = _own(choices) or [choice.name or "" for choice in choices]
+    chosen = named_choice(described, inner, names, wanted)
+    if chosen not in choices:
+        raise named_nothing(described, inner, wanted)
+    return chosen
 
 
 def _own(choices: Iterable[ToolChoice]) -> list[str]:

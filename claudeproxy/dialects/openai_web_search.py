@@ -38,7 +38,10 @@ _SIZE = Field("search_context_size", Choice(_SIZES), note=f"`low`: {FEW_SEARCHES
 _OF_A_PLACE = ("city", "country", "region", "timezone")
 _PLACE = tuple(Field(name, Text()) for name in _OF_A_PLACE)
 _APPROXIMATE = Field("type", Choice(("approximate",)))
-_DOMAINS = tuple(Field(name, List(Text())) for name in ("allowed_domains", "blocked_domains"))
+# The bound is that of JavaScript's exact integers. A domain has no scheme.
+MOST = 2**53 - 1
+_DOMAIN = List(Text(r"(?![A-Za-z]+://)\S+"))
+_DOMAINS = tuple(Field(name, _DOMAIN) for name in ("allowed_domains", "blocked_domains"))
 # A tool of Responses, and `web_search_options` of Chat Completions.
 TOOL = Object(
     (
@@ -57,7 +60,7 @@ OPTIONS = Object(
 )
 MOST_CALLS = Field(
     "max_tool_calls",
-    Number(0, whole=True),
+    Number(0, MOST, whole=True),
     note="The maximum number of searches. Without web search it has no effect.",
 )
 # What a response can include of the searches.

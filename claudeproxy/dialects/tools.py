@@ -105,12 +105,17 @@ def named_choice(described: Fields, name: str, names: Sequence[str], wanted: str
     if not names:
         raise no_tools(wanted)
     if name not in names:
-        raise bad_request(
-            f"Invalid value for '{wanted}': the request does not define a tool named '{name}'.",
-            described.where("name"),
-            "invalid_value",
-        )
+        raise named_nothing(described, name, wanted)
     return ToolChoice("tool", name)
+
+
+def named_nothing(described: Fields, name: str, wanted: str) -> APIError:
+    """Return the 400 for the choice of a tool that the request does not define."""
+    return bad_request(
+        f"Invalid value for '{wanted}': the request does not define a tool named '{name}'.",
+        described.where("name"),
+        "invalid_value",
+    )
 
 
 def no_tools(wanted: str) -> APIError:

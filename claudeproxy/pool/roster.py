@@ -93,6 +93,8 @@ class Roster:
         slot.profile_key, slot.profile = conversation.profile_key, conversation.profile
         slot.history_key, slot.told, slot.habit, slot.calls = None, None, None, ()
         slot.single_turn = len(conversation.turns) == 1
+        slot.remember(conversation.lines, emptied=_empties(plan))
+        slot.worn = slot.worn or slot.searched
         if not resumed:
             slot.limits = conversation.limits
             slot.first_key = conversation.keys[1]
@@ -139,11 +141,10 @@ class Roster:
     def _overlaps(self, slots: Iterable[Slot], conversation: Conversation) -> Iterable[Overlap]:
         for slot in slots:
             found = overlap(slot, conversation, rewinds=self.rewinds)
-            if found is not None and (
-                found.held
-                or _is_same(slot, conversation)
-                or self.habits.goes_on(slot, conversation)
-            ):
+            if found is None or (slot.worn and found.lost > 1):
+                continue
+            same = found.held or _is_same(slot, conversation)
+            if same or self.habits.goes_on(slot, conversation):
                 yield found
 
     def _is_good(self, shared: Overlap) -> bool:
@@ -171,7 +172,7 @@ class Roster:
         # First a process without a conversation, then one with an unusable history, then the least
         # recently used one.
         worth = {profile: 0, None: 1}
-        slots = [slot for slot in idle if self.recycling or slot.empty]
+        slots = [slot for slot in idle if slot.empty or (self.recycling and not slot.worn)]
         if not slots:
             return None
         slot = min(slots, key=lambda slot: worth.get(slot.history_key, 2))
@@ -222,6 +223,7 @@ class Roster:
     def _note(self, slot: Slot, conversation: Conversation, answer: Turn | None) -> None:
         slot.told = told_by(slot, conversation, answer) if answer is not None else None
         slot.history_key = conversation.key_with(answer) if answer is not None else None
+        slot.remember((answer,) if answer is not None else ())
 
     def interrupted(self, slot: Slot, now: float) -> None:
         """The turn has been interrupted, and is about to end."""
@@ -257,7 +259,7 @@ class Roster:
         The process is idle, or parked and must be interrupted first.
         """
         parked = slot.activity is Activity.PARKED
-        if not parked and self.recycling and not slot.empty:
+        if not parked and self.recycling and not slot.empty and not slot.worn:
             unknown = slot.history_key is None and slot.told is None
             unusable = unknown and self._is_worthless(slot)
             if unusable or (slot.single_turn and slot.profile_key in self.one_shots):
@@ -269,6 +271,7 @@ class Roster:
     def preparing(self, slot: Slot, plan: Plan, now: float) -> None:
         """The process carries out a plan that `preparation` returned."""
         slot.enter(Happening.PREPARE, now)
+        slot.remember(plan.lines, emptied=_empties(plan))
         kept = slot.profile_key or b"" if plan.back_to is None else slot.marks[plan.back_to]
         keys = keys_of(kept, plan.lines)
         _remember(slot, plan, keys)
@@ -363,6 +366,11 @@ class Roster:
 
     def _ordered(self, slots: Iterable[Slot]) -> list[Slot]:
         return sorted(slots, key=lambda slot: slot.since)
+
+
+def _empties(plan: Plan) -> bool:
+    """Whether a process forgets all that it remembers."""
+    return plan.clear or plan.back_to == 0
 
 
 def _is_same(slot: Slot, conversation: Conversation) -> bool:

@@ -13,13 +13,13 @@ What the table does not have is an error in the pool.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import Any
 
 import attrs
 
-from ..conversation import Limits, Profile, Turn
+from ..conversation import Limits, Profile, Turn, has_server_blocks
 
 
 class Activity(Enum):
@@ -108,7 +108,10 @@ class Slot:
     remembers then. first_key: the digest of its first line. single_turn: its conversation began
     with this turn. turns: how many it has served. limits: those that its turn began with. calls:
     the ids of the tool calls that its newest line has, in order. told: its newest answer. habit:
-    the habit that it was prepared for.
+    the habit that it was prepared for. searched: it may remember blocks of the API's own tools.
+    worn: it has sent such blocks back to the API. If the API refuses one, 2.1.332 asks again
+    without any, and leaves them out for the rest of its life; nothing shows that it does. So the
+    process must not serve another conversation.
     """
 
     activity: Activity
@@ -124,6 +127,8 @@ class Slot:
     calls: tuple[str, ...] = ()
     told: Told | None = None
     habit: Habit | None = None
+    searched: bool = False
+    worn: bool = False
 
     def enter(self, happening: Happening, now: float) -> None:
         """Change the activity; raises KeyError if that cannot happen now."""
@@ -138,6 +143,10 @@ class Slot:
             "turns": self.turns,
             "model": self.limits.model if named and self.limits else None,
         }
+
+    def remember(self, lines: Iterable[Turn], *, emptied: bool = False) -> None:
+        """Note lines that the process remembers now. emptied: it has forgotten all others."""
+        self.searched = (self.searched and not emptied) or any(map(has_server_blocks, lines))
 
     @property
     def settling(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from ..answer_turn import turn_of
 from ..answering import Answering, Attempts, Running
 from ..conversation import Conversation, Turn, text_block
 from ..errors import does_not_match
@@ -110,7 +111,8 @@ class _Checked(Attempts):
             self._count("mismatched")
             self.tell([*told, attrs.evolve(finished, schema_mismatch=why)])
         elif self._may_retry and self._answer.last_text.strip():
-            again = asked_again(self._conversation, self._answer.last_text, why)
+            self._answer.feed(finished)
+            again = asked_again(self._conversation, self._answer, why)
             self.tell([*told, Withdrawn()])
             self._may_retry, self._retried = False, True
             self._spent, self._answer = finished.usage, AnswerAccumulator()
@@ -143,11 +145,13 @@ class _Checked(Attempts):
         super().tell(events)
 
 
-def asked_again(conversation: Conversation, answer: str, why: str) -> Conversation:
+def asked_again(conversation: Conversation, answer: AnswerAccumulator, why: str) -> Conversation:
     """Return the conversation with an answer that does not match, and the request for another."""
     request = (
         f"This answer does not match the JSON schema that it must match: {why} Answer again, with "
         "nothing but JSON that matches the schema."
     )
-    more = (Turn("assistant", (text_block(answer),)), Turn("user", (text_block(request),)))
+    said = turn_of(answer, conversation)
+    assert said is not None, "an answer with text is a turn"
+    more = (said, Turn("user", (text_block(request),)))
     return attrs.evolve(conversation, turns=(*conversation.turns, *more))

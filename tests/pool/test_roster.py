@@ -26,6 +26,7 @@ from claudeproxy.conversation import (
     next_key,
     profile_key,
     text_block,
+    untold,
 )
 from claudeproxy.pool.roster import Placement, Roster
 from claudeproxy.pool.slot import Activity, Slot
@@ -292,6 +293,46 @@ def test_without_recycling_a_used_process_serves_only_its_own_conversation() -> 
     placement = place(roster, conversation("a", "b", "c"))
     # It may not be cleared if it cannot be taken back.
     assert (placement.reuse, placement.plan.whole) == ("rewound", False)
+
+
+CALL = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+
+
+def test_a_process_that_sent_blocks_of_the_apis_tools_serves_no_other_conversation() -> None:
+    roster = Roster(most=4)
+    said = conversation("a")
+    slot = place(roster, said).slot
+    answer = Turn("assistant", (text_block("b"), untold(CALL)))
+    roster.answered(slot, 0, said, answer)
+    roster.idle(slot, 0, clean=True, marks=1)
+    # The API has not got them back yet.
+    assert (slot.searched, slot.worn) == (True, False)
+    said = conversation("a", "b", "c")
+    placement = place(roster, said)
+    assert (placement.reuse, placement.slot, slot.worn) == ("continued", slot, True)
+    answered(roster, slot, said, "d")
+    assert roster.preparation(slot) is None
+    # It is neither emptied nor taken back further than to its newest question.
+    assert place(roster, conversation("x")).reuse == "spawned"
+    assert place(roster, conversation("a", "other", "c")).reuse == "spawned"
+    assert place(roster, conversation("a", "b", "other")).slot is slot
+
+
+def test_a_process_that_only_searched_is_emptied_as_others_are() -> None:
+    roster = Roster(most=1)
+    said = conversation("a")
+    slot = place(roster, said).slot
+    roster.answered(slot, 0, said, Turn("assistant", (text_block("b"), CALL)))
+    roster.idle(slot, 0, clean=True, marks=1)
+    placement = place(roster, conversation("x"))
+    assert (placement.reuse, slot.searched, slot.worn) == ("recycled", False, False)
+
+
+def test_a_replayed_history_with_such_blocks_wears_a_process_too() -> None:
+    roster = Roster(most=1)
+    turns = (user("a"), Turn("assistant", (CALL, text_block("b"))), user("c"))
+    slot = place(roster, Conversation(Profile("S"), turns, LIMITS)).slot
+    assert slot.worn
 
 
 def test_the_least_recently_used_makes_room_and_the_busy_are_left_alone() -> None:

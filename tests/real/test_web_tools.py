@@ -272,6 +272,26 @@ class Refused(WebCase):
         assert response.code == 403
 
 
+@on_every_cli(globals())
+class ForeignBlocks(WebCase):
+    async def test_blocks_that_the_api_refuses_spoil_no_other_conversation(self) -> None:
+        # 2.1.332 asks again without them, and never sends any such block from then on.
+        self.proxy = await self.start_proxy(workers=1)
+        _, told = await self.search("SEARCH:a")
+        good = [user("SEARCH:a"), {"role": "assistant", "content": told["content"]}]
+        spoilt = json.loads(json.dumps(told["content"]))
+        for block in spoilt:
+            if block["type"] == "web_search_tool_result":
+                block["content"][0]["encrypted_content"] = "garbage"
+        bad = [user("SEARCH:a"), {"role": "assistant", "content": spoilt}]
+        for number in range(2):
+            response, _ = await self.search("", *bad, user(f"ECHO:bad {number}"))
+            assert response.code == (200 if self.cli == launch.bundled() else 400)
+            response, _ = await self.search("", *good, user(f"ECHO:good {number}"))
+            (content,) = sent_back(self.seen())
+            assert "web_search_tool_result" in kinds(content)
+
+
 class RefusedToAPlan(WebCase):
     credentials = SUBSCRIPTION
 
@@ -387,14 +407,14 @@ class InResponses(WebCase):
         assert "web_search_call" in kinds(told["output"])
 
     async def test_a_paused_answer_is_continued(self) -> None:
-        _, told = await self.respond("SEARCH:a SEARCH:b STOP:pause_turn")
+        _, told = await self.respond("SEARCH:a SEARCH:b SEARCH:c STOP:pause_turn")
         queries = [
             item["action"]["query"] for item in told["output"] if item["type"] == "web_search_call"
         ]
-        assert (told["status"], queries) == ("completed", ["a", "b"])
+        assert (told["status"], queries) == ("completed", ["a", "b", "c"])
         assert told["output"][-1]["type"] == "message"
         line = self.proxy.metrics.exposition().decode()
-        assert 'claudeproxy_server_tool_uses_total{tool="web_search"} 2.0' in line
+        assert 'claudeproxy_server_tool_uses_total{tool="web_search"} 3.0' in line
 
 
 @on_every_cli(globals())

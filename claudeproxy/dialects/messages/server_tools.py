@@ -11,7 +11,7 @@ from typing import Any
 from ...conversation import ServerTool
 from ...errors import bad_request
 from ..fields import Fields
-from ..kinds import Anything, Choice, Flag, Kind, List, Number, Text
+from ..kinds import Anything, Choice, Flag, Kind, List, Map, Number, Text
 from ..parameters import Field, Object, Use
 from ..tools import as_listed, used_twice
 
@@ -36,7 +36,12 @@ _NOT_PASSED_ON = (
     # All tools are offered from the beginning.
     Field("defer_loading", Flag(), Use.IGNORED, harmless=(False,)),
 )
-_DOMAINS = List(Text(empty=False), least=1)
+# The CLI would make larger ones inexact (JavaScript).
+MOST = 2**53 - 1
+_COUNT = Number(1, MOST, whole=True)
+# A host name, possibly with a path; never with a scheme.
+DOMAIN = r"(?![A-Za-z]+://)\S+"
+_DOMAINS = List(Text(DOMAIN), least=1)
 _LOCATION = Object(
     (
         Field("type", Choice(("approximate",)), required=True),
@@ -50,7 +55,7 @@ _OF_ALL = (
 )
 _OF_THE_WEB = (
     *_OF_ALL,
-    Field("max_uses", Number(1, whole=True)),
+    Field("max_uses", _COUNT),
     Field("allowed_domains", _DOMAINS),
     Field("blocked_domains", _DOMAINS),
     # From version 20260318 on.
@@ -66,8 +71,8 @@ _FIELDS: Mapping[str, tuple[Field, ...]] = {
     FETCH: (
         *_OF_THE_WEB,
         Field("citations", Object((Field("enabled", Flag()),))),
-        Field("max_content_tokens", Number(1, whole=True)),
-        Field("url_sources", Object(())),
+        Field("max_content_tokens", _COUNT),
+        Field("url_sources", Map()),
         # From version 20260309 on.
         Field("use_cache", Flag()),
     ),
@@ -144,5 +149,15 @@ def _definition(tool: Fields) -> dict[str, Any]:
             "set.",
             tool.where("blocked_domains"),
         )
-    declared = ("type", "name", *(field.name for field in _FIELDS[tool.get("name")]))
-    return {name: tool.get(name) for name in declared if tool.has(name)}
+    fields = _FIELDS[tool.get("name")]
+    given = {field.name: _given(field.kind, tool.get(field.name)) for field in fields}
+    named = {name: tool.get(name) for name in ("type", "name")}
+    return {**named, **{name: value for name, value in given.items() if value is not None}}
+
+
+def _given(kind: Kind, value: Any) -> Any:
+    """The value without the fields that are not declared, which are listed as ignored."""
+    if value is None or not isinstance(kind, Object):
+        return value
+    names = (field.name for field in kind.fields)
+    return {name: value[name] for name in names if value.get(name) is not None}

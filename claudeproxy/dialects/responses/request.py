@@ -21,7 +21,7 @@ from ..kinds import Invalid, Problem
 from ..openai_answer import encode_error
 from ..openai_request import check_request, effort_of, limits, unsupported_parameter
 from ..openai_tools import read_format, read_tools, refuse_hosted_alone
-from ..openai_web_search import SOURCES, search_tools
+from ..openai_web_search import SOURCES, TYPES, search_tools
 from ..tools import Origin, ToolSet
 from ..wording import openai_error
 from .answer import StreamedResponse, WholeResponse
@@ -264,7 +264,8 @@ def _without_effect(fields: Fields, tool_set: ToolSet) -> Iterator[str]:
     """Yield the parameters that would only have an effect with other tools or values."""
     if not set(fields.get("include", ())) <= {SOURCES}:
         yield "include"
-    if fields.has("max_tool_calls") and not tool_set.server_tools:
+    searches = any(tool.get("type") in TYPES for tool in fields.children("tools"))
+    if fields.has("max_tool_calls") and not searches and not tool_set.server_tools:
         yield "max_tool_calls"
 
 

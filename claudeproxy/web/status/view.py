@@ -65,8 +65,20 @@ class View:
             "state": state,
             "plan": plan,
             "running": [self._running(request) for request in running],
-            **self.sources.pool(),
+            **self._pool(),
         }
+
+    def _pool(self) -> dict[str, Any]:
+        told = self.sources.pool()
+        processes = [{**one, "since": self._at(one["since"])} for one in told["processes"]]
+        return {**told, "processes": processes}
+
+    def _at(self, seconds: float) -> float:
+        """A time of the clock in seconds since the epoch.
+
+        The difference is in whole seconds, or the time would seem to change whenever it is told.
+        """
+        return seconds + round(self.now() - self.seconds())
 
     def snapshot(self) -> dict[str, Any]:
         """All that the page shows."""
@@ -83,8 +95,7 @@ class View:
         facts: Facts = request.facts
         first_token = facts.first_token
         return {
-            # In whole seconds, or the time would seem to change each time that it is told.
-            "at": request.arrived + round(self.now() - self.seconds()),
+            "at": self._at(request.arrived),
             "route": self.sources.route_of(request),
             "model": facts.model_label,
             "rung": rung_of(facts),
