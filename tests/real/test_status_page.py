@@ -210,6 +210,8 @@ class WithKeys(StatusCase):
         assert "Ready" in await self.browser.text("#verdict")
         hidden = "['try-form', 'live-part'].every((id) => document.getElementById(id).hidden)"
         assert await self.browser.run(hidden)
+        locked = "document.getElementById('try-locked').hidden"
+        assert not await self.browser.run(locked)
         assert "With an API key" in await self.browser.text("#plan")
         told = "document.getElementById('key-told').textContent"
         await self.use("wrong")
@@ -219,6 +221,7 @@ class WithKeys(StatusCase):
         await self.use(KEY)
         await self.browser.until(f"{told} === 'The page uses the key that you gave.'")
         await self.browser.until("document.querySelectorAll('#model option').length > 1")
+        assert await self.browser.run(locked)
         await self.send("ECHO:with a key")
         await self.done()
         assert await self.browser.text("#answer") == "with a key"

@@ -18,6 +18,7 @@ let last = null;
 export function start(headers, withKey) {
   keyHeaders = headers;
   hasKey = withKey;
+  $("try-locked").hidden = true;
   $("try-form").hidden = false;
   $("request").hidden = false;
   $("request-body").before(copyButton(() => JSON.stringify(body()), "the body"));
