@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from ..conversation import Conversation, Limits, ServerTool, ToolChoice
+from ..conversation import Conversation, Limits, Profile, ServerTool, ToolChoice, profile_key
 from ..errors import APIError, bad_request, unsupported
 from .strict import (
     MOST_STRICT,
-    STRICT,
     has_strict_tools,
     is_of_strict_tools,
+    is_strict,
     strict_tools,
     with_strict_tools,
 )
@@ -63,7 +63,7 @@ class Refusals:
         self._now = now
         self._allowed = allowed
         self._may_leave_out = may_leave_out
-        # By the model and the type of the tool; of strict tools the type is `strict`.
+        # By the model, and by the type of the tool or a digest of all strict tools.
         self._refused: dict[tuple[str, str], tuple[float, APIError]] = {}
 
     def choose(self, conversation: Conversation) -> Allowed:
@@ -86,26 +86,31 @@ class Refusals:
 
         What the API refused is remembered. Also None if the request needs the tool.
         """
-        if has_strict_tools(conversation) and is_of_strict_tools(error):
-            self._remember((conversation.limits.model, STRICT), error)
-            return self._strict_tools(conversation)
+        try:
+            if has_strict_tools(conversation) and is_of_strict_tools(error):
+                self._remember(_of_strict_tools(conversation), error)
+                return self._strict_tools(conversation)
+            if conversation.limits.server_tools and is_of_the_tools(error):
+                return self._without_refused(conversation, error)
+        except APIError:
+            # The request needs what was refused.
+            pass
+        return None
+
+    def _without_refused(self, conversation: Conversation, error: APIError) -> Allowed:
+        """Return the conversation without the tools that an error is about; raises APIError."""
         tools = conversation.limits.server_tools
-        if not tools or not is_of_the_tools(error):
-            return None
         named = [tool for tool in tools if tool.name in _names_in(error.message)]
         refused = named or tools
         for tool in refused:
             self._remember((conversation.limits.model, tool.type), error)
-        try:
-            return self._without(conversation, [(tool, error) for tool in refused])
-        except APIError:
-            return None
+        return self._without(conversation, [(tool, error) for tool in refused])
 
     def _strict_tools(self, conversation: Conversation) -> Allowed:
         """Return the conversation with the strict tools that the API takes; raises a 400."""
         if not has_strict_tools(conversation):
             return Allowed(conversation)
-        refused = self._is_refused((conversation.limits.model, STRICT)) is not None
+        refused = self._is_refused(_of_strict_tools(conversation)) is not None
         allowed = with_strict_tools(conversation, most=0 if refused else MOST_STRICT)
         if strict_tools(allowed) == strict_tools(conversation):
             return Allowed(allowed)
@@ -144,6 +149,11 @@ class Refusals:
         self._refused[key] = self._now() + REMEMBERED_FOR, error
         if len(self._refused) > MOST_REMEMBERED:
             del self._refused[next(iter(self._refused))]
+
+
+def _of_strict_tools(conversation: Conversation) -> tuple[str, str]:
+    tools = tuple(filter(is_strict, conversation.profile.tools))
+    return conversation.limits.model, profile_key(Profile(tools=tools)).hex()
 
 
 def is_of_the_tools(error: APIError) -> bool:

@@ -181,6 +181,8 @@ def test_what_the_api_refuses_of_them_is_not_strict_for_a_while() -> None:
     assert (which(again.conversation), again.left_out) == ([False], (AS,))
     assert its.choose(strict(CLOSED)) == again
     assert its.after(again.conversation, COMPLEX) is None
+    # Other tools are not concerned.
+    assert its.choose(strict(CLOSED, CLOSED)).left_out == ()
     clock.advance(REMEMBERED_FOR)
     assert its.choose(strict(CLOSED)).left_out == ()
 
@@ -196,3 +198,4 @@ def test_nothing_that_is_strict_is_dropped_if_it_must_not_be() -> None:
     with pytest.raises(APIError) as caught:
         refusals(may_leave_out=False).choose(strict(BOUNDED))
     assert (caught.value.status, caught.value.param) == (400, AS)
+    assert refusals(may_leave_out=False).after(strict(CLOSED), COMPLEX) is None
