@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from .conversation import Limits
 from .errors import model_not_found, model_not_seen, model_refused
+from .remembered import Remembered, keep
 
 
 # The names of claude-max-api-proxy 1.0.0, which many clients are configured with.
@@ -38,10 +39,6 @@ FULL_ID = re.compile(r"claude-[A-Za-z0-9][A-Za-z0-9.-]{0,56}(?:\[1m\])?")
 ANY = "*"
 # How many seconds a model is refused after the API has said that it does not exist.
 REFUSED_FOR = 600.0
-# How many models are remembered. There must be a limit, because clients choose the names.
-MOST_REMEMBERED = 1000
-
-T = TypeVar("T")
 
 
 @attrs.frozen
@@ -151,24 +148,23 @@ class ModelMemory:
 
     def __init__(self, now: Callable[[], float]) -> None:
         """now: returns the time in seconds, from a monotonic clock."""
-        self._now = now
-        self._refused: dict[str, float] = {}
+        self._refused = Remembered[bool](now, REFUSED_FOR)
         self._accepted: dict[str, None] = {}
         self._sizes: dict[str, ModelSize] = {}
 
     def refuse(self, model: str) -> None:
         """Remember that the API has said that the model does not exist."""
         self._accepted.pop(model, None)
-        _keep(self._refused, model, self._now() + REFUSED_FOR)
+        self._refused.keep(model, True)
 
     def accept(self, model: str) -> None:
         """Remember that a model that the CLI does not list has answered."""
-        self._refused.pop(model, None)
-        _keep(self._accepted, model, None)
+        self._refused.forget(model)
+        keep(self._accepted, model, None)
 
     def is_refused(self, model: str) -> bool:
         """Whether the API has said recently that the model does not exist."""
-        return self._now() < self._refused.get(model, 0.0)
+        return self._refused.get(model) is not None
 
     def is_accepted(self, model: str) -> bool:
         """Whether the model has answered and has not been refused since."""
@@ -181,7 +177,7 @@ class ModelMemory:
             if isinstance(window, int) and window > 0:
                 most = told.get("maxOutputTokens")
                 size = ModelSize(window, most if isinstance(most, int) else None)
-                _keep(self._sizes, model, size)
+                keep(self._sizes, model, size)
 
     def size(self, model: str) -> ModelSize | None:
         """The size of the model with this full id; None until one of its turns has ended."""
@@ -297,11 +293,3 @@ def _without_prefix(name: str) -> str:
         if name.startswith(prefix):
             return name.removeprefix(prefix)
     return name
-
-
-def _keep(remembered: dict[str, T], model: str, value: T) -> None:
-    """Remember a value for a model, and forget the oldest one if there are too many."""
-    remembered.pop(model, None)
-    remembered[model] = value
-    if len(remembered) > MOST_REMEMBERED:
-        del remembered[next(iter(remembered))]

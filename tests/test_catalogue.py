@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from claudeproxy.catalogue import (
-    MOST_REMEMBERED,
     Catalogue,
     Model,
     ModelMemory,
@@ -23,6 +22,7 @@ from claudeproxy.catalogue import (
 )
 from claudeproxy.conversation import Limits, ToolChoice
 from claudeproxy.errors import APIError
+from claudeproxy.remembered import MOST
 
 
 # A fresh checkout builds Hypothesis' tables first, and a busy machine takes its time.
@@ -402,7 +402,7 @@ def test_a_size_that_is_not_told_is_not_known(told: Any) -> None:
 
 def test_no_more_is_remembered_than_there_is_room_for() -> None:
     memory = remembering()[1]
-    for number in range(MOST_REMEMBERED + 1):
+    for number in range(MOST + 1):
         memory.refuse(f"claude-x-{number}")
     memory.refuse("claude-x-1")
     assert not memory.is_refused("claude-x-0")

@@ -17,7 +17,7 @@ CORE = frozenset(
     {
         *("__init__", "conversation", "events", "errors", "settings", "metrics", "timers"),
         *("log", "plan_usage", "condition", "files", "options", "notify", "hangups"),
-        *("schema_parts", "answering", "answer_turn", "client_texts"),
+        *("schema_parts", "answering", "answer_turn", "client_texts", "remembered"),
     }
 )
 EVERYTHING = CORE | {
@@ -47,7 +47,7 @@ EXCEPTIONS = {("demo", "claudeproxy.web.connections")}
 # Modules and packages that must not depend on a reactor, a clock or a socket.
 PURE = (
     *("conversation", "events", "errors", "catalogue", "dialects", "plan_usage", "schema_parts"),
-    *("answering", "answer_turn", "api_tools"),
+    *("answering", "answer_turn", "api_tools", "remembered"),
     *("condition.login", "condition.machine", "condition.faults", "condition.versions"),
     "condition.install_hint",
     *("cli.lines", "cli.session", "cli.answer", "cli.incoming", "cli.outgoing", "cli.failures"),

@@ -14,6 +14,7 @@ import attrs
 
 from ..conversation import Conversation, Limits, Profile, ServerTool, ToolChoice, profile_key
 from ..errors import APIError, bad_request, unsupported
+from ..remembered import Remembered
 from .strict import (
     MOST_STRICT,
     has_strict_tools,
@@ -26,8 +27,6 @@ from .strict import (
 
 # How many seconds a tool is left out, or offered without `strict`, after the API has refused it.
 REMEMBERED_FOR = 3600.0
-# There must be a limit, because clients choose the models.
-MOST_REMEMBERED = 1000
 # An error about the tools of the API's own. Seen in public reports: "Web search is disabled for
 # this organization", "'claude-3-opus' does not support tool types: ...", "does not support
 # programmatic tool calling".
@@ -60,11 +59,10 @@ class Refusals:
 
         may_leave_out: whether a tool may be left out, instead of refusing the request.
         """
-        self._now = now
         self._allowed = allowed
         self._may_leave_out = may_leave_out
         # By the model, and by the type of the tool or a digest of all strict tools.
-        self._refused: dict[tuple[str, str], tuple[float, APIError]] = {}
+        self._refused = Remembered[APIError](now, REMEMBERED_FOR)
 
     def choose(self, conversation: Conversation) -> Allowed:
         """Return the conversation with the tools that it may have; raises APIError."""
@@ -88,7 +86,7 @@ class Refusals:
         """
         try:
             if has_strict_tools(conversation) and is_of_strict_tools(error):
-                self._remember(_of_strict_tools(conversation), error)
+                self._refused.keep(_of_strict_tools(conversation), error)
                 return self._strict_tools(conversation)
             if conversation.limits.server_tools and is_of_the_tools(error):
                 return self._without_refused(conversation, error)
@@ -103,14 +101,14 @@ class Refusals:
         named = [tool for tool in tools if tool.name in _names_in(error.message)]
         refused = named or tools
         for tool in refused:
-            self._remember((conversation.limits.model, tool.type), error)
+            self._refused.keep(_of_server_tool(tool, conversation.limits.model), error)
         return self._without(conversation, [(tool, error) for tool in refused])
 
     def _strict_tools(self, conversation: Conversation) -> Allowed:
         """Return the conversation with the strict tools that the API takes; raises a 400."""
         if not has_strict_tools(conversation):
             return Allowed(conversation)
-        refused = self._is_refused(_of_strict_tools(conversation)) is not None
+        refused = self._refused.get(_of_strict_tools(conversation)) is not None
         allowed = with_strict_tools(conversation, most=0 if refused else MOST_STRICT)
         if strict_tools(allowed) == strict_tools(conversation):
             return Allowed(allowed)
@@ -138,22 +136,16 @@ class Refusals:
                 tool.param,
                 "unsupported_value",
             )
-        return self._is_refused((model, tool.type))
-
-    def _is_refused(self, key: tuple[str, str]) -> APIError | None:
-        until, error = self._refused.get(key, (0.0, None))
-        return error if self._now() < until else None
-
-    def _remember(self, key: tuple[str, str], error: APIError) -> None:
-        self._refused.pop(key, None)
-        self._refused[key] = self._now() + REMEMBERED_FOR, error
-        if len(self._refused) > MOST_REMEMBERED:
-            del self._refused[next(iter(self._refused))]
+        return self._refused.get(_of_server_tool(tool, model))
 
 
-def _of_strict_tools(conversation: Conversation) -> tuple[str, str]:
+def _of_server_tool(tool: ServerTool, model: str) -> str:
+    return f"{model} {tool.type}"
+
+
+def _of_strict_tools(conversation: Conversation) -> str:
     tools = tuple(filter(is_strict, conversation.profile.tools))
-    return conversation.limits.model, profile_key(Profile(tools=tools)).hex()
+    return f"{conversation.limits.model} {profile_key(Profile(tools=tools)).hex()}"
 
 
 def is_of_the_tools(error: APIError) -> bool:

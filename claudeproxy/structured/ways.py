@@ -18,13 +18,12 @@ import attrs
 
 from ..conversation import Conversation
 from ..errors import APIError, bad_request
+from ..remembered import Remembered
 from .api_schema import NotSayable, for_api
 
 
 # How many seconds a model or a schema goes the tool's way after the API has refused it.
 REMEMBERED_FOR = 86400.0
-# There must be a limit, because clients choose the schemas.
-MOST_REMEMBERED = 1000
 # A 400 about the format of the answer: what the API says of the parameter or of the feature.
 _OF_THE_FORMAT = re.compile(
     r"output_config|output_format|output format|structured output|schema|grammar", re.IGNORECASE
@@ -70,9 +69,8 @@ class Ways:
     def __init__(self, choice: Choice, now: Callable[[], float]) -> None:
         """now: returns the time in seconds, from a monotonic clock."""
         self._choice = choice
-        self._now = now
-        self._models: dict[str, float] = {}
-        self._schemas: dict[str, float] = {}
+        self._models = Remembered[bool](now, REMEMBERED_FOR)
+        self._schemas = Remembered[bool](now, REMEMBERED_FOR)
 
     def choose(self, conversation: Conversation, *, has_feature: bool) -> Conversation | ByTool:
         """Return the conversation as it is to be asked; raises a 400 if only the API's way is
@@ -91,10 +89,10 @@ class Ways:
                 raise _not_possible(said.reason)
             return by_tool(conversation, Reason.NOT_SAYABLE)
         if self._choice is Choice.AUTO:
-            if not has_feature or self._is_remembered(self._models, conversation.limits.model):
+            if not has_feature or self._models.get(conversation.limits.model):
                 return by_tool(conversation, Reason.MODEL)
             # Most servers have none of these, and a digest takes time.
-            if self._schemas and self._is_remembered(self._schemas, _digest(schema)):
+            if self._schemas and self._schemas.get(_digest(schema)):
                 return by_tool(conversation, Reason.SCHEMA)
         return by_api(conversation, said.schema)
 
@@ -108,19 +106,10 @@ class Ways:
             return None
         reason = _reason(error)
         if reason is Reason.MODEL:
-            self._remember(self._models, limits.model)
+            self._models.keep(limits.model, True)
         elif reason is Reason.SCHEMA:
-            self._remember(self._schemas, _digest(schema))
+            self._schemas.keep(_digest(schema), True)
         return None if reason is None else by_tool(conversation, reason)
-
-    def _is_remembered(self, refused: Mapping[str, float], name: str) -> bool:
-        return self._now() < refused.get(name, 0.0)
-
-    def _remember(self, refused: dict[str, float], name: str) -> None:
-        refused.pop(name, None)
-        refused[name] = self._now() + REMEMBERED_FOR
-        if len(refused) > MOST_REMEMBERED:
-            del refused[next(iter(refused))]
 
 
 def by_api(conversation: Conversation, schema: Mapping[str, Any]) -> Conversation:

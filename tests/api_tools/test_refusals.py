@@ -8,7 +8,7 @@ import attrs
 import pytest
 from twisted.internet.task import Clock
 
-from claudeproxy.api_tools.refusals import MOST_REMEMBERED, REMEMBERED_FOR, Refusals
+from claudeproxy.api_tools.refusals import REMEMBERED_FOR, Refusals
 from claudeproxy.api_tools.strict import MOST_STRICT
 from claudeproxy.conversation import (
     Conversation,
@@ -21,6 +21,7 @@ from claudeproxy.conversation import (
     text_block,
 )
 from claudeproxy.errors import APIError, bad_request, rate_limited
+from claudeproxy.remembered import MOST
 
 
 def tool(kind: str) -> ServerTool:
@@ -133,7 +134,7 @@ def test_nothing_is_left_out_if_it_must_not_be() -> None:
 
 def test_the_memory_is_bounded() -> None:
     its = refusals()
-    for number in range(MOST_REMEMBERED + 1):
+    for number in range(MOST + 1):
         its.after(conversation(SEARCH, model=f"m{number}"), DISABLED)
     assert its.choose(conversation(SEARCH, model="m0")).left_out == ()
     assert its.choose(conversation(SEARCH, model="m1")).left_out == (SEARCH.listed,)
