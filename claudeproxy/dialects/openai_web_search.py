@@ -16,7 +16,7 @@ from ..events import Cited, Event, TextDelta
 from .fields import Fields
 from .kinds import Choice, Flag, List, Number, Text
 from .parameters import Field, Object, Use
-from .tools import as_listed
+from .tools import DOMAINS, MOST_USES, as_listed, read_domains
 
 
 # The model's name for the tool, and its type in Anthropic's API. Later versions need tools that run
@@ -38,10 +38,7 @@ _SIZE = Field("search_context_size", Choice(_SIZES), note=f"`low`: {FEW_SEARCHES
 _OF_A_PLACE = ("city", "country", "region", "timezone")
 _PLACE = tuple(Field(name, Text()) for name in _OF_A_PLACE)
 _APPROXIMATE = Field("type", Choice(("approximate",)))
-# The bound is that of JavaScript's exact integers. A domain has no scheme.
-MOST = 2**53 - 1
-_DOMAIN = List(Text(r"(?![A-Za-z]+://)\S+"))
-_DOMAINS = tuple(Field(name, _DOMAIN) for name in ("allowed_domains", "blocked_domains"))
+_DOMAINS = tuple(Field(name, List(Text())) for name in DOMAINS)
 # A tool of Responses, and `web_search_options` of Chat Completions.
 TOOL = Object(
     (
@@ -60,7 +57,7 @@ OPTIONS = Object(
 )
 MOST_CALLS = Field(
     "max_tool_calls",
-    Number(0, MOST, whole=True),
+    Number(0, MOST_USES, whole=True),
     note="The maximum number of searches. Without web search it has no effect.",
 )
 # What a response can include of the searches.
@@ -91,13 +88,6 @@ def search_of_options(fields: Fields) -> tuple[ServerTool, ...]:
 
 
 def _definition(options: Fields, place: Fields, most: int | None = None) -> dict[str, Any]:
-    filters = options.child("filters")
-    domains = {name: filters.get(name) for name in ("allowed_domains", "blocked_domains")}
-    domains = {name: listed for name, listed in domains.items() if listed}
-    if len(domains) > 1:
-        raise filters.invalid(
-            "blocked_domains", "'allowed_domains' and 'blocked_domains' cannot be combined"
-        )
     if options.get("search_context_size") == "low":
         most = min(FEW_SEARCHES, most or FEW_SEARCHES)
     where = {name: place.get(name) for name in _OF_A_PLACE if place.get(name)}
@@ -107,7 +97,7 @@ def _definition(options: Fields, place: Fields, most: int | None = None) -> dict
     return {
         "type": TYPE,
         "name": NAME,
-        **domains,
+        **read_domains(options.child("filters")),
         **({"max_uses": most} if most else {}),
         **({"user_location": {"type": "approximate", **where}} if where else {}),
     }

@@ -16,6 +16,11 @@ from .json_schema import ANYTHING, object_schema
 
 
 MOST_TOOLS = 128
+# The largest integer that JavaScript, and so the CLI, knows exactly.
+MOST_USES = 2**53 - 1
+# The fields of a web tool with the domains of pages. Only one of them can be given.
+DOMAINS = ("allowed_domains", "blocked_domains")
+_SCHEME = re.compile(r"[a-z]+://", re.IGNORECASE)
 
 
 @attrs.frozen
@@ -89,6 +94,19 @@ def read_all(offers: Sequence[Offer], given: str, schema: str) -> tuple[Tool, ..
 def as_listed(tool: Fields) -> str:
     """Return the name of a tool for the header `x-claudeproxy-ignored`: `tools[].TYPE`."""
     return f"{re.sub(r'[0-9]+', '', tool.path)}.{tool.get('type')}"
+
+
+def read_domains(described: Fields) -> dict[str, list[str]]:
+    """Return the domains of a web tool; raise a 400 for both lists, or for what is no domain."""
+    given = {name: described.get(name) for name in DOMAINS if described.get(name)}
+    if len(given) > 1:
+        raise described.invalid(DOMAINS[1], "it cannot be combined with 'allowed_domains'")
+    for name, domains in given.items():
+        for index, domain in enumerate(domains):
+            if not domain or _SCHEME.match(domain) or any(map(str.isspace, domain)):
+                why = "expected a domain such as 'example.com', without a scheme or spaces"
+                raise described.invalid(f"{name}[{index}]", why)
+    return given
 
 
 def used_twice(given: str, name: str, described: Fields) -> APIError:

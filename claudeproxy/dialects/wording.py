@@ -120,6 +120,11 @@ _ANTHROPIC: dict[Problem, Callable[[Invalid], str]] = {
 }
 
 
+def dotted(path: str) -> str:
+    """Return a place in the request as Anthropic's API names it: `messages.0.content`."""
+    return path.replace("[", ".").replace("]", "")
+
+
 def anthropic_error(invalid: Invalid) -> APIError:
     """Return a 400 with Anthropic's message, as in `messages.0.role: Input should be ...`."""
     where = ".".join(map(str, invalid.path))

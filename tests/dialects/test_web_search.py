@@ -98,6 +98,9 @@ def test_the_number_of_searches_is_bounded() -> None:
         ({"user_location": {"type": "exact"}}, "user_location.type"),
         ({"user_location": {"country": "Germany"}}, "user_location.country"),
         ({"filters": {"allowed_domains": "a.b"}}, "filters.allowed_domains"),
+        ({"filters": {"allowed_domains": ["a.b", ""]}}, "filters.allowed_domains[1]"),
+        ({"filters": {"blocked_domains": ["https://a.b"]}}, "filters.blocked_domains[0]"),
+        ({"filters": {"blocked_domains": ["a b"]}}, "filters.blocked_domains[0]"),
         (
             {"filters": {"allowed_domains": ["a"], "blocked_domains": ["b"]}},
             "filters.blocked_domains",

@@ -14,6 +14,7 @@ from ...errors import bad_request
 from ..fields import Fields
 from ..history import History
 from ..media import file_block, image_block
+from ..wording import dotted
 from .schema import SERVER_BLOCKS
 
 
@@ -36,7 +37,7 @@ def read_messages(fields: Fields) -> History:
     if not spoken or spoken[0].get("role") == "assistant":
         first = (spoken or messages)[0]
         raise bad_request(
-            f"{_dotted(first.path)}: the first message, apart from system messages, must have the "
+            f"{dotted(first.path)}: the first message, apart from system messages, must have the "
             "role 'user'.",
             first.where("role"),
         )
@@ -84,7 +85,7 @@ class _Reader:
         """Raise a 400 if a call has no result yet."""
         if waiting := self.history.calls.waiting:
             raise bad_request(
-                f"{_dotted(self.caller)}: `tool_use` ids were found without `tool_result` blocks "
+                f"{dotted(self.caller)}: `tool_use` ids were found without `tool_result` blocks "
                 f"immediately after: {', '.join(waiting)}.",
                 self.caller,
             )
@@ -106,8 +107,7 @@ class _Reader:
             elif kind == "tool_result":
                 if not only_results:
                     raise bad_request(
-                        f"{_dotted(block.path)}: `tool_result` blocks must come first in a "
-                        "message.",
+                        f"{dotted(block.path)}: `tool_result` blocks must come first in a message.",
                         block.path,
                     )
                 yield self._result(block)
@@ -130,16 +130,11 @@ class _Reader:
         calls, call_id = self.history.calls, block.get("tool_use_id")
         if why := calls.problem_with_result(call_id):
             raise bad_request(
-                f"{_dotted(block.path)}: each `tool_result` block must have a corresponding "
+                f"{dotted(block.path)}: each `tool_result` block must have a corresponding "
                 f"`tool_use` block in the previous message. {why}",
                 block.where("tool_use_id"),
             )
         return calls.result(call_id, _content_of(block), is_error=block.get("is_error", False))
-
-
-def _dotted(path: str) -> str:
-    """A place in the request as Anthropic's API names it."""
-    return path.replace("[", ".").replace("]", "")
 
 
 def _content_of(block: Fields) -> Iterator[Block]:

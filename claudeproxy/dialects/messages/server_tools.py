@@ -13,7 +13,8 @@ from ...errors import bad_request
 from ..fields import Fields
 from ..kinds import Anything, Choice, Flag, Kind, List, Map, Number, Text
 from ..parameters import Field, Object, Use
-from ..tools import as_listed, used_twice
+from ..tools import DOMAINS, MOST_USES, as_listed, read_domains, used_twice
+from ..wording import dotted
 
 
 SEARCH = "web_search"
@@ -36,12 +37,8 @@ _NOT_PASSED_ON = (
     # All tools are offered from the beginning.
     Field("defer_loading", Flag(), Use.IGNORED, harmless=(False,)),
 )
-# The CLI would make larger ones inexact (JavaScript).
-MOST = 2**53 - 1
-_COUNT = Number(1, MOST, whole=True)
-# A host name, possibly with a path; never with a scheme.
-DOMAIN = r"(?![A-Za-z]+://)\S+"
-_DOMAINS = List(Text(DOMAIN), least=1)
+_COUNT = Number(1, MOST_USES, whole=True)
+_DOMAINS = List(Text(), least=1)
 _LOCATION = Object(
     (
         Field("type", Choice(("approximate",)), required=True),
@@ -56,8 +53,7 @@ _OF_ALL = (
 _OF_THE_WEB = (
     *_OF_ALL,
     Field("max_uses", _COUNT),
-    Field("allowed_domains", _DOMAINS),
-    Field("blocked_domains", _DOMAINS),
+    *(Field(name, _DOMAINS) for name in DOMAINS),
     # From version 20260318 on.
     Field("response_inclusion", Choice(("full", "excluded"))),
 )
@@ -94,12 +90,12 @@ def _by_type() -> Iterator[tuple[str, Kind]]:
 
 TOOLS: Mapping[str, Kind] = dict(_by_type())
 
-_BETA = "It needs a beta header that Claude Code does not send."
+_BETA = "They need a beta header that Claude Code does not send."
 _OF_CLIENTS = (
-    "The client carries it out, and Claude Code does not know it. Define a tool with an "
+    "The client carries them out, and Claude Code does not know them. Define a tool with an "
     "input_schema instead."
 )
-_ALL_OFFERED = "It is not needed here: the model is offered all tools from the beginning."
+_ALL_OFFERED = "They are not needed here: the model is offered all tools from the beginning."
 # The other types, each with the reason why it is refused.
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(
@@ -142,13 +138,14 @@ def read_server_tools(tools: Sequence[Fields]) -> tuple[ServerTool, ...]:
 
 
 def _definition(tool: Fields) -> dict[str, Any]:
-    if tool.has("allowed_domains") and tool.has("blocked_domains"):
-        where = tool.path.replace("[", ".").replace("]", "")
+    if all(map(tool.has, DOMAINS)):
+        # In the words of Anthropic's API.
         raise bad_request(
-            f"{where}.{tool.get('type')}: Only one of allowed_domains or blocked_domains may be "
-            "set.",
+            f"{dotted(tool.path)}.{tool.get('type')}: Only one of allowed_domains or "
+            "blocked_domains may be set.",
             tool.where("blocked_domains"),
         )
+    read_domains(tool)
     fields = _FIELDS[tool.get("name")]
     given = {field.name: _given(field.kind, tool.get(field.name)) for field in fields}
     named = {name: tool.get(name) for name in ("type", "name")}

@@ -69,6 +69,8 @@ def test_the_others_are_refused_with_a_reason(kind: str) -> None:
         ([{**SEARCH, "name": "search"}], "tools[0].name"),
         ([{**SEARCH, "max_uses": 0}], "tools[0].max_uses"),
         ([{**SEARCH, "allowed_domains": []}], "tools[0].allowed_domains"),
+        ([{**SEARCH, "allowed_domains": [""]}], "tools[0].allowed_domains[0]"),
+        ([{**FETCH, "blocked_domains": ["HTTPS://a.b"]}], "tools[0].blocked_domains[0]"),
         (
             [{**SEARCH, "allowed_domains": ["a"], "blocked_domains": ["b"]}],
             "tools[0].blocked_domains",
