@@ -29,7 +29,6 @@ from .tools import (
     Offer,
     Origin,
     ToolSet,
-    named_choice,
     named_nothing,
     no_tools,
     read_all,
@@ -202,23 +201,16 @@ def read_tools(
     else:
         offers = _each_once([*offers_of(fields.children(given), nested=nested)], more)
     tools = read_all(offers, given, "parameters")
-    names = [tool.name for tool in tools]
     parallel = fields.get("parallel_tool_calls") is not False and not legacy
     wanted, other = ("function_call", "tool_choice")[:: 1 if legacy else -1]
     if nested and fields.get(other) not in (None, "none", "auto"):
         raise bad_request(f"'{other}' cannot be used with '{given}'.", other, "invalid_value")
-    choices = [
-        *(ToolChoice("tool", name) for name in names),
-        *(ToolChoice("tool", tool.name, of_server=True) for tool in server_tools),
-    ]
-    choice, allowed = _choice(fields, wanted, choices, nested=nested)
+    own = {ToolChoice("tool", tool.name): tool for tool in tools}
+    server = {ToolChoice("tool", tool.name, of_server=True): tool for tool in server_tools}
+    choice, allowed = _choice(fields, wanted, [*own, *server], nested=nested)
     if allowed is not None:
-        tools = tuple(tool for tool in tools if ToolChoice("tool", tool.name) in allowed)
-        server_tools = tuple(
-            tool
-            for tool in server_tools
-            if ToolChoice("tool", tool.name, of_server=True) in allowed
-        )
+        tools = tuple(tool for chosen, tool in own.items() if chosen in allowed)
+        server_tools = tuple(tool for chosen, tool in server.items() if chosen in allowed)
     if not parallel or choice.mode == "tool":
         choice = attrs.evolve(choice, parallel=False)
     if not tools and not server_tools:
@@ -294,7 +286,7 @@ def _choice(
         return ToolChoice("any" if value == "required" else value), None  # type: ignore[arg-type]
     told = fields.child(wanted)
     if wanted == "function_call":
-        return named_choice(told, told.get("name"), _own(choices), wanted), None
+        return _named(told, choices, wanted), None
     kind = told.get("type")
     described = told.child(kind) if nested else told
     if kind != "allowed_tools":
@@ -311,24 +303,16 @@ def _choice(
 
 
 def _named(described: Fields, choices: list[ToolChoice], wanted: str) -> ToolChoice:
+    """Return the choice of one tool; raise a 400 if the request does not define it."""
+    if not choices:
+        raise no_tools(wanted)
     if described.get("type") in web_search.TYPES:
-        for choice in choices:
-            if choice.of_server:
-                return choice
-        raise (
-            no_tools(wanted)
-            if not choices
-            else described.invalid("type", "the request does not define this tool")
-        )
+        chosen = next((choice for choice in choices if choice.of_server), None)
+        if chosen is None:
+            raise described.invalid("type", "the request does not define this tool")
+        return chosen
     inner = inner_name(described.get("name"), described.get("namespace", ""))
-    # A request may have no tools but those of the API's own.
-    names = _own(choices) or [choice.name or "" for choice in choices]
-    chosen = named_choice(described, inner, names, wanted)
+    chosen = ToolChoice("tool", inner)
     if chosen not in choices:
         raise named_nothing(described, inner, wanted)
     return chosen
-
-
-def _own(choices: Iterable[ToolChoice]) -> list[str]:
-    """The names of the client's own tools."""
-    return [choice.name for choice in choices if choice.name and not choice.of_server]
