@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import random
 import socket
-import struct
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 from soak_dialects import Answer, Chat, Completions, Messages, Responses
+from soak_texts import conversation, png
 from soak_verdict import TAG, Record
 
 
@@ -25,34 +23,6 @@ MODELS = ("sonnet", "sonnet", "sonnet", "haiku", "opus")
 SYSTEMS = ("", "You are brief.", "You are friendly.", "You are {tag}.")
 # Longer than the proxy's own limits.
 TIMEOUT = 120.0
-# What the CLI adds to what a client says.
-NOTES = ("<system-reminder>", "<local-command-", "<command-name>")
-
-
-def png(rng: random.Random) -> str:
-    """A picture of one colour."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + check
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress((b"\0" + rng.randbytes(3) * 8) * 8))
-    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")).decode()
-
-
-def conversation(told: str) -> list[list[str]]:
-    """The texts of a request that reached the API, without what the CLI adds."""
-    turns = []
-    for message in json.loads(told)["messages"]:
-        if message["role"] == "system":
-            continue
-        content = message["content"]
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts = [block["text"] for block in blocks if block["type"] == "text"]
-        own = [text for text in texts if not text.startswith(NOTES)]
-        turns.append([message["role"], "|".join(own)])
-    return turns
 
 
 @attrs.define(eq=False)
@@ -85,12 +55,14 @@ class Client:
             self.talk: 5,
             self.chain: 2,
             self.tools: 4,
+            self.search: 3,
             self.structured: 2,
             self.image: 1,
             self.long: 1,
             self.vanish: 2,
             self.error: 2,
             self.look: 1,
+            self.watch: 1,
         }
         while not self.stop.is_set():
             (do,) = self.rng.choices(list(weighted), list(weighted.values()))
@@ -196,6 +168,23 @@ class Client:
             self.between()
         self.ask(dialect, {**dialect.body(system, said), **more}, last)
 
+    def search(self) -> None:
+        """A web search, and a second one in the same conversation."""
+        dialect: Any = self.rng.choice(TALKING)
+        system, more = self.system(), dialect.search()
+        said: list[Any] = []
+        for _ in range(self.rng.randrange(1, 3)):
+            query, text = self.tag(), self.text()
+            words = f"QUIET SEARCH:{query} ECHO:{text}"
+            said.append({"role": "user", "content": words})
+            expected = json.dumps([text, [f"Guide: {query}", f"News: {query}"]])
+            body = {**dialect.body(system, said), **more}
+            answer = self.ask(dialect, body, expected, searched=True)
+            if not answer.whole:
+                return
+            said += dialect.said(answer)
+            self.between()
+
     def structured(self) -> None:
         dialect: Any = self.rng.choice(TALKING)
         text = json.dumps({"tag": self.tag()})
@@ -250,6 +239,27 @@ class Client:
         self.json("GET", "/health", None, "health")
         self.json("GET", "/v1/usage", None, "usage")
 
+    def watch(self) -> None:
+        """The status page, for some seconds."""
+        began, status, error = time.monotonic(), 0, ""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+        try:
+            connection.request("GET", "/", headers={"Accept": "text/html"})
+            page = connection.getresponse().read()
+            connection.request("GET", "/status/events", headers={"Accept": "text/event-stream"})
+            response = connection.getresponse()
+            status, first = response.status, response.readline()
+            if not (page.startswith(b"<!doctype html>") and first):
+                error = f"{page[:60]!r}, {first!r}"
+            self.stop.wait(self.rng.uniform(0, 5))
+        except (OSError, http.client.HTTPException) as problem:
+            status, error = 0, repr(problem)
+        finally:
+            connection.close()
+        whole = status == 200 and not error
+        times = began, time.monotonic()
+        self.note(Record("status page", *times, self.tags, "", "", status, whole, error))
+
     # How it is asked
 
     def json(self, method: str, path: str, body: Any, kind: str) -> None:
@@ -286,6 +296,7 @@ class Client:
         calls: bool = False,
         form: bool = False,
         seen: bool = False,
+        searched: bool = False,
         slow: bool = False,
         leave: int | None = None,
         wanted: frozenset[int] = frozenset(),
@@ -293,9 +304,9 @@ class Client:
     ) -> Answer:
         """Ask, and note what came.
 
-        calls, form, seen: what is compared is the calls, the JSON, or the conversation that reached
-        the API. leave: go away after so many events; -1 for before the request is complete. since:
-        what is asked needs what the server knew then.
+        calls, form, seen, searched: what is compared is the calls, the JSON, the conversation that
+        reached the API, or the text with what it cites. leave: go away after so many events; -1 for
+        before the request is complete. since: what is asked needs what the server knew then.
         """
         if streamed is None:
             streamed = self.rng.random() < 0.6
@@ -330,12 +341,13 @@ class Client:
         finally:
             connection.close()
             got = answer.text
+            special = {"calls": calls, "form": form, "seen": seen, "searched": searched}
             if answer.whole:
-                got = self._compared(answer, calls=calls, form=form, seen=seen)
-            elif calls or form or seen:
+                got = self._compared(answer, **special)
+            elif calls or form or seen or searched:
                 answer.error, got = f"{answer.error} {got[:500]}", ""
             name = f"{dialect.name}, {'streamed' if streamed else 'whole'}"
-            special = {"calls": calls, "form": form, "seen": seen, "slow": slow}
+            special["slow"] = slow
             kind = ", ".join([name, *(each for each, is_so in special.items() if is_so)])
             times = (began if since is None else since), time.monotonic()
             told = got, status, answer.whole, answer.error
@@ -343,7 +355,9 @@ class Client:
             self.note(Record(kind, *times, self.tags, expected, *told, wanted, left))
         return answer
 
-    def _compared(self, answer: Answer, *, calls: bool, form: bool, seen: bool) -> str:
+    def _compared(
+        self, answer: Answer, *, calls: bool, form: bool, seen: bool, searched: bool
+    ) -> str:
         if seen and set(TAG.findall(answer.text)) - self._tags:
             # All that reached the API counts, the system prompt too.
             return answer.text
@@ -352,6 +366,8 @@ class Client:
                 return answer.called() if not answer.text else answer.text
             if form:
                 return json.dumps(json.loads(answer.text))
+            if searched:
+                return json.dumps([answer.text, answer.titles])
             if seen:
                 return json.dumps(conversation(answer.text))
         except (ValueError, LookupError) as error:

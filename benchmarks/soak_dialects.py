@@ -14,10 +14,16 @@ SCHEMA = {**PARAMETERS, "additionalProperties": False}
 
 @attrs.define
 class Answer:
-    """What has come of an answer until now. calls: id, name and arguments of each."""
+    """What has come of an answer until now.
+
+    calls: id, name and arguments of each. titles: those of the pages cited, in order. searches: the
+    blocks or items of web searches, as they are given back.
+    """
 
     text: str = ""
     calls: list[list[str]] = attrs.field(factory=list)
+    titles: list[str] = attrs.field(factory=list)
+    searches: list[Any] = attrs.field(factory=list)
     id: str = ""
     whole: bool = False
     error: str = ""
@@ -25,6 +31,11 @@ class Answer:
     def called(self) -> str:
         """The calls without their ids, to compare."""
         return json.dumps([[name, json.loads(arguments)] for _, name, arguments in self.calls])
+
+    def cite(self, citations: Any) -> None:
+        """Keep the titles of those citations, of any of the APIs."""
+        for each in citations or ():
+            self.titles.append(each.get("url_citation", each)["title"])
 
 
 class Chat:
@@ -40,6 +51,9 @@ class Chat:
     def tools(self) -> dict[str, Any]:
         function = {"name": "look", "description": "Look", "parameters": PARAMETERS}
         return {"tools": [{"type": "function", "function": function}]}
+
+    def search(self) -> dict[str, Any]:
+        return {"web_search_options": {}}
 
     def form(self) -> dict[str, Any]:
         schema = {"name": "form", "schema": SCHEMA}
@@ -69,6 +83,7 @@ class Chat:
         """A whole answer."""
         message = told["choices"][0]["message"]
         answer.text, answer.id, answer.whole = message["content"] or "", told["id"], True
+        answer.cite(message.get("annotations"))
         answer.calls = [
             [call["id"], call["function"]["name"], call["function"]["arguments"]]
             for call in message.get("tool_calls") or ()
@@ -81,6 +96,7 @@ class Chat:
             return
         for choice in event["choices"]:
             answer.text += choice["delta"].get("content") or ""
+            answer.cite(choice["delta"].get("annotations"))
             for call in choice["delta"].get("tool_calls") or ():
                 if call.get("id"):
                     answer.calls.append([call["id"], call["function"]["name"], ""])
@@ -99,6 +115,9 @@ class Responses:
     def tools(self) -> dict[str, Any]:
         return {"tools": [{"type": "function", "name": "look", "parameters": PARAMETERS}]}
 
+    def search(self) -> dict[str, Any]:
+        return {"tools": [{"type": "web_search"}]}
+
     def form(self) -> dict[str, Any]:
         return {"text": {"format": {"type": "json_schema", "name": "form", "schema": SCHEMA}}}
 
@@ -108,7 +127,7 @@ class Responses:
 
     def said(self, answer: Answer) -> list[Any]:
         message = [{"role": "assistant", "content": answer.text}] if answer.text else []
-        return message + [
+        return [*answer.searches, *message] + [
             {"type": "function_call", "call_id": key, "name": name, "arguments": arguments}
             for key, name, arguments in answer.calls
         ]
@@ -124,7 +143,11 @@ class Responses:
         answer.text = ""
         for item in told["output"]:
             if item["type"] == "message":
-                answer.text += "".join(part["text"] for part in item["content"])
+                for part in item["content"]:
+                    answer.text += part["text"]
+                    answer.cite(part["annotations"])
+            elif item["type"] == "web_search_call":
+                answer.searches.append(item)
             elif item["type"] == "function_call":
                 answer.calls.append([item["call_id"], item["name"], item["arguments"]])
 
@@ -156,6 +179,9 @@ class Messages:
     def tools(self) -> dict[str, Any]:
         return {"tools": [{"name": "look", "description": "Look", "input_schema": PARAMETERS}]}
 
+    def search(self) -> dict[str, Any]:
+        return {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}
+
     def form(self) -> dict[str, Any]:
         return {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}
 
@@ -166,6 +192,7 @@ class Messages:
 
     def said(self, answer: Answer) -> list[Any]:
         text = [{"type": "text", "text": answer.text}] if answer.text else []
+        text = answer.searches + text
         calls = [
             {"type": "tool_use", "id": key, "name": name, "input": json.loads(arguments)}
             for key, name, arguments in answer.calls
@@ -184,21 +211,38 @@ class Messages:
         for block in told["content"]:
             if block["type"] == "text":
                 answer.text += block["text"]
+                answer.cite(block.get("citations"))
             elif block["type"] == "tool_use":
                 answer.calls.append([block["id"], block["name"], json.dumps(block["input"])])
+            else:
+                answer.searches.append(block)
 
     def event(self, event: Any, answer: Answer) -> None:
         match event:
-            case {"type": "content_block_start", "content_block": {"type": "tool_use"} as block}:
-                answer.calls.append([block["id"], block["name"], ""])
+            case {"type": "content_block_start", "content_block": block}:
+                if block["type"] in ("tool_use", "server_tool_use"):
+                    answer.calls.append([block["id"], block["name"], ""])
+                if block["type"] not in ("text", "tool_use"):
+                    answer.searches.append(block)
             case {"type": "content_block_delta", "delta": {"text": text}}:
                 answer.text += text
+            case {"type": "content_block_delta", "delta": {"citation": citation}}:
+                answer.cite([citation])
             case {"type": "content_block_delta", "delta": {"partial_json": text}}:
                 answer.calls[-1][2] += text
+            case {"type": "content_block_stop"} if self._search_began(answer):
+                # The API carries it out, so it is not one of the client's.
+                answer.searches[-1]["input"] = json.loads(answer.calls.pop()[2])
             case {"type": "message_stop"}:
                 answer.whole = True
             case {"type": "error"}:
                 answer.error = str(event)
+
+    @staticmethod
+    def _search_began(answer: Answer) -> bool:
+        """Whether the block in progress is the call of a search."""
+        last = answer.searches[-1:]
+        return bool(answer.calls and last and last[0].get("id") == answer.calls[-1][0])
 
 
 class Completions:

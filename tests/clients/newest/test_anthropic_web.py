@@ -255,7 +255,7 @@ def test_what_the_api_refuses_is_its_error(client: Anthropic) -> None:
 def test_a_tool_that_needs_a_beta_header_is_refused(client: Anthropic) -> None:
     tool: Any = {"type": "computer_20250124", "name": "computer"}
     tool |= {"display_width_px": 9, "display_height_px": 9}
-    with pytest.raises(anthropic.BadRequestError, match="needs a beta header"):
+    with pytest.raises(anthropic.BadRequestError, match="need a beta header"):
         client.messages.create(
             model=demo.MODEL, max_tokens=90, messages=[said(demo.SAY)], tools=[tool]
         )
