@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from ..conftest import Settings
-from ..demo import PIXEL_SOURCE, SAY, TEXT
+from ..demo import PIXEL, PIXEL_SOURCE, SAY, TEXT
 from .conftest import Place
+from .relay import Relay
 from .seen import Seen
+from .test_rounds import check
 
 
 OpenClaw = Callable[[str], str]
@@ -18,15 +21,10 @@ OpenClaw = Callable[[str], str]
 EXEC = 'QUIET CALL:exec:{"command":"echo $((6*7))"}'
 
 
-@pytest.fixture
-def openclaw(place: Place, settings: Settings) -> OpenClaw:
-    """Runs a turn of the agent, always in the same session; what it answers.
-
-    Its settings are those that `claudeproxy client` prints, and its folder.
-    """
+def started(place: Place, config: Any) -> OpenClaw:
+    """Runs a turn of the agent with this configuration, always in the same session; its answer."""
     directory = place.home / ".openclaw"
     directory.mkdir()
-    config = json.loads(settings("openclaw"))
     config["agents"]["defaults"]["workspace"] = str(place.work)
     (directory / "openclaw.json").write_text(json.dumps(config))
 
@@ -36,6 +34,12 @@ def openclaw(place: Place, settings: Settings) -> OpenClaw:
         return "\n".join(payload["text"] for payload in payloads)
 
     return openclaw
+
+
+@pytest.fixture
+def openclaw(place: Place, settings: Settings) -> OpenClaw:
+    """With the settings that `claudeproxy client` prints."""
+    return started(place, json.loads(settings("openclaw")))
 
 
 def said(answer: str) -> str:
@@ -68,3 +72,30 @@ def test_three_rounds_of_tools(openclaw: OpenClaw, place: Place) -> None:
     assert [name for name, _ in seen.calls] == ["write", "exec", "read"]
     assert seen.results[1] == "written"
     assert seen.images == [PIXEL_SOURCE]
+
+
+# With one of them it ends each request with a note that it does not keep.
+OTHER_APIS = {
+    "openai-responses": ("/v1", ["resumed", "resumed", "resumed"]),
+    "anthropic-messages": ("", ["rewound", "rewound", "continued"]),
+}
+
+
+@pytest.mark.parametrize("api", OTHER_APIS)
+def test_rounds_with_its_other_apis(
+    place: Place, settings: Settings, relay: Relay, api: str
+) -> None:
+    path, served = OTHER_APIS[api]
+    # OpenClaw needs more than a minute to read a long answer to them, so SEEN is not for them.
+    config = json.loads(settings("openclaw"))
+    config["models"]["providers"]["claudeproxy"] |= {"api": api, "baseUrl": f"{relay.url}{path}"}
+    place.picture()
+    write = 'CALL:write:{"path":"new.txt","content":"written"}'
+    read = 'CALL:exec:{"command":"cat new.txt"}'
+    look = 'CALL:read:{"path":"red.png"}'
+    answer = started(place, config)(f"{write} THEN {read} THEN {look} THEN ECHO:done")
+    assert said(answer) == "done"
+    assert check(relay, 3) == served
+    last = json.dumps(relay.served[-1].body)
+    assert "written" in last
+    assert PIXEL in last
