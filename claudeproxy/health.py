@@ -33,7 +33,7 @@ class Health:
         self._processes = processes
         self._look = look
         self._demo = demo
-        self._since = condition.seconds()
+        self._since = condition.monotonic()
         self._reason: Reason | None = Reason.STARTING
         self._told = ""
         condition.on_change = self._changed
@@ -47,7 +47,7 @@ class Health:
             "login": condition.login_report(),
             "demo": self._demo,
             "processes": dict(self._processes()),
-            "uptime": round(max(0.0, condition.seconds() - self._since), 1),
+            "uptime": round(condition.monotonic() - self._since, 1),
         }
 
     def readiness(self) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class ProxyService(Service):
         named_choice = {
             field.name: getattr(settings, field.name) for field in attrs.fields(PoolSettings)
         }
-        self.condition = Condition(now)
+        self.condition = Condition(now, monotonic=reactor.seconds)
         self.pool = Pool(
             reactor, self._find_launch, PoolSettings(**named_choice), self.metrics, self.condition
         )

@@ -141,11 +141,15 @@ class Found:
 class Condition:
     """The condition of the CLI, from what was seen last.
 
-    seconds: the time since the epoch. cli: the one in use; None while there is none. login: what
-    the newest process told. on_change: called after each event.
+    seconds: the time since the epoch. monotonic: seconds of a clock that nobody sets, if that of
+    `seconds` can be set. cli: the one in use; None while there is none. login: what the newest
+    process told. on_change: called after each event.
     """
 
     seconds: Callable[[], float]
+    monotonic: Callable[[], float] = attrs.field(
+        kw_only=True, default=attrs.Factory(lambda self: self.seconds, takes_self=True)
+    )
     cli: Found | None = None
     login: Login | None = None
     on_change: Callable[[], None] = attrs.field(default=lambda: None)
@@ -182,7 +186,7 @@ class Condition:
         if another and login.there:
             self._access = Access.UNSEEN
         self._access = LOGINS[self._access][Witness.TOLD_YES if login.there else Witness.TOLD_NO]
-        self._witnessed = self.seconds()
+        self._witnessed = self.monotonic()
         self._see(Seen.READY)
 
     def answered(self, login: Login | None) -> None:
@@ -257,7 +261,7 @@ class Condition:
             "plan": there.plan if there else None,
             "age": None
             if self._access is Access.UNSEEN
-            else round(max(0.0, self.seconds() - self._witnessed), 1),
+            else round(self.monotonic() - self._witnessed, 1),
         }
 
     def cli_report(self) -> dict[str, Any] | None:
@@ -287,7 +291,7 @@ class Condition:
         if login is not None and login != self.login:
             return
         self._access = LOGINS[self._access][witness]
-        self._witnessed = self.seconds()
+        self._witnessed = self.monotonic()
         self.on_change()
 
 

@@ -5,6 +5,7 @@ benchmarks/soak_server.py runs a proxy whose wall clock can be set.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -55,6 +56,15 @@ class ClockSet(Served):
         await self.set_clock(-HOUR)
         await when(lambda: client.gone)
         assert client.status == 504
+
+    async def test_times_that_have_passed_are_told_by_another_clock(self) -> None:
+        await self.answer(self.asked("ECHO:hello"))
+        for ahead in (24 * HOUR, -24 * HOUR):
+            await self.set_clock(ahead)
+            answer = await self.answer(http("GET", "/health"))
+            health = json.loads(answer.received.partition(b"\r\n\r\n")[2])
+            assert 0 < health["uptime"] < HOUR
+            assert 0 <= health["login"]["age"] < HOUR
 
     async def test_the_end_of_a_limit_is_told_by_the_wall_clock(self) -> None:
         await self.set_clock(HOUR)
