@@ -137,6 +137,7 @@ class ProxyService(Service):
             responses=Responses(ResponseStore(now, settings.responses, settings.responses_age)),
             status=self.status,
             strict_parameters=settings.strict_parameters,
+            web_tools=settings.web_tools,
             now=now,
             timeouts=Timeouts(
                 first_token=settings.first_token_timeout,

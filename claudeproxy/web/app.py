@@ -54,7 +54,8 @@ class App:
     GET /health, readiness those for GET /health/ready, with `ready` among them. metrics: returns
     the body for GET /metrics. responses: the Responses dialect, with the stored responses.
     status: the status page. strict_parameters: whether to refuse parameters that would be ignored.
-    now: since the epoch.
+    web_tools: whether requests may use the tools that the API carries out itself. now: since the
+    epoch.
     """
 
     clock: Any
@@ -68,6 +69,7 @@ class App:
     responses: Responses
     status: StatusPage
     strict_parameters: bool = False
+    web_tools: bool = True
     now: Callable[[], float] = attrs.Factory(lambda self: self.clock.seconds, takes_self=True)
     # The requests that are being answered.
     running: set[Any] = attrs.field(init=False, factory=set)
@@ -349,7 +351,8 @@ class App:
             send_error(request, self.responses, error)
 
     def _model_object(self, name: str, model: Model, catalogue: Catalogue) -> dict[str, Any]:
-        return model_object(name, model, catalogue.size_of(model), self._created)
+        size = catalogue.size_of(model)
+        return model_object(name, model, size, self._created, web_tools=self.web_tools)
 
 
 def route_of(request: Any) -> str:

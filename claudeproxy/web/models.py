@@ -50,10 +50,13 @@ def list_object(models: Sequence[Mapping[str, Any]], *, has_more: bool) -> dict[
     return {"object": "list", "data": list(models), **page}
 
 
-def model_object(name: str, model: Model, size: ModelSize | None, created: int) -> dict[str, Any]:
+def model_object(
+    name: str, model: Model, size: ModelSize | None, created: int, *, web_tools: bool = True
+) -> dict[str, Any]:
     """Return the object of a model, under one of its names. `created`: seconds since the epoch.
 
-    It has the sizes only if the CLI has reported them.
+    It has the sizes only if the CLI has reported them. web_tools: whether requests may use the
+    tools that the API carries out itself.
     """
     date = datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z")
     line = model.value.removesuffix(LONG_CONTEXT)
@@ -71,7 +74,7 @@ def model_object(name: str, model: Model, size: ModelSize | None, created: int) 
         "deprecated_at": None,
         "retires_at": None,
         "line": line if line in LINES else None,
-        "capabilities": None if model.unlisted else _capabilities(model),
+        "capabilities": None if model.unlisted else _capabilities(model, web_tools=web_tools),
     }
     if size is not None:
         told.update(dict.fromkeys(WINDOWS, size.context_window))
@@ -80,10 +83,13 @@ def model_object(name: str, model: Model, size: ModelSize | None, created: int) 
     return told
 
 
-def _capabilities(model: Model) -> dict[str, Any]:
-    """Return the capabilities of the model that this server supports."""
+def _capabilities(model: Model, *, web_tools: bool) -> dict[str, Any]:
+    """Return the capabilities of the model that this server supports.
+
+    As at Anthropic, a tool that is supported can still be refused to the account.
+    """
     efforts = {level: _support(level in model.efforts) for level in EFFORTS}
-    tools = {"code_execution": _support(False), "web_search": _support(False)}
+    tools = {"code_execution": _support(web_tools), "web_search": _support(web_tools)}
     thinking = {
         "adaptive": _support(model.adaptive),
         "between_tools": _support(False),
@@ -98,7 +104,7 @@ def _capabilities(model: Model) -> dict[str, Any]:
         "effort": {**_support(bool(model.efforts)), **efforts},
         "image_input": _support(True),
         "pdf_input": _support(True),
-        "server_tools": {**_support(False), **tools},
+        "server_tools": {**_support(web_tools), **tools},
         "structured_outputs": _support(True),
         "thinking": {**_support(True), "types": thinking},
     }

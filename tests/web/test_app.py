@@ -217,6 +217,17 @@ def test_errors_quote_the_path_and_the_method_that_were_asked_for(server: Server
         assert len(server.ask("PUT", path)[2]["error"]["message"]) < 700
 
 
+def test_a_model_can_search_unless_the_setting_is_off(server: Server) -> None:
+    def can_search() -> bool:
+        body = server.ask("GET", "/v1/models/opus")[2]
+        supported: bool = body["capabilities"]["server_tools"]["web_search"]["supported"]
+        return supported
+
+    assert can_search()
+    server.app.web_tools = False
+    assert not can_search()
+
+
 # Counting, and what is not supported
 
 

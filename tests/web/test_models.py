@@ -99,6 +99,17 @@ def test_a_model_in_the_words_of_both() -> None:
     assert told["capabilities"]["thinking"]["types"]["adaptive"] == {"supported": True}
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_tools_of_the_api_are_a_capability_if_the_server_allows_them(*, allowed: bool) -> None:
+    told = model_object("opus", OPUS, None, CREATED, web_tools=allowed)
+    support = {"supported": allowed}
+    assert told["capabilities"]["server_tools"] == {
+        **support,
+        "code_execution": support,
+        "web_search": support,
+    }
+
+
 def test_a_size_is_told_only_where_it_is_known() -> None:
     assert not {"max_tokens", "context_length"} & set(model_object("x", OPUS, None, CREATED))
     told = model_object("x", OPUS, ModelSize(1_000_000, 128_000), CREATED)
