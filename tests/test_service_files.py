@@ -236,17 +236,26 @@ def test_the_docs_claudeproxy_commands_exist() -> None:
         assert done.exit_code == 0, (arguments, done.output)
 
 
-def test_the_docs_options_and_variables_exist() -> None:
+def test_the_docs_variables_exist() -> None:
     text = DOC.read_text("utf-8")
-    table = re.findall(r"^\| .* \| `([^`]+)` \|$", text, re.M)
-    on_the_line, variable, in_the_file = table
-    expected = load({"first_token_timeout": 600})
+    variables = dict(re.findall(r"`(CLAUDEPROXY_[A-Z_]+)=([0-9]+)`", text))
+    assert load({}, variables) == load({"port": 4567})
+    names = {name.lower() for name in re.findall(r"CLAUDEPROXY_([A-Z_]+)", text)}
+    assert names <= set(FIELDS)
+
+
+def test_the_three_places_of_a_setting_are_read(tmp_path: Path) -> None:
+    text = (DOC.parent / "configuration.md").read_text("utf-8")
+    [on_the_line] = re.findall(r"^1\. the command line: `(.+)`$", text, re.M)
+    [variable] = re.findall(r"^2\. the environment: `(.+)`$", text, re.M)
+    [in_the_file] = re.findall(r"^ +(body_limit = .+)$", text, re.M)
+    file = tmp_path / "config.toml"
+    file.write_text(in_the_file)
+    expected = load({"body_limit": 1_000_000})
     assert expected != Settings()
     assert twistd_options(["claudeproxy", *on_the_line.split()]).subOptions.settings == expected
     assert load({}, dict([variable.split("=")])) == expected
-    assert in_the_file.split(" = ") == ["first_token_timeout", "600"]
-    names = {name.lower() for name in re.findall(r"CLAUDEPROXY_([A-Z_]+)", text)}
-    assert names <= set(FIELDS)
+    assert load({}, {}, file) == expected
 
 
 def test_the_docs_config_is_read(tmp_path: Path) -> None:
