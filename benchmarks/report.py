@@ -12,7 +12,7 @@ def about(cli_version: str, more: str = "") -> str:
     """The day, the versions and the machine, as a sentence. more: what else to say in it."""
     return (
         f"{date.today()}, Claude Code {cli_version}, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.release()} on {platform.machine()}, "
+        f"{platform.system()} on {platform.machine()}, "
         f"{os.cpu_count()} cores{more}."
     )
 
