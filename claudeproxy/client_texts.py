@@ -100,7 +100,7 @@ docker run -d --name open-webui -p 127.0.0.1:3000:8080 \\
   -v open-webui:/app/backend/data openwebui/open-webui:main"""
 
 OPEN_WEBUI = """\
-OPENAI_API_BASE_URL=$URL OPENAI_API_KEY=$KEY open-webui serve --port 3000"""
+OPENAI_API_BASE_URL=$URL OPENAI_API_KEY=$KEY open-webui serve --host 127.0.0.1 --port 3000"""
 
 HOME_ASSISTANT = """\
 API Key: $KEY

@@ -139,21 +139,22 @@ def demo(setting: str, request: pytest.FixtureRequest) -> Demo:
 @pytest.fixture
 def settings(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Tells what `claudeproxy client NAME` prints for the demo: what a page of doc/clients/ has."""
-    port = demo.url.removesuffix("/v1").rpartition(":")[2]
     home = tmp_path_factory.mktemp("settings")
+    return lambda name, *options: printed(home, name, demo.url, *options)
 
-    def settings(name: str, *options: str) -> str:
-        return subprocess.run(
-            [PYTHON, "-m", "claudeproxy", "client", name, "--port", port, *options],
-            env={"HOME": str(home), "PYTHONPATH": str(ROOT)},
-            cwd=home,
-            check=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ).stdout
 
-    return settings
+def printed(home: Path, name: str, url: str, *options: str) -> str:
+    """What `claudeproxy client NAME` prints for the server at a URL, with this home directory."""
+    port = url.removesuffix("/v1").rpartition(":")[2]
+    return subprocess.run(
+        [PYTHON, "-m", "claudeproxy", "client", name, "--port", port, *options],
+        env={"HOME": str(home), "PYTHONPATH": str(ROOT)},
+        cwd=home,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ).stdout
 
 
 @pytest.fixture

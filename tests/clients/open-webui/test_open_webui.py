@@ -7,86 +7,64 @@ do not need one.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from .. import demo
-from ..conftest import Settings, deadline
-
-
-# It takes most of a minute to start.
-DEADLINE = 300.0
-ADDRESS = "http://127.0.0.1:3000"
-
-Ask = Callable[..., str]
+from ..conftest import Demo, deadline, printed
+from .server import DEADLINE, OpenWebUI, process, text
 
 
 @pytest.fixture(autouse=True)
-def in_time(url: str) -> Iterator[None]:
+def in_time() -> Iterator[None]:
     with deadline("a test's end", DEADLINE):
         yield
 
 
-def curl(path: str, *options: str, body: Any = None) -> str:
-    if body is not None:
-        options = (*options, "-H", "Content-Type: application/json", "-d", json.dumps(body))
-    return subprocess.run(
-        ["curl", "--silent", "--fail-with-body", *options, f"{ADDRESS}{path}"],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
+@pytest.fixture(scope="module")
+def webui(demo_auto: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenWebUI]:
+    root = tmp_path_factory.mktemp("open-webui")
+    command = printed(root, "open-webui-pip", demo_auto.url).rstrip()
+    with (
+        (root / "log").open("w") as log,
+        process(["/bin/sh", "-c", f"exec env {command}"], root, stdout=log),
+    ):
+        yield OpenWebUI("http://127.0.0.1:3000")
 
 
-@pytest.fixture
-def ask(settings: Settings, tmp_path: Path) -> Iterator[Ask]:
-    """Sends a request to Open WebUI as its first user."""
-    command = settings("open-webui-pip").rstrip()
-    with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec env {command} --host 127.0.0.1"],
-            env={
-                "DATA_DIR": str(tmp_path / "data"),
-                "HOME": str(tmp_path),
-                "OFFLINE_MODE": "true",
-                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-                "WEBUI_SECRET_KEY": "secret",
-            },
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        curl("/health", "--retry", "240", "--retry-delay", "1", "--retry-connrefused")
-        user = {"name": "Me", "email": "me@example.org", "password": "a-Secret-1"}
-        token = json.loads(curl("/api/v1/auths/signup", body=user))["token"]
-
-        def ask(path: str, body: Any = None) -> str:
-            return curl(path, "-H", f"Authorization: Bearer {token}", body=body)
-
-        yield ask
-    finally:
-        server.kill()
-        server.wait()
+def test_a_chat(webui: OpenWebUI) -> None:
+    webui.answers()
 
 
-def test_a_chat(ask: Ask) -> None:
-    models = json.loads(ask("/api/models"))["data"]
-    assert {"sonnet", "opus", "haiku"} <= {model["id"] for model in models}
-    asked = {"model": "sonnet", "messages": demo.asking(demo.SAY)}
-    answer = json.loads(ask("/api/chat/completions", asked))
-    assert answer["choices"][0]["message"]["content"] == demo.TEXT
-    asked = {"model": "sonnet", "messages": demo.asking(demo.COUNT), "stream": True}
-    lines = ask("/api/chat/completions", asked).splitlines()
-    chunks = [
-        json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")
-    ]
-    said = [choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"]]
-    assert "".join(said) == demo.COUNTED
+def test_a_picture_reaches_the_api(webui: OpenWebUI) -> None:
+    picture = {"type": "image_url", "image_url": {"url": demo.PIXEL_URL}}
+    seen = webui.chat([{"type": "text", "text": "SEEN"}, picture])
+    assert demo.images(seen) == [demo.PIXEL_SOURCE]
+
+
+def test_a_custom_parameter_of_a_model_switches_web_search_on(webui: OpenWebUI) -> None:
+    assert cited(webui.stream(demo.SEARCH, model="opus")) == []
+    # As the form of a model's advanced parameters stores it.
+    parameters = {"custom_params": {"web_search_options": "{}"}}
+    webui.ask(
+        "/api/v1/models/create",
+        {"id": "opus", "base_model_id": None, "name": "opus", "meta": {}, "params": parameters},
+    )
+    deltas = webui.stream(demo.SEARCH, model="opus")
+    assert all(sentence in text(deltas) for sentence, _ in demo.CITED)
+    assert cited(deltas) == [url for _, url in demo.CITED]
+
+
+def test_only_this_machine_reaches_it(webui: OpenWebUI) -> None:
+    # It would listen on every address. Linux has all of 127.0.0.0/8.
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", 3000), timeout=10).close()
+
+
+def cited(deltas: list[dict[str, Any]]) -> list[str]:
+    """The addresses of the pages that a streamed answer cites."""
+    annotations = [each for delta in deltas for each in delta.get("annotations") or []]
+    return [each["url_citation"]["url"] for each in annotations]
