@@ -286,6 +286,7 @@ AGENTS = "tests/clients/agents/test_settings.py"
 OPENCLAW_TESTS = "tests/clients/agents/test_openclaw.py"
 N8N_TESTS = "tests/clients/n8n/test_n8n.py"
 OPEN_WEBUI_TESTS = "tests/clients/open-webui/test_open_webui.py"
+OPEN_WEBUI_DOCKER_TESTS = "tests/clients/open-webui/test_docker.py"
 NEWEST = "tests/clients/newest/test_settings.py"
 JS = "tests/clients/js/test_settings.py"
 CLIENTS = {
@@ -330,7 +331,9 @@ CLIENTS = {
     "obsidian": Client(
         "Obsidian (the plugin Copilot)", "Enter this for a custom model of the plugin", OBSIDIAN
     ),
-    "open-webui": Client("Open WebUI in Docker", OPEN_WEBUI_WHERE, OPEN_WEBUI_DOCKER),
+    "open-webui": Client(
+        "Open WebUI in Docker", OPEN_WEBUI_WHERE, OPEN_WEBUI_DOCKER, OPEN_WEBUI_DOCKER_TESTS
+    ),
     "open-webui-pip": Client("Open WebUI from pip", SHELL, OPEN_WEBUI, OPEN_WEBUI_TESTS),
     "openai-js": Client("openai (npm)", NODE, OPENAI_JS, JS, "sonnet"),
     "openai-python": Client("openai (Python)", PYTHON, OPENAI_PYTHON, NEWEST, "sonnet"),
