@@ -22,16 +22,21 @@ from twisted.application.service import MultiService, Service
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
+    LogEvent,
     Logger,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     formatEvent,
     formatEventAsClassicLogText,
     formatTime,
 )
 from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
+from twisted.web.http import HTTPChannel
+from zope.interface import implementer
 
 from .settings import FIELDS, Settings
 
@@ -201,7 +206,18 @@ def observer(out: IO[str] | LogFile, level: str, format_: str, *, journal: bool 
         cast(Any, out), cast(Any, for_journal if journal else FORMATS[format_])
     )
     least = LogLevelFilterPredicate(LogLevel.levelWithName(level))
-    return FilteringLogObserver(written, [least])
+    return FilteringLogObserver(written, [least] if level == "debug" else [least, NoTimeouts()])
+
+
+@implementer(ILogFilterPredicate)
+class NoTimeouts:
+    """Leaves out what Twisted says, at info, of each connection that it closes as idle."""
+
+    def __call__(self, event: LogEvent) -> Any:
+        """A PredicateResult."""
+        said = isinstance(event.get("log_source"), HTTPChannel)
+        is_one = said and event["log_level"] is LogLevel.info
+        return PredicateResult.no if is_one else PredicateResult.maybe
 
 
 def to_journal(out: IO[str], environ: Mapping[str, str] = os.environ) -> bool:

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from twisted.application.service import Application, Service
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher
+from twisted.web.http import HTTPChannel
 
 from claudeproxy import log
 from claudeproxy.log import RotatedFile, changed, logged, observer, tell, to_journal
@@ -69,6 +71,20 @@ def test_every_other_event_is_json_too() -> None:
     assert (first["level"], first["message"]) == ("warn", "Text\nof two lines")
     assert (second["level"], second["message"]) == ("critical", "It failed")
     assert "ValueError: no" in second["traceback"]
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_connection_that_is_closed_because_it_is_idle_is_for_debug(level: str) -> None:
+    out, publisher = StringIO(), LogPublisher()
+    publisher.addObserver(observer(out, level, "text"))
+    channel = HTTPChannel()
+    channel.makeConnection(StringTransport())
+    channel._log = Logger("there", source=channel, observer=publisher)
+    channel.timeoutConnection()
+    channel._log.error("The rest is told")
+    said = [line.partition("] ")[2] for line in out.getvalue().splitlines()]
+    assert said[-1] == "The rest is told"
+    assert len(said) == {"info": 1, "debug": 2}[level]
 
 
 @pytest.mark.parametrize(
