@@ -54,6 +54,10 @@ class _Reader:
                 if message.has("tool_calls") or message.has("function_call"):
                     said = (*said, *self._calls(message))
                 self.history.assistant(said)
+            case "function" if not self.history.calls.waiting:
+                # Some clients leave out their calls of functions, and send the results alone.
+                title = text_block(f"The result of the function {message.get('name')}:")
+                self.history.user((title, *read_content(message, "content", _SHOWN)))
             case _:
                 self.history.user((self._result(message, role),))
 
@@ -93,7 +97,7 @@ class _Reader:
         call_id = message.get("tool_call_id") if role == "tool" else calls.waiting_for(name)
         why = calls.problem_with_result(call_id)
         if why is not None:
-            if role == "function" and calls:
+            if role == "function":
                 why = f"No unanswered call of '{name}' precedes it."
             raise bad_request(
                 f"Invalid parameter: messages with role '{role}' must be a response to a "
