@@ -54,11 +54,15 @@ test-clients: $(VENV)/.test
 	scripts/clients-install $(PYTHON)
 	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python
 
-# Those whose installation is large (more than 11 GB); CI leaves them out.
+# Those whose installation is large (more than 14 GB); CI leaves them out. Home Assistant is left out
+# too where there is no Python 3.14.2 or newer.
+HOME_ASSISTANT_PYTHON ?= $(PYTHON)
 test-clients-large: $(VENV)/.test
 	scripts/clients-install $(PYTHON) aider open-webui
 	scripts/n8n-install $(PYTHON)
-	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python aider open-webui n8n
+	scripts/home-assistant-install $(HOME_ASSISTANT_PYTHON)
+	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python \
+		aider open-webui n8n home-assistant home-assistant-extended
 
 # The wheel, as pipx installs it; takes two minutes.
 test-installed: $(VENV)/.test

@@ -103,9 +103,14 @@ OPEN_WEBUI = """\
 OPENAI_API_BASE_URL=$URL OPENAI_API_KEY=$KEY open-webui serve --host 127.0.0.1 --port 3000"""
 
 HOME_ASSISTANT = """\
-API Key: $KEY
-Base URL: $URL
+URL: $URL
+API key: $KEY
 Model: $MODEL"""
+
+HOME_ASSISTANT_EXTENDED = """\
+API Key: $KEY
+Base Url: $URL
+chat_model: $MODEL"""
 
 N8N = """\
 API Key: $KEY
@@ -305,9 +310,17 @@ CLIENTS = {
     "goose": Client("Goose", SHELL, GOOSE),
     "home-assistant": Client(
         "Home Assistant",
-        "Enter this in the settings of the integration Extended OpenAI Conversation",
+        "Add the integration llama.cpp (for any server of OpenAI's API), and enter this",
         HOME_ASSISTANT,
-        model="sonnet",
+        "tests/clients/home-assistant/test_home_assistant.py",
+        "sonnet",
+    ),
+    "home-assistant-extended": Client(
+        "Home Assistant (Extended OpenAI Conversation)",
+        "Enter this in the settings of the integration, and chat_model in those of its agent",
+        HOME_ASSISTANT_EXTENDED,
+        "tests/clients/home-assistant-extended/test_extended.py",
+        "sonnet",
     ),
     "jetbrains": Client(
         "JetBrains AI Assistant",

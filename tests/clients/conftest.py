@@ -28,7 +28,7 @@ PYTHON = os.environ.get("CLAUDEPROXY_PYTHON", str(ROOT / ".venv" / "bin" / "pyth
 GROUPS = (
     *("newest", "suites", "instructor", "litellm", "llamaindex", "js", "agents"),
     # Not in `make test-clients`.
-    *("aider", "n8n", "open-webui"),
+    *("aider", "home-assistant", "home-assistant-extended", "n8n", "open-webui"),
 )
 # Far longer than anything takes, so that it is only reached when something hangs.
 DEADLINE = 60.0
