@@ -193,7 +193,8 @@ def from_model_refusal(response: Mapping[str, Any], model: str) -> APIError:
     result.
     """
     message = str(response.get("error"))
-    if message.startswith("Authentication failed"):
+    # The second one comes if there is no login at all.
+    if message.startswith("Authentication failed") or "resolve authentication method" in message:
         return not_logged_in()
     if "not found" in message:
         return model_refused(model)

@@ -68,6 +68,12 @@ def test_a_model_that_the_api_does_not_know_is_named() -> None:
         ("Model 'claude-x' not found", 404, "model_not_found"),
         ("'haiku[1m]' isn't available: the haiku setting has no 1M form.", 404, "model_not_found"),
         ("Authentication failed. Please check your API credentials.", 401, "invalid_api_key"),
+        (
+            "Unable to validate model: Could not resolve authentication method. Expected one of "
+            "apiKey, authToken, credentials, config, or profile to be set.",
+            401,
+            "invalid_api_key",
+        ),
         ("API error: 429 Slow down \u00b7 model not changed", 429, "rate_limit_exceeded"),
         ("API error: 529 Overloaded \u00b7 model not changed", 503, None),
         ("API error: 500 Internal server error \u00b7 model not changed", 502, None),

@@ -80,6 +80,15 @@ class Login(ConditionCase):
         assert (await self.ask("ECHO:again")).choices[0].message.content == "again"
         assert (await self.until(None))["login"]["state"] == "yes"
 
+    async def test_a_model_that_the_cli_does_not_list_is_no_other_error(self) -> None:
+        told = await self.until("not_logged_in")
+        for model in ("opus", "claude-opus-4-8", "claude-3-5-sonnet-latest"):
+            error = await self.error_of("hi", model=model)
+            assert type(error) is openai.AuthenticationError, model
+            assert isinstance(error.body, dict)
+            assert error.body["message"] == told["message"]
+            assert error.response.headers["x-should-retry"] == "false"
+
     async def test_no_token_is_spent(self) -> None:
         await self.until("not_logged_in")
         for _ in range(3):
