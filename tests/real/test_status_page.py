@@ -54,7 +54,7 @@ class Looking(StatusCase):
         assert self.cli in facts
         assert "Logged in (by an API key)." in facts
         assert await self.browser.run("document.title") == "Ready - claudeproxy"
-        assert await self.browser.run("document.querySelector('.banner')") is None
+        assert await self.browser.run("document.getElementById('demo').hidden")
         # What `claudeproxy client` prints, for this server.
         port = self.proxy.url.rpartition(":")[2]
         shown = await self.browser.run(
@@ -100,6 +100,16 @@ class Looking(StatusCase):
         # Its plan has limits, which come with the answer.
         await self.browser.until("document.querySelectorAll('#plan meter').length === 2")
         self.clean()
+
+    async def test_the_demo_takes_the_place_of_a_server(self) -> None:
+        await self.open()
+        port = int(self.proxy.url.rpartition(":")[2])
+        await self.proxy.stopService()
+        await self.browser.until("document.getElementById('verdict').dataset.ready === 'no'")
+        await self.start_proxy(demo=True, port=port)
+        await self.browser.until("document.getElementById('verdict').dataset.ready === 'yes'")
+        assert not await self.browser.run("document.getElementById('demo').hidden")
+        self.clean("ERR_CONNECTION_REFUSED", "status of 503")
 
     async def test_without_scripts_the_state_and_the_settings_can_be_read(self) -> None:
         await when(lambda: self.proxy.condition.reason is None)

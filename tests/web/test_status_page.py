@@ -209,7 +209,8 @@ def test_a_ready_server() -> None:
     assert "12% used, resets at" in text
     assert '<time datetime="2023-11-14T22:13:20+00:00">2023-11-14 22:13 UTC</time>' in text
     assert "<span>seven-day</span><span>not known</span>" in text
-    assert "Demo" not in text
+    assert "<title>Ready - claudeproxy</title>" in text
+    assert '<p class="banner" id="demo" hidden>' in text
 
 
 def test_a_server_that_is_not_ready_says_what_to_do() -> None:
@@ -223,7 +224,8 @@ def test_a_server_that_is_not_ready_says_what_to_do() -> None:
 
 def test_the_demo_is_marked() -> None:
     text = shown({"demo": True}, WINDOWS)
-    assert '<p class="banner">Demo: a built-in stand-in answers instead of Claude.</p>' in text
+    said = "Demo: a built-in stand-in answers instead of Claude."
+    assert f'<p class="banner" id="demo" >{said}</p>' in text
     assert "<title>Demo - claudeproxy</title>" in text
 
 

@@ -24,9 +24,10 @@ export function showState(state) {
     // A screen reader reads it aloud, so only if it is new.
     verdict.dataset.told = told;
     verdict.dataset.ready = state.ready ? "yes" : "no";
-    const until = state.until ? ` Until ${day(state.until)}.` : "";
-    verdict.replaceChildren(element("strong", {}, word), " ", element("span", {}, ...withCode(state.message + until)));
+    verdict.replaceChildren(element("strong", {}, word), " ", element("span", {}, ...withCode(state.message)));
   }
+  // Another server may have taken the place of the one that the page came from.
+  $("demo").hidden = !state.demo;
   document.title = `${state.demo ? "Demo" : word} - claudeproxy`;
   const cli = state.cli;
   const rows = [
