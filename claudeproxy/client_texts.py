@@ -300,7 +300,7 @@ CLIENTS = {
     "anthropic-js": Client("anthropic (npm)", NODE, ANTHROPIC_JS, JS, "sonnet"),
     "anthropic-python": Client("anthropic (Python)", PYTHON, ANTHROPIC_PYTHON, NEWEST, "sonnet"),
     "claude-code": Client(
-        "Claude Code", SHELL, "ANTHROPIC_BASE_URL=$ORIGIN ANTHROPIC_API_KEY=$KEY claude", AGENTS
+        "Claude Code", SHELL, "ANTHROPIC_BASE_URL=$ORIGIN ANTHROPIC_AUTH_TOKEN=$KEY claude", AGENTS
     ),
     "cline": Client("Cline CLI", SHELL, CLINE, AGENTS, "claude-opus-4"),
     "codex": Client("Codex CLI", "Put this into ~/.codex/config.toml", CODEX, AGENTS),

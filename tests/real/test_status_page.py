@@ -61,7 +61,7 @@ class Looking(StatusCase):
             "document.querySelector('#client-claude-code pre').textContent"
         )
         assert shown == (
-            f"ANTHROPIC_BASE_URL=http://localhost:{port} ANTHROPIC_API_KEY=not-needed claude"
+            f"ANTHROPIC_BASE_URL=http://localhost:{port} ANTHROPIC_AUTH_TOKEN=not-needed claude"
         )
         await self.browser.run(
             "(() => { const chosen = document.getElementById('use-model');"

@@ -39,7 +39,7 @@ def claude(place: Place, origin: str) -> Claude:
             "-p",
             prompt,
             *options,
-            ANTHROPIC_API_KEY="not-needed",
+            ANTHROPIC_AUTH_TOKEN="not-needed",
             ANTHROPIC_BASE_URL=origin,
         )
 

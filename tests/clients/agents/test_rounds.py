@@ -38,7 +38,7 @@ def claude_code(place: Place, relay: Relay, model: str, *options: str) -> None:
     prompt = rounds(50, "Bash", "command", description="Count")
     printed = place.run(
         *("claude", "-p", prompt, "--model", model, "--allowedTools", "Bash", *options),
-        ANTHROPIC_API_KEY="not-needed",
+        ANTHROPIC_AUTH_TOKEN="not-needed",
         ANTHROPIC_BASE_URL=relay.url,
     )
     assert printed == "done\n"
