@@ -18,7 +18,8 @@ class Client:
     """A client.
 
     where: what to do with the text. tried: the test that runs the client, as a path in this
-    repository; "" if there is none.
+    repository; "" if there is none. keyed: more lines of the text, for a server with keys. give:
+    where the key goes, if it is not in the text.
     """
 
     title: str
@@ -26,11 +27,12 @@ class Client:
     text: str
     tried: str = ""
     model: str = "opus"
+    keyed: str = ""
+    give: str = ""
 
-    @property
-    def tested(self) -> bool:
-        """Whether the project's tests run it."""
-        return bool(self.tried)
+    def template(self, *, with_keys: bool) -> str:
+        """The text for a server, before anything is filled in."""
+        return self.text + (self.keyed if with_keys else "")
 
 
 OPENCLAW = """\
@@ -42,7 +44,7 @@ OPENCLAW = """\
         "apiKey": "$KEY",
         "api": "openai-completions",
         "models": [
-          {"id": "$MODEL", "name": "Opus", "reasoning": true, "input": ["text", "image"]}
+          {"id": "$MODEL", "name": "$MODEL", "reasoning": true, "input": ["text", "image"]}
         ]
       }
     }
@@ -284,9 +286,7 @@ AIDER = """\
 OPENAI_API_BASE=$URL OPENAI_API_KEY=$KEY aider --model openai/$MODEL"""
 
 SHELL, PYTHON, NODE = "Run", "Python", "JavaScript"
-OPEN_WEBUI_WHERE = (
-    "Run (the server must listen where containers reach it: doc/clients/open-webui.md)"
-)
+WEBUI_WHERE = "Run (the server must listen where containers reach it: doc/clients/open-webui.md)"
 AGENTS = "tests/clients/agents/test_settings.py"
 OPENCLAW_TESTS = "tests/clients/agents/test_openclaw.py"
 N8N_TESTS = "tests/clients/n8n/test_n8n.py"
@@ -303,7 +303,14 @@ CLIENTS = {
         "Claude Code", SHELL, "ANTHROPIC_BASE_URL=$ORIGIN ANTHROPIC_AUTH_TOKEN=$KEY claude", AGENTS
     ),
     "cline": Client("Cline CLI", SHELL, CLINE, AGENTS, "claude-opus-4"),
-    "codex": Client("Codex CLI", "Put this into ~/.codex/config.toml", CODEX, AGENTS),
+    "codex": Client(
+        "Codex CLI",
+        "Put this into ~/.codex/config.toml",
+        CODEX,
+        AGENTS,
+        keyed='\nenv_key = "CODEX_KEY"',
+        give="Set the variable CODEX_KEY to one of this server's keys before you start Codex.",
+    ),
     "continue": Client("Continue", "Put this into ~/.continue/config.yaml", CONTINUE, AGENTS),
     "copilot": Client("GitHub Copilot CLI", SHELL, COPILOT, AGENTS, "claude-opus-4"),
     "curl": Client("curl", SHELL, CURL, NEWEST, "sonnet"),
@@ -339,13 +346,14 @@ CLIENTS = {
         "Put this into extra-openai-models.yaml in the folder of `llm logs path`",
         LLM,
         NEWEST,
+        give="Run `llm keys set openai`, and enter one of this server's keys.",
     ),
     "n8n": Client("n8n", "Enter this in a credential of the type OpenAI", N8N, N8N_TESTS),
     "obsidian": Client(
         "Obsidian (the plugin Copilot)", "Enter this for a custom model of the plugin", OBSIDIAN
     ),
     "open-webui": Client(
-        "Open WebUI in Docker", OPEN_WEBUI_WHERE, OPEN_WEBUI_DOCKER, OPEN_WEBUI_DOCKER_TESTS
+        "Open WebUI in Docker", WEBUI_WHERE, OPEN_WEBUI_DOCKER, OPEN_WEBUI_DOCKER_TESTS
     ),
     "open-webui-pip": Client("Open WebUI from pip", SHELL, OPEN_WEBUI, OPEN_WEBUI_TESTS),
     "openai-js": Client("openai (npm)", NODE, OPENAI_JS, JS, "sonnet"),
@@ -363,12 +371,20 @@ CLIENTS = {
     "pydantic-ai": Client("Pydantic AI", PYTHON, PYDANTIC_AI, NEWEST, "sonnet"),
     "qwen-code": Client("Qwen Code", SHELL, QWEN_CODE, AGENTS),
     "vscode": Client("VS Code with Copilot", "Put this into chatLanguageModels.json", VSCODE),
-    "zed": Client("Zed", "Put this into ~/.config/zed/settings.json", ZED),
+    "zed": Client(
+        "Zed",
+        "Put this into ~/.config/zed/settings.json",
+        ZED,
+        give="Enter one of this server's keys in the agent's settings, under LLM Providers.",
+    ),
 }
 
 
 def filled(client: Client, origin: str, key: str, model: str | None = None) -> str:
-    """The settings of a client for the server at an origin, such as http://localhost:3456."""
+    """The settings of a client for the server at an origin, such as http://localhost:3456.
+
+    key: what stands for the API key; with NO_KEY they are for a server without keys.
+    """
     values = {
         "$URL": f"{origin}/v1",
         "$ORIGIN": origin,
@@ -376,7 +392,7 @@ def filled(client: Client, origin: str, key: str, model: str | None = None) -> s
         "$KEY": key,
         "$MODEL": model or client.model,
     }
-    text = client.text
+    text = client.template(with_keys=key != NO_KEY)
     for name, value in values.items():
         text = text.replace(name, value)
     return text

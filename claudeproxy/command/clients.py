@@ -43,10 +43,10 @@ def client(
     click.echo(f"{chosen.title}. {chosen.where}:\n", err=True)
     text = filled(chosen, origin, key or (YOUR_KEY if settings.keys else NO_KEY), model)
     click.echo(text)
-    if settings.keys and (key or YOUR_KEY) not in text:
-        click.echo("\nThis server needs an API key, and these settings have none.", err=True)
+    names = ", ".join(sorted(settings.keys))
+    if settings.keys and chosen.give:
+        click.echo(f"\n{chosen.give} They are called: {names}.", err=True)
     elif settings.keys and not key:
-        names = ", ".join(sorted(settings.keys))
         click.echo(f"\nReplace {YOUR_KEY} by one of this server's keys: {names}.", err=True)
-    if not chosen.tested:
+    if not chosen.tried:
         click.echo("\nThe project's tests do not run this client.", err=True)

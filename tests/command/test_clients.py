@@ -82,7 +82,9 @@ def test_everything_is_filled_in(name: str) -> None:
 
 def test_what_has_a_syntax_is_valid() -> None:
     json.loads(filled(CLIENTS["openclaw"], ORIGIN, "k"))
-    assert tomllib.loads(filled(CLIENTS["codex"], ORIGIN, "k"))["model"] == "opus"
+    codex = tomllib.loads(filled(CLIENTS["codex"], ORIGIN, "k"))
+    assert codex["model"] == "opus"
+    assert codex["model_providers"]["claudeproxy"]["env_key"] == "CODEX_KEY"
     for name, client in CLIENTS.items():
         if client.where == "Python":
             compile(filled(client, ORIGIN, "k"), name, "exec")
@@ -113,6 +115,34 @@ def test_the_settings_of_the_server_are_used(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["client", "curl", "--config", str(config), *more])
     for text in ("http://localhost:98/v1", '"model": "haiku"', "Bearer $KEY"):
         assert text in done.stdout
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_every_client_is_told_where_a_key_goes(name: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('keys = "phone=sk-secret"\n')
+    done = CliRunner().invoke(cli, ["client", name, "--config", str(config)])
+    assert ("YOUR_KEY" in done.stdout) is not bool(CLIENTS[name].give)
+    assert CLIENTS[name].give in done.stderr
+    assert "phone" in done.stderr
+    # Without keys none of this is said.
+    done = CliRunner().invoke(cli, ["client", name])
+    assert "one of this server's keys" not in done.stderr
+
+
+def test_codex_gets_its_key_from_a_variable(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('keys = "phone=sk-secret"\n')
+    done = CliRunner().invoke(cli, ["client", "codex", "--config", str(config)])
+    assert done.stdout.endswith('wire_api = "responses"\nenv_key = "CODEX_KEY"\n')
+    assert "CODEX_KEY to one of this server's keys" in done.stderr
+    assert "env_key" not in CliRunner().invoke(cli, ["client", "codex"]).stdout
+
+
+def test_the_name_that_openclaw_shows_follows_the_model() -> None:
+    done = CliRunner().invoke(cli, ["client", "openclaw", "--model", "haiku"])
+    provider = json.loads(done.stdout)["models"]["providers"]["claudeproxy"]
+    assert [(each["id"], each["name"]) for each in provider["models"]] == [("haiku", "haiku")]
 
 
 def test_a_client_that_is_not_tested_says_so() -> None:

@@ -196,6 +196,17 @@ def test_with_keys_the_page_needs_none_and_shows_nothing_of_the_plan() -> None:
     assert "apiKey: not-needed" in html.unescape(shown(plan=WINDOWS))
 
 
+def test_with_keys_the_settings_say_where_a_key_goes() -> None:
+    with_keys, without = shown(plan=None, with_keys=True), shown(plan=WINDOWS)
+    # Both in what is read without JavaScript and in what it fills in.
+    assert with_keys.count("env_key = &quot;CODEX_KEY&quot;") == 2
+    assert "env_key" not in without
+    for client in CLIENTS.values():
+        if client.give:
+            assert with_code(client.give) in with_keys
+            assert with_code(client.give) not in without
+
+
 # What it says
 
 

@@ -138,10 +138,12 @@ def _clients(origin: str, *, with_keys: bool) -> Iterable[str]:
     key = YOUR_KEY if with_keys else NO_KEY
     for name, client in sorted(CLIENTS.items(), key=lambda item: item[1].title.lower()):
         text = filled(client, origin, key)
-        where = client.where + ("" if client.tested else ". The project's tests do not run it")
+        where = client.where + ("" if client.tried else ". The project's tests do not run it")
+        template = client.template(with_keys=with_keys)
+        give = f"<p>{with_code(client.give)}</p>" if with_keys and client.give else ""
         yield (
             f'<details class="client" id="client-{escape(name)}" data-model="{client.model}">'
             f"<summary>{escape(client.title)}</summary><p>{escape(where)}:</p>"
             f'<pre tabindex="0" aria-label="{escape(client.title)}" '
-            f'data-text="{escape(client.text)}">{escape(text)}</pre></details>\n'
+            f'data-text="{escape(template)}">{escape(text)}</pre>{give}</details>\n'
         )

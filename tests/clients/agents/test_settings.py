@@ -69,6 +69,14 @@ def test_codex(setup: Setup, place: Place) -> None:
     assert place.run("codex", "exec", "--skip-git-repo-check", SAY) == f"{TEXT}\n"
 
 
+def test_codex_with_a_key(settings: Settings, place: Place) -> None:
+    file = place.home / ".codex" / "config.toml"
+    file.parent.mkdir()
+    file.write_text(settings("codex", "--key", "$KEY"))
+    command = ("codex", "exec", "--skip-git-repo-check", SAY)
+    assert place.run(*command, CODEX_KEY="any") == f"{TEXT}\n"
+
+
 def test_continue(setup: Setup, place: Place) -> None:
     setup("continue", ".continue/config.yaml")
     assert place.run("cn", "-p", SAY).strip() == TEXT
