@@ -156,7 +156,10 @@ def _check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.interface, settings.port))
         except OSError as error:
-            hint = " Is claudeproxy already running? Use --port to choose another port."
+            hint = (
+                " Is claudeproxy already running? "
+                "Use --port, or PORT=NUMBER with make, to choose another port."
+            )
             fail(
                 f"cannot listen on {settings.interface} port {settings.port}: "
                 f"{error.strerror}.{hint if error.errno == errno.EADDRINUSE else ''}",

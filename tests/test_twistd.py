@@ -230,6 +230,7 @@ def test_a_port_in_use_is_reported_in_one_line(place: Place, command: Sequence[s
     [line] = [line for line in done.stderr.splitlines() if line.strip()]
     assert str(place.port) in line
     assert "in use" in line
+    assert "Use --port, or PORT=NUMBER with make," in line
     assert "Traceback" not in done.stdout
     assert place.left_over() == []
     assert not (place.root / "work" / "run.pid").exists()
