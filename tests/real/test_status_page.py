@@ -182,7 +182,8 @@ class Looking(StatusCase):
         await self.proxy.stopService()
         await self.browser.until("document.getElementById('verdict').dataset.ready === 'no'")
         await self.browser.until(
-            "document.getElementById('live-told').textContent === 'The server cannot be reached.'"
+            "document.getElementById('live-told').textContent.startsWith("
+            "'The server cannot be reached. If it has stopped, start it again;')"
         )
         self.clean("ERR_CONNECTION_REFUSED", "status of 503")
 

@@ -10,7 +10,7 @@ const MOST = 100;
 // Without a key, a click or a scroll for so long, the page stops to read until somebody comes back.
 const FORGOTTEN = 3600e3;
 const RETRY = 3000;
-const UNREACHABLE = "The server cannot be reached.";
+const UNREACHABLE = "The server cannot be reached. If it has stopped, start it again; this page then goes on by itself.";
 const COLUMNS = [
   ["Time", (one) => clock(one.at)],
   ["Model", (one) => one.model],

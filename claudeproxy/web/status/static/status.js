@@ -63,7 +63,7 @@ async function useKey(given) {
     await get("/status/data");
   } catch (error) {
     if (error.status === 401) askKey(error.message);
-    else tellKey(error.status ? error.message : "The server cannot be reached.", true);
+    else tellKey(error.status ? error.message : "The server cannot be reached. If it has stopped, start it again, and then send the key again.", true);
     return;
   }
   sessionStorage.setItem(STORED, key);
