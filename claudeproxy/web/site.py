@@ -135,7 +135,7 @@ def fields_of(request: Any, facts: Facts, route: str, seconds: float) -> dict[st
 
 
 def is_shown(route: str, fields: Mapping[str, Any]) -> bool:
-    """Whether the status page shows a request: one that asks for an answer, or that was refused.
+    """Whether the status page shows a request: one that sends something, or that was refused.
 
     What tools ask for again and again, such as the metrics, would hide the others.
     """

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from claudeproxy.client_texts import CLIENTS, filled
 from claudeproxy.web.access import Access
+from claudeproxy.web.site import is_shown
 from claudeproxy.web.status.accept import wants_page
 from claudeproxy.web.status.files import TYPES, file_of, template
 from claudeproxy.web.status.page import origin_of, page, with_code
@@ -346,6 +347,12 @@ def test_what_asks_for_an_answer_and_what_is_refused_is_shown() -> None:
     ]
     assert "secret" not in str(told)
     assert "hi" not in {str(value) for each in told for value in each.values()}
+
+
+def test_what_only_counts_tokens_is_shown() -> None:
+    assert is_shown("POST /v1/messages/count_tokens", {"outcome": "ok"})
+    assert is_shown("DELETE /v1/responses/<name>", {"outcome": "ok"})
+    assert not is_shown("GET /v1/responses/<name>", {"outcome": "ok"})
 
 
 def test_a_client_that_left_is_shown() -> None:
