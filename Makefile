@@ -40,10 +40,10 @@ real: $(VENV)/.test
 real-older: $(VENV)/.test .cli/.older
 	scripts/loopback-only $(BIN)/pytest -q tests/real -k OnOlder
 
-# Any other version of the CLI, such as VERSION=2.1.174. Before 2.1.198 the cases for the older CLI run.
+# Any other version of the CLI, such as VERSION=2.1.187. Before 2.1.198 the cases for the older CLI run.
 .PHONY: test-cli
 test-cli: $(VENV)/.test
-	@[ -n "$(VERSION)" ] || { echo 'Name a version: make test-cli VERSION=2.1.174' >&2; exit 2; }
+	@[ -n "$(VERSION)" ] || { echo 'Name a version: make test-cli VERSION=2.1.187' >&2; exit 2; }
 	npm install --silent --no-save --prefix .cli/$(VERSION) @anthropic-ai/claude-code@$(VERSION)
 	TEST_CLI=$(CURDIR)/.cli/$(VERSION)/node_modules/@anthropic-ai/claude-code/bin/claude.exe \
 		scripts/loopback-only $(BIN)/pytest -q tests/real

@@ -7,7 +7,7 @@ import re
 
 # The oldest version that does all that claudeproxy needs; doc/cli-protocol.md has what is missing
 # in older ones.
-OLDEST = "2.1.174"
+OLDEST = "2.1.187"
 NPM = "npm install -g @anthropic-ai/claude-code@latest"
 PIP = "pip install --upgrade claude-agent-sdk"
 BREW = "brew upgrade claude-code"

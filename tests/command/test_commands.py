@@ -127,7 +127,7 @@ def test_doctor_finds_a_cli_that_is_not_logged_in(place: Place, script: Script) 
 
 def test_doctor_finds_a_login_and_a_cli_that_is_old(place: Place, script: Script) -> None:
     (place.root / "home" / "logged-in").touch()
-    found = findings(place, "--cli", script("2.1.180"), "--no-self-test", status=1)
+    found = findings(place, "--cli", script("2.1.190"), "--no-self-test", status=1)
     assert found["login"] == ("good", "Logged in: me@example.com, plan: max.")
     assert found["cli"][0] == "warning"
 

@@ -12,7 +12,7 @@ from claudeproxy.condition.versions import BREW, NPM, OLDEST, PIP, is_too_old, u
     [
         ("1.0.128", True),
         ("2.0.37", True),
-        ("2.1.173", True),
+        ("2.1.186", True),
         (OLDEST, False),
         ("2.1.1000", False),
         ("10.0.0", False),
