@@ -15,9 +15,15 @@ _UNIFIED = "anthropic-ratelimit-unified"
 
 
 def allowed_headers(now: float, *, warning: bool) -> dict[str, str]:
-    """Within the limits; ``warning``: with 0.91 of the five hours' used."""
-    status = "allowed_warning" if warning else "allowed"
-    return _headers(now, _end(now, FIVE_HOURS), status, "0.91" if warning else "0.12")
+    """Within the limits; ``warning``: with 0.91 of the five hours' used.
+
+    Without the threshold older CLIs (2.1.197) warn only if less than 0.72 of the window is over.
+    """
+    end = _end(now, FIVE_HOURS)
+    if not warning:
+        return _headers(now, end, "allowed", "0.12")
+    near = _headers(now, end, "allowed_warning", "0.91")
+    return {**near, f"{_UNIFIED}-5h-surpassed-threshold": "0.9"}
 
 
 def rejected_headers(now: float, seconds: int) -> dict[str, str]:

@@ -264,6 +264,7 @@ class AnswerTest(ServerTest):
         _, headers = self.ask(body("WARNING", stream=True), auth=BEARER).head
         assert headers["anthropic-ratelimit-unified-status"] == "allowed_warning"
         assert headers["anthropic-ratelimit-unified-5h-utilization"] == "0.91"
+        assert headers["anthropic-ratelimit-unified-5h-surpassed-threshold"] == "0.9"
 
     def test_a_window_keeps_its_end_until_then(self) -> None:
         ends = []
