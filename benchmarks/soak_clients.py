@@ -369,7 +369,7 @@ class Client:
             if searched:
                 return json.dumps([answer.text, answer.titles])
             if seen:
-                return json.dumps(conversation(answer.text))
+                return json.dumps(conversation(json.loads(answer.text)))
         except (ValueError, LookupError) as error:
             return f"{error!r}: {answer.text}"
         return answer.text

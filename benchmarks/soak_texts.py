@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 import random
 import struct
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 
 # What the CLI adds to what a client says.
@@ -25,15 +26,19 @@ def png(rng: random.Random) -> str:
     return base64.b64encode(b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")).decode()
 
 
-def conversation(told: str) -> list[list[str]]:
-    """The texts of a request that reached the API, without what the CLI adds."""
+def conversation(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The user's and the assistant's texts of an API request, without what the CLI adds.
+
+    The CLI's own are a system message (2.1.330), a first block `<system-reminder>` (2.1.197), and
+    the notes of a `/clear` (both) and of a change of model (2.1.197).
+    """
     turns = []
-    for message in json.loads(told)["messages"]:
+    for message in body["messages"]:
         if message["role"] == "system":
             continue
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         texts = [block["text"] for block in blocks if block["type"] == "text"]
         own = [text for text in texts if not text.startswith(NOTES)]
-        turns.append([message["role"], "|".join(own)])
+        turns.append((message["role"], "|".join(own)))
     return turns

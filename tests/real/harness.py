@@ -24,6 +24,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest, TestCase
 from twisted.web.client import HTTPConnectionPool
 
+from benchmarks.soak_texts import conversation as conversation
 from claudeproxy.cli import launch
 from claudeproxy.demo.server import DemoAPI
 from claudeproxy.demo.service import DemoService
@@ -34,7 +35,6 @@ from claudeproxy.settings import Settings
 
 
 reactor: Any = global_reactor
-NOTES = ("<system-reminder>", "<local-command-", "<command-name>")
 T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent.parent
@@ -255,24 +255,6 @@ def as_messages(messages: tuple[str | dict[str, Any], ...]) -> list[Any]:
         {"role": roles[index % 2], "content": message} if isinstance(message, str) else message
         for index, message in enumerate(messages)
     ]
-
-
-def conversation(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The user's and the assistant's texts of an API request, without what the CLI adds.
-
-    The CLI's own are a system message (2.1.330), a first block `<system-reminder>` (2.1.197), and
-    the notes of a `/clear` (both) and of a change of model (2.1.197).
-    """
-    turns = []
-    for message in body["messages"]:
-        if message["role"] == "system":
-            continue
-        content = message["content"]
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts = [block["text"] for block in blocks if block["type"] == "text"]
-        own = [text for text in texts if not text.startswith(NOTES)]
-        turns.append((message["role"], "|".join(own)))
-    return turns
 
 
 def at_rest(pool: Pool) -> bool:
