@@ -44,8 +44,9 @@ def client(
     text = filled(chosen, origin, key or (YOUR_KEY if settings.keys else NO_KEY), model)
     click.echo(text)
     names = ", ".join(sorted(settings.keys))
-    if settings.keys and chosen.give:
-        click.echo(f"\n{chosen.give} They are called: {names}.", err=True)
+    if chosen.give and (settings.keys or key):
+        called = f" They are called: {names}." if names else ""
+        click.echo(f"\n{chosen.give}{called}", err=True)
     elif settings.keys and not key:
         click.echo(f"\nReplace {YOUR_KEY} by one of this server's keys: {names}.", err=True)
     if not chosen.tried:

@@ -148,3 +148,10 @@ def test_the_name_that_openclaw_shows_follows_the_model() -> None:
 def test_a_client_that_is_not_tested_says_so() -> None:
     assert "do not run" in CliRunner().invoke(cli, ["client", "zed"]).stderr
     assert "do not run" not in CliRunner().invoke(cli, ["client", "curl"]).stderr
+
+
+def test_a_key_that_is_given_is_told_where_it_goes() -> None:
+    # It may be one of a server whose settings are not here.
+    done = CliRunner().invoke(cli, ["client", "codex", "--key", "k"])
+    assert 'env_key = "CODEX_KEY"' in done.stdout
+    assert done.stderr.endswith(f"\n{CLIENTS['codex'].give}\n")
