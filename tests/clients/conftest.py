@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,38 +201,58 @@ def running(root: Path, *options: str) -> Iterator[Demo]:
     """A demo in a directory of its own, which ends with the tests."""
     for name in ("home", "tmp"):
         (root / name).mkdir()
+    command = [PYTHON, "-m", "claudeproxy", "demo", "--port", "0", "--drain", "0", *options]
+    env = {
+        "HOME": str(root / "home"),
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        # Not what the interpreter may have installed of another copy.
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(root / "tmp"),
+    }
+    output = Output()
+    begins = r"claudeproxy \S+ is listening on (http://\S+/v1)\n"
+    with started(command, env, root, output, begins) as (server, line):
+        yield Demo(line[1], output)
+        server.terminate()
+        server.wait(DEADLINE)
+    said = "".join(output.lines)
+    assert server.returncode == -signal.SIGTERM, said
+    assert "Traceback" not in said, said
+
+
+@contextmanager
+def started(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    root: Path,
+    output: Output,
+    begins: str,
+    seconds: float = DEADLINE,
+) -> Iterator[tuple[subprocess.Popen[str], re.Match[str]]]:
+    """A server, once it has printed a line that this pattern matches, and the match.
+
+    It is killed if it has not ended by itself. What it prints is in `output`.
+    """
     with subprocess.Popen(
-        [PYTHON, "-m", "claudeproxy", "demo", "--port", "0", "--drain", "0", *options],
-        env={
-            "HOME": str(root / "home"),
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            # Not what the interpreter may have installed of another copy.
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
-            "TMPDIR": str(root / "tmp"),
-        },
+        command,
+        env=env,
         cwd=root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as server:
-        output = Output()
         try:
-            with deadline("the demo"):
-                base = announced(server, output)
+            with deadline(f"the start of {command[0]}", seconds):
+                line = announced(server, output, begins)
             # It would stop at a full pipe.
             reader = Thread(target=read, args=(server, output))
             reader.start()
-            yield Demo(base, output)
-            server.terminate()
-            server.wait(DEADLINE)
+            yield server, line
         finally:
             server.kill()
         reader.join()
-        said = "".join(output.lines)
-        assert server.returncode == -signal.SIGTERM, said
-        assert "Traceback" not in said, said
 
 
 def read(server: subprocess.Popen[str], output: Output) -> None:
@@ -242,11 +262,11 @@ def read(server: subprocess.Popen[str], output: Output) -> None:
         output.take(line)
 
 
-def announced(server: subprocess.Popen[str], output: Output) -> str:
-    """The base URL that the server tells, once it answers; what it says until then is kept."""
+def announced(server: subprocess.Popen[str], output: Output, begins: str) -> re.Match[str]:
+    """The line that the server prints once it answers; what it says until then is kept."""
     assert server.stdout is not None
     for line in server.stdout:
         output.take(line)
-        if found := re.fullmatch(r"claudeproxy \S+ is listening on (http://\S+/v1)\n", line):
-            return found[1]
+        if found := re.fullmatch(begins, line):
+            return found
     pytest.fail(f"it ended with {server.wait()}: {''.join(output.lines)}")

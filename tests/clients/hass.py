@@ -7,12 +7,10 @@ import json
 import re
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -20,7 +18,7 @@ from urllib.request import Request, urlopen
 
 import aiohttp
 
-from .conftest import Output, deadline, read
+from .conftest import Output, started
 
 
 # It compiles its own modules at its first start.
@@ -187,39 +185,17 @@ def hass(root: Path, integration: Path | None = None) -> Iterator[Hass]:
     if integration is not None:
         (config / "custom_components").mkdir()
         (config / "custom_components" / integration.name).symlink_to(integration)
-    with subprocess.Popen(
-        [Path(sys.prefix) / "bin" / "hass", "--config", config],
-        env={"HOME": str(root), "PATH": "/usr/bin:/bin"},
-        cwd=root,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as server:
-        output = Output()
-        try:
-            with deadline("Home Assistant", DEADLINE):
-                started(server, output)
-            # It would stop at a full pipe.
-            reader = Thread(target=read, args=(server, output))
-            reader.start()
+    command = [Path(sys.prefix) / "bin" / "hass", "--config", config]
+    env = {"HOME": str(root), "PATH": "/usr/bin:/bin"}
+    output = Output()
+    begins = r".*Home Assistant initialized.*\n"
+    try:
+        with started(command, env, root, output, begins, DEADLINE) as (server, _):
             home = Hass(f"http://127.0.0.1:{port}", output)
             home.onboard()
             yield home
             server.send_signal(signal.SIGTERM)
             server.wait(DEADLINE)
-        finally:
-            server.kill()
-            # Shown if the test fails.
-            print("".join(output.lines))
-        reader.join()
-
-
-def started(server: subprocess.Popen[str], output: Output) -> None:
-    """Returns when it says that it has started."""
-    assert server.stdout is not None
-    for line in server.stdout:
-        output.take(line)
-        if "Home Assistant initialized" in line:
-            return
-    raise AssertionError(f"it ended with {server.wait()}: {''.join(output.lines)}")
+    finally:
+        # Shown if the test fails.
+        print("".join(output.lines))
