@@ -44,7 +44,8 @@ OPENCLAW = """\
         "apiKey": "$KEY",
         "api": "openai-completions",
         "models": [
-          {"id": "$MODEL", "name": "$MODEL", "reasoning": true, "input": ["text", "image"]}
+          {"id": "$MODEL", "name": "$MODEL", "reasoning": true, "input": ["text", "image"],
+           "maxTokens": 32000}
         ]
       }
     }

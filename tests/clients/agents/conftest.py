@@ -57,7 +57,20 @@ class Place:
 
     def run(self, *command: str, **environment: str) -> str:
         """What an agent prints, when it ends well."""
-        done = subprocess.run(
+        done = self._end(command, environment)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def fail(self, *command: str, **environment: str) -> tuple[str, str]:
+        """What an agent prints, and what it prints of errors, when it ends with an error."""
+        done = self._end(command, environment)
+        assert done.returncode == 1, f"{done.stdout}\n{done.stderr}"
+        return done.stdout, done.stderr
+
+    def _end(
+        self, command: tuple[str, ...], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [BIN / command[0], *command[1:]],
             env={
                 "HOME": str(self.home),
@@ -73,8 +86,6 @@ class Place:
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        return done.stdout
 
     def configure_codex(self, url: str, model: str, more: str = "") -> None:
         """Write Codex's settings, with the server at a base URL as its model provider."""

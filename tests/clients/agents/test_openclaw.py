@@ -27,6 +27,11 @@ def started(place: Place, config: Any) -> OpenClaw:
     directory.mkdir()
     config["agents"]["defaults"]["workspace"] = str(place.work)
     (directory / "openclaw.json").write_text(json.dumps(config))
+    return agent(place)
+
+
+def agent(place: Place) -> OpenClaw:
+    """Runs a turn of the agent with the configuration that is there."""
 
     def openclaw(message: str) -> str:
         command = ("openclaw", "agent", "--local", "--json", "--session-id", "test")
@@ -54,6 +59,36 @@ def test_a_chat(openclaw: OpenClaw, place: Place) -> None:
     assert "You are a personal assistant running inside OpenClaw" in seen.instructions
     assert {"apply_patch", "exec", "read", "write"} <= seen.tools
     assert seen.model.startswith("claude-opus")
+
+
+def test_what_it_asks_for(place: Place, settings: Settings, relay: Relay) -> None:
+    config = json.loads(settings("openclaw"))
+    config["models"]["providers"]["claudeproxy"]["baseUrl"] = f"{relay.url}/v1"
+    assert said(started(place, config)(SAY)) == TEXT
+    [request] = relay.served
+    # Without a word of the settings it would cut every answer off after 8192 tokens.
+    assert request.body["max_completion_tokens"] == 32000
+    assert request.ignored == ("",)
+
+
+def test_its_own_setup(place: Place, relay: Relay) -> None:
+    custom = {
+        "base-url": f"{relay.url}/v1",
+        "api-key": "not-needed",
+        "model-id": "claude-opus-4",
+        "compatibility": "openai",
+    }
+    answers = [part for name, text in custom.items() for part in (f"--custom-{name}", text)]
+    # These parts of the setup need a gateway, a network or a terminal.
+    skipped = ("channels", "daemon", "health", "hooks", "search", "skills", "ui")
+    place.run(
+        *("openclaw", "onboard", "--non-interactive", "--accept-risk"),
+        *("--auth-choice", "custom-api-key", *answers, "--workspace", str(place.work)),
+        *(f"--skip-{part}" for part in skipped),
+    )
+    assert said(agent(place)(SAY)) == TEXT
+    [request] = relay.served
+    assert request.body["max_completion_tokens"] == 4096
 
 
 def test_a_call(openclaw: OpenClaw) -> None:
