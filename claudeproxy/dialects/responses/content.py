@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from ...conversation import Block, text_block, untold
+from ...conversation import Block, Turn, text_block, untold
 from ...errors import APIError, bad_request
 from ..custom_tools import INPUT
 from ..fields import Fields
@@ -95,13 +95,16 @@ class _Reader:
 
     several: whether they name several assistants. called: the ids of all calls. blocks_of: returns
     the API's blocks for the id of a stored search. early: outputs that come before their calls.
-    tools: the tools that are defined among the items.
+    names: the name of the tool of each call. results: the number of the turn with the result of a
+    call. tools: the tools that are defined among the items.
     """
 
     several: bool
     called: set[str | None]
     blocks_of: Callable[[str], tuple[Block, ...]]
-    early: dict[str, Fields] = attrs.field(factory=dict)
+    early: dict[str, list[Fields]] = attrs.field(factory=dict)
+    names: dict[str, str] = attrs.field(factory=dict)
+    results: dict[str, int] = attrs.field(factory=dict)
     history: History = attrs.field(factory=History)
     tools: list[Fields] = attrs.field(factory=list)
 
@@ -155,9 +158,12 @@ class _Reader:
         calls, call_id = self.history.calls, item.get("call_id")
         why = calls.problem_with_result(call_id)
         if why is None:
+            self.results[call_id] = len(self.history.turns)
             self.history.user((calls.result(call_id, _output_of(item)),))
-        elif call_id in self.called and call_id not in self.early and call_id not in calls:
-            self.early[call_id] = item
+        elif call_id in calls:
+            self._output_again(item)
+        elif call_id in self.called:
+            self.early.setdefault(call_id, []).append(item)
         else:
             raise bad_request(
                 f"No tool call found for function call output with call_id {call_id}. {why}",
@@ -167,9 +173,26 @@ class _Reader:
     def _use(self, item: Fields, name: str, arguments: dict[str, Any]) -> None:
         call_id = item.get("call_id")
         use = self.history.calls.use
+        self.names[call_id] = name
         self.history.assistant((use(call_id, name, arguments, item.where("call_id")),))
-        if call_id in self.early:
-            self.output(self.early.pop(call_id))
+        for output in self.early.pop(call_id, ()):
+            self.output(output)
+
+    def _output_again(self, item: Fields) -> None:
+        """Add a further output of a call: to its result, or as text if the model has answered that.
+
+        Codex sends one for each `notify` of a script. The API takes one result for each call.
+        """
+        turns, call_id = self.history.turns, item.get("call_id")
+        place, more = self.results[call_id], _output_of(item)
+        if not more:
+            return
+        if any(turn.role == "assistant" for turn in turns[place:]):
+            self.history.user((text_block(f"More output of {self.names[call_id]}:"), *more))
+        else:
+            [result] = turns[place].blocks
+            told = {**result, "content": [*result.get("content", ()), *more]}
+            turns[place] = Turn("user", (told,))
 
     def _tell(self, kind: str, item: Fields) -> None:
         """Add another item as text: to the assistant's turn if it is a call, else to the user's."""

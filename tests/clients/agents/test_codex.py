@@ -11,10 +11,12 @@ import pytest
 
 from ..demo import (
     BE_PERSON,
+    GREETING,
     PAGES,
     PERSON,
     PERSON_SCHEMA,
     PIXEL_SOURCE,
+    PIXEL_URL,
     QUERY,
     REFUSED_MODEL,
     SAY,
@@ -63,16 +65,32 @@ default_tools_approval_mode = "approve"
     return codex
 
 
-@pytest.fixture
-def described(place: Place, codex: Codex) -> None:
-    """Tells Codex that the model is like one of its own, by the setting that it has for that."""
+def describe(place: Place, *, lite: bool) -> None:
+    """Tells Codex that the model is like one of its own, by the setting that it has for that.
+
+    lite: whether it is one that gets its tools in an item and calls the others by a script.
+    """
     known = json.loads(place.run("codex", "debug", "models"))["models"]
-    # Of its own models the one whose tools come in `tools`.
-    own: dict[str, Any] = next(model for model in known if not model["use_responses_lite"])
+    own: dict[str, Any] = next(model for model in known if model["use_responses_lite"] is lite)
     catalog = place.home / "models.json"
     catalog.write_text(json.dumps({"models": [{**own, "slug": MODEL}]}))
     config = place.home / ".codex" / "config.toml"
     config.write_text(f"model_catalog_json = {json.dumps(str(catalog))}\n{config.read_text()}")
+
+
+@pytest.fixture
+def described(place: Place, codex: Codex) -> None:
+    describe(place, lite=False)
+
+
+@pytest.fixture
+def lite(place: Place, codex: Codex) -> None:
+    describe(place, lite=True)
+
+
+def script(source: str) -> str:
+    """Makes the demo call the tool of a lite model that runs scripts."""
+    return f"QUIET CALL:functions__exec:{json.dumps({'input': source})}"
 
 
 def effort(high: bool) -> tuple[str, ...]:
@@ -243,3 +261,110 @@ def test_events(codex: Codex) -> None:
     done = completed(codex("--json", *effort(True), f"THINK:first_this {SHELL} THEN {SAY}"))
     assert [item["type"] for item in done] == ["reasoning", "command_execution", "agent_message"]
     assert done[-1]["text"] == TEXT
+
+
+# Models that get their tools in an item, and call most of them by a script
+
+
+@pytest.mark.usefixtures("lite")
+def test_the_tools_of_a_lite_model_reach_the_api(codex: Codex) -> None:
+    seen = Seen(codex("SEEN"))
+    assert seen.instructions.count("You are Codex, an agent") == 1
+    assert {"functions__exec", "functions__wait", "collaboration__spawn_agent"} <= seen.tools
+
+
+@pytest.mark.usefixtures("lite")
+@pytest.mark.parametrize(
+    ("source", "results"),
+    [
+        ('const r = await tools.exec_command({cmd: "echo $((6*7))"}); text(r.output);', ["42\n"]),
+        (
+            'const r = await tools.mcp__weather__get_weather({city: "Paris"});'
+            " text(r.content[0].text);",
+            ["18 degrees in Paris"],
+        ),
+        ('notify("half"); notify("nearly"); text("whole");', ["whole", "half", "nearly"]),
+    ],
+)
+def test_a_script(codex: Codex, source: str, results: list[str]) -> None:
+    seen = Seen(codex(f"{script(source)} THEN SEEN"))
+    assert seen.calls == [("functions__exec", {"input": source})]
+    [result] = seen.blocks(kind="tool_result")
+    _, *texts = (block["text"] for block in result["content"])
+    assert texts == results
+
+
+@pytest.mark.usefixtures("lite")
+def test_a_script_that_shows_an_image(codex: Codex) -> None:
+    show = script(f"image({json.dumps(PIXEL_URL)});")
+    assert Seen(codex(f"{show} THEN SEEN")).images == [PIXEL_SOURCE]
+
+
+@pytest.mark.usefixtures("lite")
+def test_a_script_goes_on_while_the_model_waits(codex: Codex) -> None:
+    source = 'text("mark" + 1); yield_control(); notify("mark" + 2); text("mark" + 3);'
+    wait = 'QUIET CALL:functions__wait:{"cell_id":"1"}'
+    seen = Seen(codex(f"{script(source)} THEN {wait} THEN SEEN"))
+    told = "".join([*seen.results, *seen.texts("user")])
+    assert [told.count(f"mark{number}") for number in (1, 2, 3)] == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("lite")
+def test_a_conversation_goes_on_after_a_script(codex: Codex) -> None:
+    notify = script('notify("half"); text("whole");')
+    codex(f"{notify} THEN {SAY}")
+    seen = Seen(codex("resume", "--last", "SEEN"))
+    assert seen.results[0].endswith("wholehalf")
+    assert seen.texts("assistant") == [TEXT]
+
+
+# A conversation whose earlier part Codex replaces by a summary
+
+SUMMARY = "Another language model started to solve this problem and produced a summary"
+MADE = ["function_call", "function_call_output"]
+
+
+def summaries(seen: Seen) -> list[str]:
+    return [text for text in seen.prompts if text.startswith(SUMMARY)]
+
+
+def test_a_summary_before_a_turn(codex: Codex) -> None:
+    codex("Hello!")
+    limit = ("--config", "model_auto_compact_token_limit=1000")
+    seen = Seen(codex(*limit, "resume", "--last", "SEEN"))
+    [summary] = summaries(seen)
+    assert GREETING in summary
+    assert seen.texts("assistant") == []
+    assert seen.prompts[-3:] == ["Hello!", summary, "SEEN"]
+    assert "You are a coding agent running in the Codex CLI" in seen.instructions
+    assert "exec_command" in seen.tools
+
+
+@pytest.mark.usefixtures("lite")
+def test_a_summary_by_a_lite_model(codex: Codex) -> None:
+    codex("Hello!")
+    limit = ("--config", "model_auto_compact_token_limit=1000")
+    seen = Seen(codex(*limit, "resume", "--last", "SEEN"))
+    assert len(summaries(seen)) == 1
+    assert seen.texts("assistant") == []
+    assert "functions__exec" in seen.tools
+
+
+def test_a_summary_between_calls(place: Place, relay: Relay) -> None:
+    place.configure_codex(f"{relay.url}/v1", MODEL)
+    run = ("codex", "exec", "--skip-git-repo-check", "--json")
+    size = json.loads(place.run(*run, "Hello!").splitlines()[-1])["usage"]["input_tokens"]
+    # Less than the output of the call adds. The words of the prompt stay after the summary, so the
+    # call is made again, and then has no output.
+    once = {"cmd": "test -e once || { touch once; seq 3000; }"}
+    prompt = f"QUIET CALL:exec_command:{json.dumps(once)} THEN {SAY}"
+    limit = ("--config", f"model_auto_compact_token_limit={size + 1000}")
+    done = completed(place.run(*run, "--sandbox", "workspace-write", *limit, prompt))
+    assert [item["type"] for item in done] == [*["command_execution"] * 2, "agent_message"]
+    assert done[-1]["text"] == TEXT
+    first, summing, *_, last = (each.body["input"] for each in relay.served[1:])
+    assert [item["type"] for item in summing[len(first) :]] == [*MADE, "message"]
+    told, *made = last[-3:]
+    assert told["content"][0]["text"].startswith(SUMMARY)
+    assert told["content"][0]["text"].endswith(TEXT)
+    assert [item["type"] for item in made] == MADE

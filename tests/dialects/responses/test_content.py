@@ -52,6 +52,10 @@ def custom_call(call_id: str, given: str = "x") -> dict[str, Any]:
     return {"type": "custom_tool_call", "call_id": call_id, "name": "c", "input": given}
 
 
+def custom_output(call_id: str, content: Any = "done") -> dict[str, Any]:
+    return {**output(call_id, content), "type": "custom_tool_call_output"}
+
+
 def search_call(call_id: str | None, **arguments: Any) -> dict[str, Any]:
     told = {"type": "tool_search_call", "call_id": call_id, "arguments": arguments}
     return {**told, "execution": "client" if call_id else "server", "status": "completed"}
@@ -432,7 +436,6 @@ def test_a_call_without_an_output_is_told(items: list[Any]) -> None:
         ([output("a")], "No tool call precedes it."),
         ([output("a"), call("b"), output("b")], "No tool call precedes it."),
         ([call("b"), output("a")], "No tool call with the id 'a' precedes it."),
-        ([call("a"), output("a"), output("a")], "The tool call 'a' already has a response."),
     ],
 )
 def test_an_output_without_a_call_is_told(items: list[Any], why: str) -> None:
@@ -440,6 +443,41 @@ def test_an_output_without_a_call_is_told(items: list[Any], why: str) -> None:
     assert message == f"No tool call found for function call output with call_id a. {why}"
     place = max(index for index, item in enumerate(items) if item == output("a"))
     assert (param, code) == (f"input[{place}].call_id", None)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [call("a"), output("a", "one"), output("a", "two")],
+        [output("a", "one"), call("a"), output("a", "two")],
+        [output("a", "one"), output("a", "two"), call("a")],
+        [call("a"), output("a", "one"), output("a", ""), output("a", [shown("two")])],
+        [custom_call("a"), custom_output("a", "one"), {**custom_output("a", "two"), "name": "c"}],
+    ],
+)
+def test_all_outputs_of_a_call_are_its_result(items: list[Any]) -> None:
+    asked = ask(HELLO, *items, HELLO)
+    expected = (tool_result("a", text_block("one"), text_block("two")), text_block("Hello"))
+    assert asked.conversation.turns[-1].blocks == expected
+    assert asked.ignored == ()
+
+
+def test_outputs_of_calls_made_together_stay_with_their_calls() -> None:
+    outputs = [output("a", "one"), output("b", "three"), output("a", "two")]
+    assert turns(call("a"), call("b"), *outputs)[-1].blocks == (
+        tool_result("a", text_block("one"), text_block("two")),
+        tool_result("b", text_block("three")),
+    )
+
+
+def test_an_output_after_the_model_has_answered_the_first_one_keeps_its_place() -> None:
+    waits = {"role": "assistant", "content": "I wait."}
+    read = turns(call("a", "g"), output("a", "one"), waits, output("a", "two"))
+    assert read[2:] == (
+        Turn("user", (tool_result("a", text_block("one")),)),
+        Turn("assistant", (text_block("I wait."),)),
+        Turn("user", (text_block("More output of g:"), text_block("two"))),
+    )
 
 
 def test_an_output_must_be_there() -> None:
