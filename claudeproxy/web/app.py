@@ -200,9 +200,9 @@ class App:
 
     @router.route("/v1/responses/compact", methods=["POST"])
     @router.route("/responses/compact", methods=["POST"])
-    def compact_response(self, request: Any) -> None:
-        """Not supported: a 400 that says what to do instead."""
-        self._tell(request, lambda: self.responses.compact(request.json_body()))
+    async def compact_response(self, request: Any) -> None:
+        """A conversation of OpenAI Responses with a summary instead of its earlier part."""
+        await self._answer(request, attrs.evolve(self._responses_of(request), compacts=True))
 
     @router.route("/v1/responses/<name>/cancel", methods=["POST"])
     @router.route("/responses/<name>/cancel", methods=["POST"])

@@ -203,12 +203,10 @@ def _paths() -> dict[str, Any]:
             *("input_tokens", "An estimate of a prompt's tokens.", "ResponsesRequest"),
             "ResponseTokenCount",
         ),
-        "/v1/responses/compact": {
-            "post": {
-                **_refusal("compact_response", "Not supported: always an error."),
-                "requestBody": {"required": True, "content": _json("ResponsesRequest")},
-            },
-        },
+        "/v1/responses/compact": _post(
+            *("compact_response", "A summary of a conversation, as an item of its input."),
+            *("ResponsesRequest", "CompactedResponse"),
+        ),
         "/v1/completions": _post(
             *(
                 "completions",

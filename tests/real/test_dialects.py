@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 import openai
@@ -265,6 +266,29 @@ class Responses(OverHTTP):
             response, told = await self.post("/v1/responses", body)
             assert self.worker(response) == "resumed"
             assert "sunny" in told["output"][0]["content"][0]["text"]
+
+    async def test_two_outputs_of_a_tool(self) -> None:
+        first = await self.respond(CALL, tools=[FUNCTION])
+        output = {"type": "function_call_output", "call_id": first.output[0].call_id}
+        outputs = [{**output, "output": text} for text in ("sunny", "and warm")]
+        body = {"model": "sonnet", "tools": [FUNCTION], "input": outputs}
+        response, _ = await self.post("/v1/responses", {**body, "previous_response_id": first.id})
+        assert self.worker(response) == "resumed"
+        [result] = self.seen()["messages"][-1]["content"]
+        assert [block["text"] for block in result["content"]] == ["sunny", "and warm"]
+
+    async def test_a_conversation_that_is_compacted_goes_on(self) -> None:
+        first = await self.respond("ECHO:one")
+        body = {"model": "sonnet", "previous_response_id": first.id}
+        _, compacted = await self.post("/v1/responses/compact", body)
+        assert [turn for turn, _ in conversation(self.seen())] == ["user", "assistant", "user"]
+        kept, item = compacted["output"]
+        assert kept["content"] == [{"type": "input_text", "text": "ECHO:one"}]
+        assert item["type"] == "compaction"
+        await self.respond([*compacted["output"], HELLO])
+        [(role, told)] = conversation(self.seen())
+        assert role == "user"
+        assert re.search(r"ECHO:one.*<compaction>.*</compaction>.*ECHO:Hello", told, re.DOTALL)
 
     async def test_an_item_that_is_only_named(self) -> None:
         first = await self.respond("ECHO:one")

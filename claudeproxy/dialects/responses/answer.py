@@ -97,6 +97,8 @@ class StreamedResponse(Writer):
         match event:
             case Started():
                 yield from self._begin()
+            case TextDelta() if self.context.sealed is not None:
+                return
             case TextDelta(text):
                 self._taken, more = TextDelta, ', "content_index": 0, "logprobs": []'
                 yield self._delta("response.output_text.delta", text, more)
@@ -119,11 +121,14 @@ class StreamedResponse(Writer):
         item, part = self._item(index, "in_progress"), self._parts[index]
         place = {"item_id": item["id"], "output_index": index}
         begun = {name: EMPTY.get(name, value) for name, value in item.items()}
-        begun["status"] = "in_progress"
+        if "status" in item:
+            begun["status"] = "in_progress"
         if item["type"] == "tool_search_call":
             begun["arguments"] = {}
         self._input = InputReader() if item["type"] == "custom_tool_call" else None
         yield self._event("response.output_item.added", output_index=index, item=begun)
+        if item["type"] == "compaction":
+            return
         if part.kind == "text":
             yield self._event(
                 "response.content_part.added", **place, content_index=0, part=text_part("")
@@ -149,6 +154,8 @@ class StreamedResponse(Writer):
         text = part.text
         if part.call is not None:
             yield from self._end_call(item, place)
+        elif item["type"] == "compaction":
+            pass
         elif part.kind == "text":
             place["content_index"] = 0
             yield self._event("response.output_text.done", **place, text=text, logprobs=[])

@@ -21,6 +21,7 @@ from ..media import image_block
 from ..openai_content import read_content, read_file, read_refusal, read_text
 from ..openai_tools import SEARCH, inner_name, offers_of
 from ..tool_calls import read_arguments
+from .compaction import KIND, TRIGGER, summary_blocks, summary_in, without_replaced
 from .schema import LEFT_OUT
 from .store import Item
 
@@ -47,8 +48,8 @@ def read_history(
     before: Iterable[Item],
     items: Iterable[Item],
     blocks_of: Callable[[str], tuple[Block, ...]],
-) -> tuple[History, list[Fields]]:
-    """Return the history, and the definitions of tools among the items.
+) -> tuple[History, list[Fields], list[str]]:
+    """Return the history, the definitions of tools among the items, and names of ignored items.
 
     before: the items of previous responses. blocks_of: returns the API's blocks for the id of a
     stored search.
@@ -57,6 +58,7 @@ def read_history(
         *(Fields(item, "previous_response_id") for item in before),
         *(Fields(item, f"input[{index}]") for index, item in enumerate(items)),
     ]
+    placed = without_replaced(placed)
     calls = [item for item in placed if item.get("type") in _CALLS]
     answered = {item.get("call_id") for item in placed if item.get("type") in _OUTPUTS}
     reader = _Reader(
@@ -71,7 +73,7 @@ def read_history(
             reader.read(item)
     if waiting := reader.history.calls.waiting:
         raise bad_request(f"No tool output found for function call {waiting[0]}.", "input")
-    return reader.history, reader.tools
+    return reader.history, reader.tools, reader.ignored
 
 
 def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
@@ -96,7 +98,8 @@ class _Reader:
     several: whether they name several assistants. called: the ids of all calls. blocks_of: returns
     the API's blocks for the id of a stored search. early: outputs that come before their calls.
     names: the name of the tool of each call. results: the number of the turn with the result of a
-    call. tools: the tools that are defined among the items.
+    call. tools: the tools that are defined among the items. ignored: names of items that are left
+    out.
     """
 
     several: bool
@@ -107,6 +110,7 @@ class _Reader:
     results: dict[str, int] = attrs.field(factory=dict)
     history: History = attrs.field(factory=History)
     tools: list[Fields] = attrs.field(factory=list)
+    ignored: list[str] = attrs.field(factory=list)
 
     def read(self, item: Fields) -> None:
         kind = item.get("type", "message")
@@ -170,6 +174,13 @@ class _Reader:
                 item.where("call_id"),
             )
 
+    def compaction(self, item: Fields) -> None:
+        summary = summary_in(item.value)
+        if summary is None:
+            self.ignored.append(f"input[].{item.get('type')}")
+        else:
+            self.history.user(summary_blocks(summary))
+
     def _use(self, item: Fields, name: str, arguments: dict[str, Any]) -> None:
         call_id = item.get("call_id")
         use = self.history.calls.use
@@ -216,6 +227,9 @@ _ITEMS: dict[str, Callable[[_Reader, Fields], None]] = {
     "tool_search_output": _Reader.search_output,
     "additional_tools": _Reader.more_tools,
     "web_search_call": _Reader.web_search,
+    KIND: _Reader.compaction,
+    # One at the end of the input is read with the request.
+    TRIGGER: _Reader.compaction,
 }
 _CALLS = frozenset(("function_call", "custom_tool_call", "tool_search_call"))
 _OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output", "tool_search_output"))

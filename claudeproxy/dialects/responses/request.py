@@ -6,15 +6,15 @@ The fields are declared in `schema`. How the answer is worded is in `answer`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
 import attrs
 
-from ...conversation import Block, Conversation, Profile
+from ...conversation import Block, Conversation, Profile, ToolChoice
 from ...errors import APIError, bad_request
-from .. import ParsedRequest, TokenCount
+from .. import Answer, ParsedRequest, TokenCount
 from ..fields import Fields
 from ..json_body import parse_object
 from ..kinds import Invalid, Problem
@@ -25,6 +25,8 @@ from ..openai_web_search import SOURCES, TYPES, search_tools
 from ..tools import Origin, ToolSet
 from ..wording import openai_error
 from .answer import StreamedResponse, WholeResponse
+from .compaction import REQUEST as SUMMARIZE
+from .compaction import TRIGGER, CompactedResponse, kept_messages, sealed, triggering
 from .content import as_listed, mark_references, read_history, read_items
 from .schema import REQUEST
 from .store import Item, ResponseStore, Stored
@@ -68,7 +70,8 @@ class _Asked:
     """A parsed request.
 
     items: its input items. before: the items of previous responses. size: the size in bytes of all
-    requests that these items came from. origins: the client's view of tools.
+    requests that these items came from. origins: the client's view of tools. compacts: whether the
+    answer is a compaction item.
     """
 
     fields: Fields
@@ -78,6 +81,7 @@ class _Asked:
     items: tuple[Item, ...]
     before: tuple[Item, ...]
     size: int
+    compacts: bool
 
 
 @attrs.frozen
@@ -85,10 +89,12 @@ class Responses:
     """The dialect, with the store of its responses.
 
     owner: the name of the client's API key, "" without keys. It can use its own responses only.
+    compacts: whether the requests are those of POST /v1/responses/compact.
     """
 
     store: ResponseStore
     owner: str = ""
+    compacts: bool = False
 
     def read(self, body: bytes) -> ParsedRequest:
         """Read the body of POST /v1/responses; raises APIError, a 400 naming the parameter."""
@@ -97,21 +103,28 @@ class Responses:
         keep = None
         if fields.get("store") is not False:
             keep = partial(self._keep, asked.items, asked.before, asked.size)
-        make = StreamedResponse if fields.get("stream") else WholeResponse
         context = ResponseContext(
             _echo(fields),
-            summary=reasoning.has("summary") or reasoning.has("generate_summary"),
+            summary=not asked.compacts
+            and (reasoning.has("summary") or reasoning.has("generate_summary")),
             keep=keep,
             origins=asked.origins,
             now=self.store.now,
             searches=bool(asked.conversation.limits.server_tools),
             sources=SOURCES in fields.get("include", ()),
+            sealed=sealed if asked.compacts else None,
         )
+        make: Callable[[str, int], Answer]
+        if self.compacts:
+            stays = tuple(kept_messages((*asked.before, *asked.items)))
+            make = partial(CompactedResponse, context, partial(as_listed, stays))
+        else:
+            make = partial(StreamedResponse if fields.get("stream") else WholeResponse, context)
         return ParsedRequest(
             conversations=(asked.conversation,),
             ignored=asked.ignored,
             optional=OPTIONAL,
-            answer=partial(make, context),
+            answer=make,
         )
 
     def count_tokens(self, body: bytes) -> TokenCount:
@@ -145,14 +158,6 @@ class Responses:
             "progress, close its connection."
         )
 
-    def compact(self, body: bytes) -> NoReturn:
-        """POST /v1/responses/compact: a 400."""
-        parse_object(body)
-        raise bad_request(
-            "Compaction is not supported: only OpenAI's models can read its result. Ask for a "
-            "summary with POST /v1/responses instead."
-        )
-
     def input_items(self, response_id: str, query: Mapping[str, str]) -> bytes:
         """The body of GET /v1/responses/{id}/input_items; raises a 404, or a 400 for a query.
 
@@ -184,14 +189,21 @@ class Responses:
 
     def _read(self, body: bytes) -> _Asked:
         given = parse_object(body)
+        if self.compacts:
+            given = triggering(given)
         mark_references(given.get("input"))
         fields, ignored = check_request(given, REQUEST)
         previous = self._previous(fields)
         before = () if previous is None else previous.conversation
         items = tuple(read_items(fields, partial(self.store.item, owner=self.owner)))
-        history, described = read_history(
-            before, items, partial(self.store.blocks, owner=self.owner)
+        compacts = bool(items) and items[-1].get("type") == TRIGGER
+        history, described, left_out = read_history(
+            before,
+            items[:-1] if compacts else items,
+            partial(self.store.blocks, owner=self.owner),
         )
+        if compacts:
+            history.user((SUMMARIZE,))
         refuse_hosted_alone(fields, described)
         turns = history.finish()
         searches = search_tools(
@@ -199,8 +211,12 @@ class Responses:
         )
         tool_set = read_tools(fields, nested=False, more=described, server_tools=searches)
         tool_set = tool_set.with_tools_called_in(turns)
-        ignored = (*ignored, *_without_effect(fields, tool_set))
+        ignored = (*ignored, *dict.fromkeys(left_out), *_without_effect(fields, tool_set))
         schema = read_format(fields.child("text"), "format", nested=False)
+        if compacts:
+            # The tools stay, so that a process and the prompt cache can be used again.
+            none = ToolChoice("none") if tool_set.tools else ToolChoice()
+            tool_set, schema = attrs.evolve(tool_set, choice=none, server_tools=()), None
         if schema is not None and tool_set.choice.forced:
             # A forced call is the whole answer. With a schema the model could answer otherwise.
             schema = None
@@ -224,6 +240,7 @@ class Responses:
             before=before,
             # The items of previous responses stay in memory as long as this response.
             size=len(body) + (0 if previous is None else previous.size),
+            compacts=compacts,
         )
 
     def _previous(self, fields: Fields) -> Stored | None:

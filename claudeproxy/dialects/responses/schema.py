@@ -128,6 +128,9 @@ _REASONING = Object(
         *_accepted("encrypted_content"),
     )
 )
+_COMPACTION = Object(
+    (Field("encrypted_content", Text(), required=True), *_OF_AN_ITEM, *_accepted("summary"))
+)
 _REFERENCE = Object((Field("id", Text(empty=False), required=True),))
 # Actions of an agent or another server. The model gets them as JSON.
 TOLD_AS_JSON = (
@@ -137,8 +140,8 @@ TOLD_AS_JSON = (
     *("mcp_call", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"),
     "agent_message",
 )
-# Items that only the server that made them can read, or that mean nothing to a model.
-LEFT_OUT = ("compaction", "compaction_summary", "compaction_trigger", "context_compaction")
+# Items that only the server that made them can read.
+LEFT_OUT = ("compaction_summary", "context_compaction")
 ITEM = Variant(
     "type",
     {
@@ -152,6 +155,8 @@ ITEM = Variant(
         "additional_tools": _MORE_TOOLS,
         "reasoning": _REASONING,
         "item_reference": _REFERENCE,
+        "compaction": _COMPACTION,
+        "compaction_trigger": Object(_OF_AN_ITEM),
         **dict.fromkeys(TOLD_AS_JSON, Map()),
     },
     default="message",
@@ -246,6 +251,13 @@ def _answer() -> dict[str, Schema]:
             output=array(item),
             error=or_null(all_of(code=TEXT, message=TEXT)),
             usage=optional("object"),
+        ),
+        "CompactedResponse": all_of(
+            id=NOT_EMPTY,
+            object={"const": "response.compaction"},
+            created_at=COUNT,
+            output=array(item),
+            usage={"type": "object"},
         ),
         "ResponseTokenCount": all_of(object={"const": "response.input_tokens"}, input_tokens=COUNT),
         "ResponseEvent": struct(("type", "sequence_number"), type=NOT_EMPTY, sequence_number=COUNT),

@@ -39,6 +39,7 @@ from .searches import Searches, is_item
 # How ids of items begin; those of calls are told by the kind of the tool.
 PREFIXES = {
     "text": "msg",
+    "compaction": "cmp",
     "reasoning": "rs",
     "function": "fc",
     "custom": "ctc",
@@ -52,7 +53,13 @@ CALLS = {
     "tool_search": "tool_search_call",
 }
 # The values of the fields of an item that has just begun.
-EMPTY: Mapping[str, Any] = {"content": [], "summary": [], "arguments": "", "input": ""}
+EMPTY: Mapping[str, Any] = {
+    "content": [],
+    "summary": [],
+    "arguments": "",
+    "input": "",
+    "encrypted_content": "",
+}
 # `context_length_exceeded` is not in OpenAI's document, but Codex looks for it.
 ERROR_CODES = frozenset({"rate_limit_exceeded", "context_length_exceeded"})
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -66,7 +73,8 @@ class ResponseContext:
     thinking. keep: called with the response when it is complete, and with the API's blocks of each
     search. origins: the client's view of
     tools. now: returns the time in seconds since the epoch. searches: whether the model may search
-    the web. sources: whether the response lists the pages that a search found.
+    the web. sources: whether the response lists the pages that a search found. sealed: makes the
+    content of a compaction item of the text, if such an item was asked for.
     """
 
     echo: Mapping[str, Any]
@@ -76,6 +84,7 @@ class ResponseContext:
     now: Callable[[], float] | None = None
     searches: bool = False
     sources: bool = False
+    sealed: Callable[[str], str] | None = None
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
@@ -186,6 +195,9 @@ class Writer:
             return {**item, **self._call(part.call, part.text)}
         if part.kind == "reasoning":
             return {**item, "type": "reasoning", "summary": [summary_part(part.text)]}
+        if self.context.sealed is not None:
+            sealed = self.context.sealed(part.text)
+            return {"id": item["id"], "type": "compaction", "encrypted_content": sealed}
         text = text_part(part.text, self._annotations.get(index, ()))
         return {**item, "role": "assistant", "content": [text]}
 
@@ -217,7 +229,9 @@ class Writer:
         }
 
     def _id(self, index: int, part: Part) -> str:
-        kind = part.kind if part.call is None else self._origin(part.call).kind
+        kind: str = part.kind if part.call is None else self._origin(part.call).kind
+        if kind == "text" and self.context.sealed is not None:
+            kind = "compaction"
         return f"{PREFIXES[kind]}_{self.unique}{index}"
 
     def _status_of(self, index: int) -> str:

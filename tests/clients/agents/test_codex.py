@@ -328,10 +328,13 @@ def summaries(seen: Seen) -> list[str]:
     return [text for text in seen.prompts if text.startswith(SUMMARY)]
 
 
+# Less than any request has.
+AT_ONCE = ("--config", "model_auto_compact_token_limit=1000")
+
+
 def test_a_summary_before_a_turn(codex: Codex) -> None:
     codex("Hello!")
-    limit = ("--config", "model_auto_compact_token_limit=1000")
-    seen = Seen(codex(*limit, "resume", "--last", "SEEN"))
+    seen = Seen(codex(*AT_ONCE, "resume", "--last", "SEEN"))
     [summary] = summaries(seen)
     assert GREETING in summary
     assert seen.texts("assistant") == []
@@ -343,11 +346,23 @@ def test_a_summary_before_a_turn(codex: Codex) -> None:
 @pytest.mark.usefixtures("lite")
 def test_a_summary_by_a_lite_model(codex: Codex) -> None:
     codex("Hello!")
-    limit = ("--config", "model_auto_compact_token_limit=1000")
-    seen = Seen(codex(*limit, "resume", "--last", "SEEN"))
+    seen = Seen(codex(*AT_ONCE, "resume", "--last", "SEEN"))
     assert len(summaries(seen)) == 1
     assert seen.texts("assistant") == []
     assert "functions__exec" in seen.tools
+
+
+def test_a_summary_as_an_item_of_the_server(codex: Codex, place: Place) -> None:
+    # What Codex asks for depends on this name alone.
+    config = place.home / ".codex" / "config.toml"
+    config.write_text(config.read_text().replace('name = "claudeproxy"', 'name = "OpenAI"'))
+    codex("Hello!")
+    seen = Seen(codex(*AT_ONCE, "resume", "--last", "SEEN"))
+    _, summary, last = seen.prompts[-3:]
+    assert summary.startswith("<compaction>\n")
+    assert GREETING in summary
+    assert last == "SEEN"
+    assert seen.texts("assistant") == []
 
 
 def test_a_summary_between_calls(place: Place, relay: Relay) -> None:

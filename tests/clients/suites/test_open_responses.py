@@ -1,7 +1,8 @@
 """The cases of Open Responses' acceptance tests of 2026-04-24, told anew.
 
-Two groups of them are for what a server may leave out, and this one does: compaction
-(`POST /v1/responses/compact`) and WebSockets. So are the optional ones for hosted tools.
+Those of compaction (`POST /v1/responses/compact`) are not here: tests/dialects/responses has tests
+of it. A server may leave out WebSockets, and this one does. So it does with the optional cases of
+hosted tools.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def test_the_data_of_images_is_not_told_as_text() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["compaction", "compaction_trigger", "context_compaction"])
+@pytest.mark.parametrize("kind", ["compaction", "compaction_summary", "context_compaction"])
 def test_what_only_another_server_can_read_is_left_out_and_told(kind: str) -> None:
     asked = ask(HELLO, {"type": kind, "encrypted_content": "abc"}, HELLO)
     assert asked.conversation.turns == (user("Hello", "Hello"),)

@@ -70,15 +70,3 @@ def test_nothing_can_be_cancelled() -> None:
         404,
         "Response with id 'resp_b' not found.",
     )
-
-
-@pytest.mark.parametrize("body", [b"{}", b'{"model": "m", "input": "x"}'])
-def test_compaction_is_refused(body: bytes) -> None:
-    message, *told = refused(lambda: dialect().compact(body))
-    assert message.startswith("Compaction is not supported: ")
-    assert told == [None, None]
-
-
-def test_a_body_that_is_no_json_cannot_be_compacted_either() -> None:
-    message, *_ = refused(lambda: dialect().compact(b"{"))
-    assert message.startswith("We could not parse the JSON body of your request: ")
