@@ -88,7 +88,14 @@ _FLAT_TOOLS: Mapping[str, Kind] = {
             _DESCRIPTION,
             Field(
                 "tools",
-                List(Variant("type", {"function": FUNCTION, "custom": CUSTOM}, what="Tools")),
+                List(
+                    Variant(
+                        "type",
+                        {"function": FUNCTION, "custom": CUSTOM},
+                        what="Tools",
+                        other=Map(),
+                    )
+                ),
                 required=True,
             ),
         )
@@ -171,6 +178,8 @@ def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
             case "namespace":
                 space = entry.get("name")
                 for tool in entry.children("tools"):
+                    if tool.get("type") not in _NAMED_TOOLS:
+                        continue
                     name = tool.get("name")
                     origin = Origin(name, tool.get("type"), space)
                     yield Offer(tool, inner_name(name, space), origin, _more(tool))

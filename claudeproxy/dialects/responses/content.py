@@ -26,6 +26,20 @@ from .schema import LEFT_OUT
 from .store import Item
 
 
+@attrs.frozen
+class ReadItems:
+    """What the items of a request say.
+
+    tools: the definitions of tools among them. ignored: the names of items that are left out.
+    updates: the items that change the settings of the request.
+    """
+
+    history: History
+    tools: list[Fields]
+    ignored: list[str]
+    updates: list[Fields]
+
+
 def mark_references(items: object) -> None:
     """Add the type to references that a client sends as an id only."""
     for item in items if isinstance(items, list) else ():
@@ -48,8 +62,8 @@ def read_history(
     before: Iterable[Item],
     items: Iterable[Item],
     blocks_of: Callable[[str], tuple[Block, ...]],
-) -> tuple[History, list[Fields], list[str]]:
-    """Return the history, the definitions of tools among the items, and names of ignored items.
+) -> ReadItems:
+    """Return what the items say; raise a 400.
 
     before: the items of previous responses. blocks_of: returns the API's blocks for the id of a
     stored search.
@@ -73,7 +87,7 @@ def read_history(
             reader.read(item)
     if waiting := reader.history.calls.waiting:
         raise bad_request(f"No tool output found for function call {waiting[0]}.", "input")
-    return reader.history, reader.tools, reader.ignored
+    return ReadItems(reader.history, reader.tools, reader.ignored, reader.updates)
 
 
 def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
@@ -98,8 +112,7 @@ class _Reader:
     several: whether they name several assistants. called: the ids of all calls. blocks_of: returns
     the API's blocks for the id of a stored search. early: outputs that come before their calls.
     names: the name of the tool of each call. results: the number of the turn with the result of a
-    call. tools: the tools that are defined among the items. ignored: names of items that are left
-    out.
+    call. The others are those of ReadItems.
     """
 
     several: bool
@@ -111,6 +124,7 @@ class _Reader:
     history: History = attrs.field(factory=History)
     tools: list[Fields] = attrs.field(factory=list)
     ignored: list[str] = attrs.field(factory=list)
+    updates: list[Fields] = attrs.field(factory=list)
 
     def read(self, item: Fields) -> None:
         kind = item.get("type", "message")
@@ -160,6 +174,10 @@ class _Reader:
 
     def output(self, item: Fields) -> None:
         calls, call_id = self.history.calls, item.get("call_id")
+        if call_id is None:
+            name = _inner(item) if item.has("name") else "a tool"
+            self.history.user((text_block(f"Output of {name}:"), *_output_of(item)))
+            return
         why = calls.problem_with_result(call_id)
         if why is None:
             self.results[call_id] = len(self.history.turns)
@@ -173,6 +191,9 @@ class _Reader:
                 f"No tool call found for function call output with call_id {call_id}. {why}",
                 item.where("call_id"),
             )
+
+    def update(self, item: Fields) -> None:
+        self.updates.append(item)
 
     def compaction(self, item: Fields) -> None:
         summary = summary_in(item.value)
@@ -227,6 +248,7 @@ _ITEMS: dict[str, Callable[[_Reader, Fields], None]] = {
     "tool_search_output": _Reader.search_output,
     "additional_tools": _Reader.more_tools,
     "web_search_call": _Reader.web_search,
+    "configuration_update": _Reader.update,
     KIND: _Reader.compaction,
     # One at the end of the input is read with the request.
     TRIGGER: _Reader.compaction,

@@ -6,7 +6,7 @@ The fields are declared in `schema`. How the answer is worded is in `answer`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
@@ -197,22 +197,25 @@ class Responses:
         before = () if previous is None else previous.conversation
         items = tuple(read_items(fields, partial(self.store.item, owner=self.owner)))
         compacts = bool(items) and items[-1].get("type") == TRIGGER
-        history, described, left_out = read_history(
+        read = read_history(
             before,
             items[:-1] if compacts else items,
             partial(self.store.blocks, owner=self.owner),
         )
         if compacts:
-            history.user((SUMMARIZE,))
+            read.history.user((SUMMARIZE,))
+        described = read.tools
         refuse_hosted_alone(fields, described)
-        turns = history.finish()
+        turns = read.history.finish()
         searches = search_tools(
             [*fields.children("tools"), *described], fields.get("max_tool_calls")
         )
         tool_set = read_tools(fields, nested=False, more=described, server_tools=searches)
         tool_set = tool_set.with_tools_called_in(turns)
-        ignored = (*ignored, *dict.fromkeys(left_out), *_without_effect(fields, tool_set))
-        schema = read_format(fields.child("text"), "format", nested=False)
+        ignored = (*ignored, *dict.fromkeys(read.ignored), *_without_effect(fields, tool_set))
+        schema = read_format(
+            _latest(fields, read.updates, "text", "format"), "format", nested=False
+        )
         if compacts:
             # The tools stay, so that a process and the prompt cache can be used again.
             none = ToolChoice("none") if tool_set.tools else ToolChoice()
@@ -227,9 +230,9 @@ class Responses:
             max_tokens=max(fields.get("max_output_tokens", 0), 0) or None,
             tool_choice=tool_set.choice,
             server_tools=tool_set.server_tools,
-            **effort_of(fields.child("reasoning"), "effort"),
+            **effort_of(_latest(fields, read.updates, "reasoning", "effort"), "effort"),
         )
-        system = "\n\n".join(filter(None, (fields.get("instructions"), history.system_prompt)))
+        system = "\n\n".join(filter(None, (fields.get("instructions"), read.history.system_prompt)))
         profile = Profile(system, tool_set.tools)
         return _Asked(
             fields=fields,
@@ -275,6 +278,13 @@ class Responses:
         if stored is None:
             raise APIError(404, f"Response with id '{response_id}' not found.")
         return stored
+
+
+def _latest(fields: Fields, updates: Iterable[Fields], name: str, inner: str) -> Fields:
+    """Return the object `name` of the last update that has `inner` in it, else the request's."""
+    given = (item.child(name) for item in (fields, *updates))
+    *_, latest = (one for index, one in enumerate(given) if index == 0 or one.has(inner))
+    return latest
 
 
 def _without_effect(fields: Fields, tool_set: ToolSet) -> Iterator[str]:

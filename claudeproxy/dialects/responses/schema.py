@@ -105,6 +105,8 @@ _OUTPUT = Object(
         *_accepted("name", "namespace", "caller"),
     )
 )
+# One without an id is not of a call in the conversation.
+_FUNCTION_OUTPUT = Object((Field("call_id", Text(empty=False)), *_OUTPUT.fields[1:]))
 _EXECUTION = Field("execution", Text(), Use.ACCEPTED)
 _SEARCH_CALL = Object(
     (Field("call_id", Text()), Field("arguments", Anything()), _EXECUTION, *_OF_AN_ITEM)
@@ -128,6 +130,13 @@ _REASONING = Object(
         *_accepted("encrypted_content"),
     )
 )
+_UPDATE = Object(
+    (
+        Field("reasoning", Object((Field("effort", Choice(EFFORTS)),))),
+        Field("text", Object((format_field("format", nested=False),))),
+        *_OF_AN_ITEM,
+    )
+)
 _COMPACTION = Object(
     (Field("encrypted_content", Text(), required=True), *_OF_AN_ITEM, *_accepted("summary"))
 )
@@ -147,7 +156,7 @@ ITEM = Variant(
     {
         "message": _MESSAGE,
         "function_call": _CALL,
-        "function_call_output": _OUTPUT,
+        "function_call_output": _FUNCTION_OUTPUT,
         "custom_tool_call": _CUSTOM_CALL,
         "custom_tool_call_output": _OUTPUT,
         "tool_search_call": _SEARCH_CALL,
@@ -156,6 +165,7 @@ ITEM = Variant(
         "reasoning": _REASONING,
         "item_reference": _REFERENCE,
         "compaction": _COMPACTION,
+        "configuration_update": _UPDATE,
         "compaction_trigger": Object(_OF_AN_ITEM),
         **dict.fromkeys(TOLD_AS_JSON, Map()),
     },

@@ -53,6 +53,13 @@ def names(*given: Any, items: Any = (), **changes: Any) -> list[str]:
 # What the model is told
 
 
+@pytest.mark.parametrize("other", [{"type": "web_search"}, space("m", GET), {"type": "brand_new"}])
+def test_other_tools_in_a_namespace_are_left_out_and_listed(other: dict[str, Any]) -> None:
+    asked = ask(tools=[space("n", other, GET)])
+    assert [tool.name for tool in asked.conversation.profile.tools] == ["n__get"]
+    assert asked.ignored == (f"tools[].tools[].{other['type']}",)
+
+
 def test_each_tool_is_a_function_of_its_own() -> None:
     asked = ask(tools=TOOLS)
     grammar = "The input must match this grammar (lark):\nstart: /a/"
@@ -112,8 +119,6 @@ def test_each_of_them_can_be_chosen(wanted: Any, offered: int, choice: ToolChoic
         ({"type": "namespace", "name": "n"}, ".tools", "missing_required_parameter"),
         (space("a b"), ".name", "invalid_value"),
         (space("n", {"type": "function"}), ".tools[0].name", "missing_required_parameter"),
-        (space("n", {"type": "web_search"}), ".tools[0].type", "unsupported_value"),
-        (space("n", space("m")), ".tools[0].type", "unsupported_value"),
         (space("n", {**GET, "parameters": {"type": "array"}}), ".tools[0].parameters", None),
         ({"type": "custom"}, ".name", "missing_required_parameter"),
         ({**PATCH, "format": {"type": "xml"}}, ".format.type", "invalid_value"),

@@ -480,6 +480,18 @@ def test_an_output_after_the_model_has_answered_the_first_one_keeps_its_place() 
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [({}, "a tool"), ({"name": "f"}, "f"), ({"name": "f", "namespace": "n"}, "n__f")],
+)
+def test_an_output_without_the_id_of_a_call_is_told_as_text(more: Any, name: str) -> None:
+    late = {"type": "function_call_output", "output": [shown("late")], **more}
+    asked = ask(HELLO, late, {**late, "call_id": None})
+    told = (text_block(f"Output of {name}:"), text_block("late"))
+    assert asked.conversation.turns == (Turn("user", (text_block("Hello"), *told, *told)),)
+    assert asked.ignored == ()
+
+
 def test_an_output_must_be_there() -> None:
     for missing in ({**output("a"), "output": None}, {"call_id": "a", "type": output("a")["type"]}):
         told = refused(lambda given=missing: turns(call("a"), given))  # type: ignore[misc]

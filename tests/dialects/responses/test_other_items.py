@@ -9,7 +9,7 @@ import pytest
 
 from claudeproxy.conversation import Turn, text_block
 
-from ..asking import user
+from ..asking import refused, user
 from .test_content import HELLO
 from .test_request import answered, ask, dialect
 
@@ -63,6 +63,45 @@ def test_what_only_another_server_can_read_is_left_out_and_told(kind: str) -> No
     asked = ask(HELLO, {"type": kind, "encrypted_content": "abc"}, HELLO)
     assert asked.conversation.turns == (user("Hello", "Hello"),)
     assert asked.ignored == (f"input[].{kind}",)
+
+
+EFFORT = {"type": "configuration_update", "reasoning": {"effort": "high"}}
+NO_EFFORT = {"type": "configuration_update", "reasoning": {"effort": "none"}}
+AS_JSON = {"type": "configuration_update", "text": {"format": {"type": "json_object"}}}
+AS_TEXT = {"type": "configuration_update", "text": {"format": {"type": "text"}}}
+
+
+@pytest.mark.parametrize(
+    ("updates", "effort", "schema"),
+    [
+        ([], "low", None),
+        ([EFFORT], "high", None),
+        ([NO_EFFORT, EFFORT, AS_JSON], "high", {"type": "object"}),
+        ([EFFORT, NO_EFFORT], None, None),
+        ([AS_JSON, AS_TEXT], "low", None),
+        ([{"type": "configuration_update", "id": "cu_1", "reasoning": {}}], "low", None),
+    ],
+)
+def test_updates_of_the_settings_hold_from_then_on(updates: Any, effort: Any, schema: Any) -> None:
+    asked = ask(HELLO, *updates, HELLO, reasoning={"effort": "low"})
+    conversation = asked.conversation
+    assert conversation.turns == (user("Hello", "Hello"),)
+    assert conversation.limits.effort == effort
+    assert conversation.limits.thinking is (effort is not None)
+    assert conversation.output_schema == schema
+    assert asked.ignored == ()
+
+
+def test_updates_in_stored_responses_hold_too() -> None:
+    to = dialect()
+    answered("a", EFFORT, HELLO, to=to)
+    asked = ask(HELLO, to=to, previous_response_id="resp_a").conversation
+    assert asked.limits.effort == "high"
+
+
+def test_an_update_that_cannot_be_is_told_by_its_place() -> None:
+    bad = {"type": "configuration_update", "reasoning": {"effort": "vast"}}
+    assert refused(lambda: ask(HELLO, bad))[1:] == ("input[1].reasoning.effort", "invalid_value")
 
 
 def test_other_items_are_kept_and_listed_as_they_are() -> None:
