@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -143,13 +143,28 @@ LEGACY = (
 )
 
 
-def inner_name(name: str, namespace: str = "") -> str:
-    """Return the model's name for a tool. An invalid name is always changed in the same way."""
+def inner_name(name: str, namespace: str = "", shared: Container[str] = ()) -> str:
+    """Return the model's name for a tool. An invalid name is always changed in the same way.
+
+    shared: the names that several tools would get. Those in namespaces get others.
+    """
     inner = f"{namespace}__{name}" if namespace else name
-    if re.fullmatch(NAME, inner):
+    clashes = bool(namespace) and inner in shared
+    if re.fullmatch(NAME, inner) and not clashes:
         return inner
-    own = hashlib.sha256(inner.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    known = f"{namespace}\0{name}" if clashes else inner
+    own = hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{re.sub(r'[^a-zA-Z0-9_-]', '_', inner)[: LONGEST_NAME - 9]}_{own}"
+
+
+def shared_names(tools: Iterable[Fields]) -> frozenset[str]:
+    """Return the names that would be those of several tools, because they are in namespaces."""
+    known: dict[str, set[tuple[str, str]]] = {}
+    for offer in offers_of(tools, nested=False):
+        origin = offer.origin or Origin(offer.inner)
+        joined = f"{origin.namespace}__{origin.name}" if origin.namespace else origin.name
+        known.setdefault(joined, set()).add((origin.namespace, origin.name))
+    return frozenset(name for name, pairs in known.items() if len(pairs) > 1)
 
 
 def refuse_hosted_alone(fields: Fields, more: Iterable[Fields]) -> None:
@@ -162,8 +177,13 @@ def refuse_hosted_alone(fields: Fields, more: Iterable[Fields]) -> None:
         raise attrs.evolve(openai_error(invalid), param=hosted[0].where("type"))
 
 
-def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
-    """Yield the tools, including those inside namespaces but not the hosted ones."""
+def offers_of(
+    entries: Iterable[Fields], *, nested: bool, shared: Container[str] = ()
+) -> Iterator[Offer]:
+    """Yield the tools, including those inside namespaces but not the hosted ones.
+
+    shared: see inner_name.
+    """
     for entry in entries:
         kind = entry.get("type")
         described = entry.child(kind) if nested else entry
@@ -182,7 +202,7 @@ def offers_of(entries: Iterable[Fields], *, nested: bool) -> Iterator[Offer]:
                         continue
                     name = tool.get("name")
                     origin = Origin(name, tool.get("type"), space)
-                    yield Offer(tool, inner_name(name, space), origin, _more(tool))
+                    yield Offer(tool, inner_name(name, space, shared), origin, _more(tool))
 
 
 def _more(function: Fields) -> Mapping[str, Any]:
@@ -195,10 +215,12 @@ def read_tools(
     nested: bool = True,
     more: Iterable[Fields] = (),
     server_tools: tuple[ServerTool, ...] = (),
+    shared: Container[str] = (),
 ) -> ToolSet:
     """Return the tools of a request and the tool choice; raise a 400.
 
     more: tools that are defined elsewhere in the request. server_tools: those of the API's own.
+    shared: see inner_name.
     """
     legacy = nested and bool(fields.get("functions"))
     given = "functions" if legacy else "tools"
@@ -208,7 +230,8 @@ def read_tools(
         entries = fields.children(given)
         offers = [Offer(entry, entry.get("name"), more=_more(entry)) for entry in entries]
     else:
-        offers = _each_once([*offers_of(fields.children(given), nested=nested)], more)
+        own_offers = offers_of(fields.children(given), nested=nested, shared=shared)
+        offers = _each_once([*own_offers], offers_of(more, nested=False, shared=shared))
     tools = read_all(offers, given, "parameters")
     parallel = fields.get("parallel_tool_calls") is not False and not legacy
     wanted, other = ("function_call", "tool_choice")[:: 1 if legacy else -1]
@@ -216,7 +239,7 @@ def read_tools(
         raise bad_request(f"'{other}' cannot be used with '{given}'.", other, "invalid_value")
     own = {ToolChoice("tool", tool.name): tool for tool in tools}
     server = {ToolChoice("tool", tool.name, of_server=True): tool for tool in server_tools}
-    choice, allowed = _choice(fields, wanted, [*own, *server], nested=nested)
+    choice, allowed = _choice(fields, wanted, [*own, *server], nested=nested, shared=shared)
     if allowed is not None:
         tools = tuple(tool for chosen, tool in own.items() if chosen in allowed)
         server_tools = tuple(tool for chosen, tool in server.items() if chosen in allowed)
@@ -228,10 +251,10 @@ def read_tools(
     return ToolSet(tools, choice, legacy, origins, server_tools)
 
 
-def _each_once(offers: list[Offer], more: Iterable[Fields]) -> list[Offer]:
+def _each_once(offers: list[Offer], more: Iterable[Offer]) -> list[Offer]:
     """Add the tools in `more` whose names are new. A client may define a tool more than once."""
     known = {offer.inner for offer in offers}
-    for offer in offers_of(more, nested=False):
+    for offer in more:
         if offer.inner not in known:
             known.add(offer.inner)
             offers.append(offer)
@@ -282,7 +305,12 @@ def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[st
 
 
 def _choice(
-    fields: Fields, wanted: str, choices: list[ToolChoice], *, nested: bool
+    fields: Fields,
+    wanted: str,
+    choices: list[ToolChoice],
+    *,
+    nested: bool,
+    shared: Container[str],
 ) -> tuple[ToolChoice, frozenset[ToolChoice] | None]:
     """Return the tool choice, and the choices of the allowed tools, None if all are allowed.
 
@@ -299,9 +327,9 @@ def _choice(
     kind = told.get("type")
     described = told.child(kind) if nested else told
     if kind != "allowed_tools":
-        return _named(described, choices, wanted), None
+        return _named(described, choices, wanted, shared), None
     allowed = [
-        _named(entry.child(entry.get("type")) if nested else entry, choices, wanted)
+        _named(entry.child(entry.get("type")) if nested else entry, choices, wanted, shared)
         for entry in described.children("tools")
         if entry.get("type") in (*_NAMED_TOOLS, *web_search.TYPES)
     ]
@@ -311,7 +339,9 @@ def _choice(
     return ToolChoice("any" if forced else "auto"), frozenset(allowed)
 
 
-def _named(described: Fields, choices: list[ToolChoice], wanted: str) -> ToolChoice:
+def _named(
+    described: Fields, choices: list[ToolChoice], wanted: str, shared: Container[str] = ()
+) -> ToolChoice:
     """Return the choice of one tool; raise a 400 if the request does not define it."""
     if not choices:
         raise no_tools(wanted)
@@ -320,7 +350,7 @@ def _named(described: Fields, choices: list[ToolChoice], wanted: str) -> ToolCho
         if chosen is None:
             raise described.invalid("type", "the request does not define this tool")
         return chosen
-    inner = inner_name(described.get("name"), described.get("namespace", ""))
+    inner = inner_name(described.get("name"), described.get("namespace", ""), shared)
     chosen = ToolChoice("tool", inner)
     if chosen not in choices:
         raise named_nothing(described, inner, wanted)

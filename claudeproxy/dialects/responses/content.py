@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -19,7 +19,7 @@ from ..fields import Fields
 from ..history import History, named, several_assistants
 from ..media import image_block
 from ..openai_content import read_content, read_file, read_refusal, read_text
-from ..openai_tools import SEARCH, inner_name, offers_of
+from ..openai_tools import SEARCH, inner_name, offers_of, shared_names
 from ..tool_calls import read_arguments
 from .compaction import KIND, TRIGGER, summary_blocks, summary_in, without_replaced
 from .schema import LEFT_OUT
@@ -31,13 +31,15 @@ class ReadItems:
     """What the items of a request say.
 
     tools: the definitions of tools among them. ignored: the names of items that are left out.
-    updates: the items that change the settings of the request.
+    updates: the items that change the settings of the request. shared: the names that several tools
+    would get.
     """
 
     history: History
     tools: list[Fields]
     ignored: list[str]
     updates: list[Fields]
+    shared: frozenset[str]
 
 
 def mark_references(items: object) -> None:
@@ -62,11 +64,12 @@ def read_history(
     before: Iterable[Item],
     items: Iterable[Item],
     blocks_of: Callable[[str], tuple[Block, ...]],
+    tools: Iterable[Fields],
 ) -> ReadItems:
     """Return what the items say; raise a 400.
 
     before: the items of previous responses. blocks_of: returns the API's blocks for the id of a
-    stored search.
+    stored search. tools: those that the request defines elsewhere.
     """
     placed = [
         *(Fields(item, "previous_response_id") for item in before),
@@ -79,6 +82,7 @@ def read_history(
         several_assistants(item for item in placed if item.get("type", "message") == "message"),
         {item.get("call_id") for item in calls},
         blocks_of,
+        shared_names([*tools, *(tool for item in placed for tool in _defined(item))]),
     )
     for item in placed:
         # A call that max_output_tokens cut off may have a result, but need not have one.
@@ -87,7 +91,7 @@ def read_history(
             reader.read(item)
     if waiting := reader.history.calls.waiting:
         raise bad_request(f"No tool output found for function call {waiting[0]}.", "input")
-    return ReadItems(reader.history, reader.tools, reader.ignored, reader.updates)
+    return ReadItems(reader.history, reader.tools, reader.ignored, reader.updates, reader.shared)
 
 
 def _found(item: Fields, find: Callable[[str], Item | None]) -> Item:
@@ -118,6 +122,7 @@ class _Reader:
     several: bool
     called: set[str | None]
     blocks_of: Callable[[str], tuple[Block, ...]]
+    shared: frozenset[str]
     early: dict[str, list[Fields]] = attrs.field(factory=dict)
     names: dict[str, str] = attrs.field(factory=dict)
     results: dict[str, int] = attrs.field(factory=dict)
@@ -146,10 +151,10 @@ class _Reader:
                 self.history.instruct(block["text"] for block in blocks)
 
     def call(self, item: Fields) -> None:
-        self._use(item, _inner(item), read_arguments(item.get("arguments")))
+        self._use(item, self._inner(item), read_arguments(item.get("arguments")))
 
     def custom_call(self, item: Fields) -> None:
-        self._use(item, _inner(item), {INPUT: item.get("input")})
+        self._use(item, self._inner(item), {INPUT: item.get("input")})
 
     def web_search(self, item: Fields) -> None:
         # A process that has the conversation has the blocks, too, and clients cannot send them. So
@@ -175,13 +180,13 @@ class _Reader:
     def output(self, item: Fields) -> None:
         calls, call_id = self.history.calls, item.get("call_id")
         if call_id is None:
-            name = _inner(item) if item.has("name") else "a tool"
-            self.history.user((text_block(f"Output of {name}:"), *_output_of(item)))
+            name = self._inner(item) if item.has("name") else "a tool"
+            self.history.user((text_block(f"Output of {name}:"), *_output_of(item, self.shared)))
             return
         why = calls.problem_with_result(call_id)
         if why is None:
             self.results[call_id] = len(self.history.turns)
-            self.history.user((calls.result(call_id, _output_of(item)),))
+            self.history.user((calls.result(call_id, _output_of(item, self.shared)),))
         elif call_id in calls:
             self._output_again(item)
         elif call_id in self.called:
@@ -216,7 +221,7 @@ class _Reader:
         Codex sends one for each `notify` of a script. The API takes one result for each call.
         """
         turns, call_id = self.history.turns, item.get("call_id")
-        place, more = self.results[call_id], _output_of(item)
+        place, more = self.results[call_id], _output_of(item, self.shared)
         if not more:
             return
         if any(turn.role == "assistant" for turn in turns[place:]):
@@ -225,6 +230,9 @@ class _Reader:
             [result] = turns[place].blocks
             told = {**result, "content": [*result.get("content", ()), *more]}
             turns[place] = Turn("user", (told,))
+
+    def _inner(self, item: Fields) -> str:
+        return inner_name(item.get("name"), item.get("namespace", ""), self.shared)
 
     def _tell(self, kind: str, item: Fields) -> None:
         """Add another item as text: to the assistant's turn if it is a call, else to the user's."""
@@ -255,6 +263,7 @@ _ITEMS: dict[str, Callable[[_Reader, Fields], None]] = {
 }
 _CALLS = frozenset(("function_call", "custom_tool_call", "tool_search_call"))
 _OUTPUTS = frozenset(("function_call_output", "custom_tool_call_output", "tool_search_output"))
+_DEFINING = frozenset(("additional_tools", "tool_search_output"))
 _NOT_TOLD = frozenset(("reasoning", "item_reference", *LEFT_OUT))
 # The fields that are left out of an item that the model gets as JSON.
 _NOT_SAID = frozenset(("id", "type", "status", "encrypted_content"))
@@ -275,14 +284,17 @@ def _short(value: Any) -> Any:
     return value
 
 
-def _inner(item: Fields) -> str:
-    return inner_name(item.get("name"), item.get("namespace", ""))
+def _defined(item: Fields) -> Iterable[Fields]:
+    """The tools that an item defines."""
+    return item.children("tools") if item.get("type") in _DEFINING else ()
 
 
-def _output_of(item: Fields) -> tuple[Block, ...]:
+def _output_of(item: Fields, shared: Container[str]) -> tuple[Block, ...]:
     """The blocks of a call's output."""
     if item.get("type") == "tool_search_output":
-        found = [offer.inner for offer in offers_of(item.children("tools"), nested=False)]
+        found = [
+            offer.inner for offer in offers_of(item.children("tools"), nested=False, shared=shared)
+        ]
         told = f"Tools that can be called now: {', '.join(found)}" if found else "No tools found."
         return (text_block(told),)
     if isinstance(given := item.get("output"), dict):

@@ -201,6 +201,7 @@ class Responses:
             before,
             items[:-1] if compacts else items,
             partial(self.store.blocks, owner=self.owner),
+            fields.children("tools"),
         )
         if compacts:
             read.history.user((SUMMARIZE,))
@@ -210,7 +211,9 @@ class Responses:
         searches = search_tools(
             [*fields.children("tools"), *described], fields.get("max_tool_calls")
         )
-        tool_set = read_tools(fields, nested=False, more=described, server_tools=searches)
+        tool_set = read_tools(
+            fields, nested=False, more=described, server_tools=searches, shared=read.shared
+        )
         tool_set = tool_set.with_tools_called_in(turns)
         ignored = (*ignored, *dict.fromkeys(read.ignored), *_without_effect(fields, tool_set))
         schema = read_format(

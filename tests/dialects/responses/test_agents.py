@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -92,6 +93,50 @@ def test_tools_of_one_name_in_two_namespaces_are_two() -> None:
         "tools[0].tools[1].name",
         "invalid_value",
     )
+
+
+C = {"type": "function", "name": "c"}
+PLAIN = {"type": "function", "name": "a__b__c"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [PLAIN, space("a__b", C)],
+        [space("a__b", C), PLAIN],
+        [space("a__b", C), space("a", {**C, "name": "b__c"})],
+        [space("a__b", {**EXEC, "name": "c"}), {**EXEC, "name": "a__b__c"}],
+        [space("a" * 60, {**C, "name": "b__c"}), space("a" * 60 + "__b", C)],
+    ],
+)
+def test_tools_that_would_get_one_name_get_two(given: list[Any]) -> None:
+    more = {"type": "additional_tools", "tools": given[1:]}
+    inner = names(*given)
+    assert len(set(inner)) == 2
+    assert names(*given[:1], items=[more, HELLO]) == inner
+    assert names(items=[{**more, "tools": given}, HELLO]) == inner
+    assert all(len(name) <= 64 for name in inner)
+    assert ("a__b__c" in inner) == any(tool["name"] == "a__b__c" for tool in given)
+    items = [HELLO, search_call("s"), found("s", *given[1:])]
+    assert names(*given[:1], items=items) == inner
+
+
+def test_tools_that_would_get_one_name_are_told_apart_everywhere() -> None:
+    spaced = {**call("a", "c"), "namespace": "a__b"}
+    chosen = {"type": "function", "name": "c", "namespace": "a__b"}
+    items = [HELLO, call("b", "a__b__c"), spaced, output("a"), output("b")]
+    asked = ask(*items, tools=[PLAIN, space("a__b", C)], tool_choice=chosen)
+    plain, other = (tool.name for tool in asked.conversation.profile.tools)
+    assert plain == "a__b__c" != other
+    called = [block["name"] for block in asked.conversation.turns[1].blocks]
+    assert called == [plain, other]
+    assert names(space("a__b", C)) == ["a__b__c"]
+    assert asked.conversation.limits.tool_choice == ToolChoice("tool", other, parallel=False)
+    writer = asked.answer("a", 1)
+    ended = [*calling(0, other, "{}"), *calling(1, plain, "{}")]
+    body = b"".join(map(writer.feed, answer(*ended)))
+    told = [(item["name"], item.get("namespace")) for item in json.loads(body)["output"]]
+    assert told == [("c", "a__b"), ("a__b__c", None)]
 
 
 @pytest.mark.parametrize(
