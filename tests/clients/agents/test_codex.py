@@ -318,6 +318,18 @@ def test_a_conversation_goes_on_after_a_script(codex: Codex) -> None:
     assert seen.texts("assistant") == [TEXT]
 
 
+@pytest.mark.usefixtures("lite")
+def test_a_subagent_of_a_lite_model(codex: Codex) -> None:
+    # Codex sends the message of one agent to another as if it were encrypted.
+    task = {"task_name": "sub", "message": "hello from root", "fork_turns": "none"}
+    spawn = f"QUIET CALL:collaboration__spawn_agent:{json.dumps(task)}"
+    wait = "QUIET CALL:collaboration__wait_agent:{}"
+    seen = Seen(codex(f"{spawn} THEN {wait} THEN SEEN"))
+    [answer] = [text for text in seen.texts("user") if text.startswith("<agent_message>")]
+    assert '"author": "/root/sub"' in answer
+    assert GREETING in answer
+
+
 # A conversation whose earlier part Codex replaces by a summary
 
 SUMMARY = "Another language model started to solve this problem and produced a summary"
