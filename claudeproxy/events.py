@@ -55,6 +55,11 @@ class Usage:
             dict(used),
         )
 
+    def with_use(self, name: str) -> Usage:
+        """The same with one more use of one of the API's own tools."""
+        used = {**self.server_tools, name: self.server_tools.get(name, 0) + 1}
+        return attrs.evolve(self, server_tools=used)
+
     @property
     def prompt_tokens(self) -> int:
         """All tokens of the prompt, cached or not."""
@@ -142,6 +147,25 @@ class ServerInputDelta(msgspec.Struct, frozen=True, gc=False):
     """More of the JSON text of the input of the last ServerBlockStarted."""
 
     text: str
+
+
+def counted_use(event: Event) -> str | None:
+    """The name under which the API counts a use of its own tools, if an event is the result of one.
+
+    The API does not count those that failed.
+    """
+    if not isinstance(event, ServerBlockStarted):
+        return None
+    name, content = _COUNTED.get(event.block["type"]), event.block.get("content")
+    failed = isinstance(content, Mapping) and "error_code" in content
+    return None if failed else name
+
+
+# The types of results, each with the name of its count in `usage.server_tool_use`.
+_COUNTED = {
+    "web_search_tool_result": "web_search_requests",
+    "web_fetch_tool_result": "web_fetch_requests",
+}
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ messages") one by one, in `stream_event` lines.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from ..events import (
     ToolArgumentsDelta,
     ToolCallStarted,
     Usage,
+    counted_use,
 )
 from .argument_names import ArgumentNames
 from .lines import WholeCharacters
@@ -63,6 +65,8 @@ class MessageReader:
         self._argument_names: ArgumentNames | None = None
         self._thought = False
         self._usage: dict[str, Any] = {}
+        # The uses of the API's own tools that the API has not counted yet.
+        self._uses: Counter[str] = Counter()
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[Event]:
         """Return the events of the answer for one stream event."""
@@ -70,6 +74,7 @@ class MessageReader:
             case "message_start":
                 # A second start: the CLI retries a request that failed before it had any content.
                 self._usage, self._is_text = {}, False
+                self._uses.clear()
                 message = event["message"]
                 self._count(message.get("usage"))
                 if not self._started:
@@ -101,7 +106,7 @@ class MessageReader:
             cache_creation_tokens=self._usage.get("cache_creation_input_tokens", 0),
             output_tokens=self._usage.get("output_tokens", 0),
             reasoning_tokens=details.get("thinking_tokens", 0),
-            server_tools=self._usage.get("server_tool_use") or {},
+            server_tools={**(self._usage.get("server_tool_use") or {}), **self._uses},
         )
 
     def _begin(self, block: Mapping[str, Any]) -> Iterator[Event]:
@@ -124,7 +129,10 @@ class MessageReader:
         elif is_of_server_tool(block):
             self.has_content = True
             self._to_event = ServerInputDelta
-            yield ServerBlockStarted(block)
+            begun = ServerBlockStarted(block)
+            if (name := counted_use(begun)) is not None:
+                self._uses[name] += 1
+            yield begun
 
     def _begin_call(self, block: Mapping[str, Any]) -> Iterator[Event]:
         index, self._calls = self._calls, self._calls + 1
@@ -179,6 +187,8 @@ class MessageReader:
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         # message_start has the input side, message_delta the output side; either may repeat the
         # other's with a null.
+        if usage and usage.get("server_tool_use"):
+            self._uses.clear()
         self._usage.update(
             {name: value for name, value in (usage or {}).items() if value is not None}
         )

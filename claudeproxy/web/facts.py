@@ -19,7 +19,7 @@ from ..dialects.completions import schema as completions_schema
 from ..dialects.messages import schema as messages_schema
 from ..dialects.responses import schema as responses_schema
 from ..errors import USAGE_LIMIT, APIError
-from ..events import Event, Failed, Finished, Started, Usage, Withdrawn
+from ..events import Event, Failed, Finished, Started, Usage, Withdrawn, counted_use
 
 
 # For the name of what cannot be named, and for what a request does not have.
@@ -84,6 +84,10 @@ class Facts:
         if type(first) is Started:
             self.answered = first.model
             self._usages[choice] = first.usage
+        for event in events:
+            # The API counts them only at the end, which an answer that is cut off does not have.
+            if (name := counted_use(event)) is not None and choice in self._usages:
+                self._usages[choice] = self._usages[choice].with_use(name)
         if self.first_token is None and any(type(event) not in WITHOUT_CONTENT for event in events):
             self.first_token = now
         if isinstance(last, Finished | Failed) and last.usage is not None:

@@ -154,6 +154,21 @@ def test_usage_is_the_last_that_was_said(events: list[dict[str, Any]], usage: Us
     assert finished.usage == usage
 
 
+def test_searches_are_counted_until_the_api_counts_them() -> None:
+    found = begin("web_search_tool_result", tool_use_id="s", content=[])
+    failed = begin("web_search_tool_result", tool_use_id="s", content={"error_code": "unavailable"})
+    fetched = begin("web_fetch_tool_result", tool_use_id="f", content={"type": "web_fetch_result"})
+    reader = MessageReader()
+    zero = {"web_search_requests": 0, "web_fetch_requests": 0}
+    for event in (start(usage={"server_tool_use": zero}), found, failed, found, fetched):
+        assert list(reader.feed(event))
+    assert reader.usage().server_tools == {"web_search_requests": 2, "web_fetch_requests": 1}
+    counted = {"web_search_requests": 3, "web_fetch_requests": 0}
+    (finished,) = reader.feed(stop(server_tool_use=counted))
+    assert isinstance(finished, Finished)
+    assert finished.usage.server_tools == counted
+
+
 def test_a_message_delta_without_usage_is_read() -> None:
     event = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
     assert read(start(), event)[1] == Finished("stop", Usage(11, 5, 3, 1), "end_turn")

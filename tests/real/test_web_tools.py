@@ -157,6 +157,22 @@ class InMessages(WebCase):
             assert results[-1]["content"]["error_code"] == code
             assert told["stop_reason"] == "end_turn"
 
+    async def test_searches_of_an_answer_that_is_cut_off_are_counted(self) -> None:
+        count = 0
+        for words, more in (
+            ("QUIET SEARCH:a", {"stop_sequences": [" "]}),
+            ("QUIET SEARCH:a SSEERR:3", {"stream": True}),
+        ):
+            body = {"model": "sonnet", "max_tokens": 500, "tools": [SEARCH]}
+            response, _ = await self.http(
+                "POST", "/v1/messages", {**body, "messages": [user(words)], **more}
+            )
+            assert response.code == 200
+            await when(lambda: at_rest(self.proxy.pool))
+            count += 1
+            told = self.proxy.metrics.exposition().decode()
+            assert f'claudeproxy_server_tool_uses_total{{tool="web_search"}} {count}.0' in told
+
     async def test_a_search_can_be_forced(self) -> None:
         choice = {"type": "tool", "name": "web_search"}
         _, told = await self.search("red pandas", tools=[TIME, SEARCH], tool_choice=choice)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from claudeproxy.errors import APIError, bad_request
-from claudeproxy.events import Failed, Finished, Started, TextDelta, Usage
+from claudeproxy.events import (
+    Failed,
+    Finished,
+    ServerBlockStarted,
+    Started,
+    TextDelta,
+    Usage,
+)
 from claudeproxy.web.facts import Facts, code_of, param_of
 
 
@@ -50,6 +57,21 @@ def test_a_first_token_is_not_the_start_of_an_answer_nor_its_end() -> None:
     facts.saw([Started("m", Usage(1)), TextDelta("a"), Finished("stop", Usage(1))], 0, 3.0)
     facts.saw([TextDelta("b")], 0, 4.0)
     assert facts.first_token == 3.0
+
+
+def test_the_searches_of_an_answer_that_is_cut_off_are_counted() -> None:
+    result = {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}
+    found = ServerBlockStarted(result)
+    failed = ServerBlockStarted({**result, "content": {"error_code": "unavailable"}})
+    facts = Facts()
+    facts.saw([Started("m", Usage(1)), found, failed], 0, 1.0)
+    facts.saw([TextDelta("a"), found], 0, 2.0)
+    assert facts.usage == Usage(1, server_tools={"web_search_requests": 2})
+    facts.saw([Failed(APIError(502, "x"))], 0, 3.0)
+    assert facts.usage == Usage(1, server_tools={"web_search_requests": 2})
+    # What the API has counted itself is not counted again.
+    facts.saw([Finished("stop", Usage(1, server_tools={"web_search_requests": 3}))], 0, 4.0)
+    assert facts.usage == Usage(1, server_tools={"web_search_requests": 3})
 
 
 def test_a_model_whose_name_is_no_name_has_no_label_of_its_own() -> None:
