@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from . import __version__
 from .api_tools.answer import ApiTools
+from .api_tools.found import Found
 from .api_tools.refusals import Refusals
 from .catalogue import Catalogue, ModelMemory, models_from_initialize
 from .cli import launch, scratch
@@ -125,6 +126,7 @@ class ProxyService(Service):
                         allowed=settings.web_tools,
                         may_leave_out=not settings.strict_parameters,
                     ),
+                    Found(reactor.seconds),
                 ),
                 Ways(Choice(settings.structured_output), reactor.seconds),
                 self.metrics,

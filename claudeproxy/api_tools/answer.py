@@ -15,9 +15,11 @@ from ..events import (
     Failed,
     Finished,
     Listener,
+    Part,
     Started,
     Usage,
 )
+from .found import Found
 from .refusals import Refusals
 from .strict import has_strict_tools
 
@@ -30,30 +32,44 @@ CONTINUE = text_block("Continue.")
 
 
 class ApiTools:
-    """Asks again without tools that the API refuses, and continues answers that it pauses."""
+    """Asks again without tools that the API refuses, and continues answers that it pauses.
 
-    def __init__(self, pool: Answering, refusals: Refusals) -> None:
+    It also remembers what searches found, and adds it to the conversations that continue.
+    """
+
+    def __init__(self, pool: Answering, refusals: Refusals, found: Found) -> None:
         """pool: answers the conversations."""
         self._pool = pool
         self._refusals = refusals
+        self._found = found
 
     def start(self, conversation: Conversation, listener: Listener) -> Running:
         """Begin to answer; raises APIError."""
+        conversation = self._found.restored(conversation)
         if not conversation.limits.server_tools and not has_strict_tools(conversation):
             return self._pool.start(conversation, listener)
-        return _Answer(self._pool, self._refusals, conversation, listener)
+        return _Answer(self._pool, self._refusals, self._found, conversation, listener)
 
 
 class _Answer(Attempts):
     """The answer to a conversation with tools that the API may refuse."""
 
     def __init__(
-        self, pool: Answering, refusals: Refusals, conversation: Conversation, listener: Listener
+        self,
+        pool: Answering,
+        refusals: Refusals,
+        found: Found,
+        conversation: Conversation,
+        listener: Listener,
     ) -> None:
         """Begin; raises APIError."""
         super().__init__(pool, listener)
         self._refusals = refusals
+        self._found = found
+        self._asked = conversation
         self._continued = 0
+        # The parts of the answer before its newest continuation.
+        self._before: list[Part] = []
         self._answer = AnswerAccumulator()
         self._spent = Usage()
         allowed = refusals.choose(conversation)
@@ -81,12 +97,21 @@ class _Answer(Attempts):
                 self.tell(events[:-1])
                 self._spent += last.usage
                 self._continued += 1
+                self._before += self._answer.parts
                 self._answer = AnswerAccumulator()
                 self._go_on(again)
                 return
             last = attrs.evolve(last, usage=self._spent + last.usage)
             events = [*events[:-1], last]
+            self._keep()
         self.tell(events)
+
+    def _keep(self) -> None:
+        """Remember the answer, which is one turn for the client."""
+        whole = AnswerAccumulator()
+        whole.parts, whole.finished = [*self._before, *self._answer.parts], self._answer.finished
+        if (said := turn_of(whole, self._asked)) is not None:
+            self._found.keep(self._asked, said)
 
     def _continuation(self, finished: Finished) -> Conversation | None:
         """The conversation that continues a paused answer; None if the client does that itself."""

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from claudeproxy.api_tools.answer import MOST_CONTINUATIONS, ApiTools
+from claudeproxy.api_tools.found import Found
 from claudeproxy.api_tools.refusals import Refusals
 from claudeproxy.conversation import Conversation, Profile, Turn, text_block, untold
 from claudeproxy.errors import APIError, unavailable
@@ -44,7 +45,7 @@ SEARCHED = (ServerBlockStarted(CALL), ServerInputDelta('{"query":"a"}'), ServerB
 class AnswerCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.pool = Pool()
-        self.tools = ApiTools(self.pool, Refusals(Clock().seconds))
+        self.tools = ApiTools(self.pool, Refusals(Clock().seconds), Found(Clock().seconds))
         self.told: list[Event] = []
 
     def received(self, events: Sequence[Event]) -> None:
@@ -113,6 +114,17 @@ class Paused(AnswerCase):
         assert again.turns[1:] == (said, Turn("user", (text_block("Continue."),)))
         whole = attrs.evolve(ENDED, usage=Usage(output_tokens=3))
         assert self.say(STARTED, TextDelta("b"), ENDED) == [TextDelta("b"), whole]
+
+    def test_a_paused_answer_is_one_turn_of_what_follows(self) -> None:
+        asked = conversation(SEARCH)
+        self.ask(asked)
+        self.say(STARTED, TextDelta("a"), *SEARCHED, PAUSED)
+        self.say(STARTED, TextDelta("b"), ENDED)
+        said = Turn("assistant", (text_block("ab"),))
+        self.ask(attrs.evolve(asked, turns=(*asked.turns, said, *asked.turns)))
+        call = {**CALL, "input": {"query": "a"}}
+        blocks = (text_block("a"), untold(call), untold(RESULT), text_block("b"))
+        assert self.pool.asked[-1].turns[1].blocks == blocks
 
     def test_the_client_of_messages_goes_on_itself(self) -> None:
         self.ask(attrs.evolve(conversation(SEARCH), shows_blocks=True))

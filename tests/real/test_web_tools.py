@@ -158,18 +158,17 @@ class InMessages(WebCase):
             assert told["stop_reason"] == "end_turn"
 
     async def test_searches_of_an_answer_that_is_cut_off_are_counted(self) -> None:
-        count = 0
-        for words, more in (
+        cut_off: tuple[tuple[str, dict[str, Any]], ...] = (
             ("QUIET SEARCH:a", {"stop_sequences": [" "]}),
             ("QUIET SEARCH:a SSEERR:3", {"stream": True}),
-        ):
+        )
+        for count, (words, more) in enumerate(cut_off, 1):
             body = {"model": "sonnet", "max_tokens": 500, "tools": [SEARCH]}
             response, _ = await self.http(
                 "POST", "/v1/messages", {**body, "messages": [user(words)], **more}
             )
             assert response.code == 200
             await when(lambda: at_rest(self.proxy.pool))
-            count += 1
             told = self.proxy.metrics.exposition().decode()
             assert f'claudeproxy_server_tool_uses_total{{tool="web_search"}} {count}.0' in told
 
@@ -465,6 +464,42 @@ class InChat(WebCase):
         assert headers["x-claudeproxy-worker"] == "continued"
         (content,) = sent_back(self.seen())
         assert "web_search_tool_result" in kinds(content)
+
+    async def test_another_process_gets_what_was_found(self) -> None:
+        words = "SEARCH:a CALL:get_time THEN SEARCH:b THEN ECHO:c"
+        function = {"name": "get_time", "parameters": {"type": "object", "properties": {}}}
+        more: dict[str, Any] = {
+            "tools": [{"type": "function", "function": function}],
+            "web_search_options": {},
+        }
+        told = await self.ask(words, **more)
+        call = told.choices[0].message
+        # A turn that waits for results takes nothing else, so it is not resumed.
+        history: list[Any] = [
+            user(words),
+            call.model_dump(exclude_none=True),
+            {"role": "tool", "tool_call_id": call.tool_calls[0].id, "content": "12"},
+            user("SEARCH:b"),
+        ]
+        told, headers = await self.told(*history, **more)
+        assert headers["x-claudeproxy-worker"] != "resumed"
+        (first,) = sent_back(self.seen())
+        found = ["server_tool_use", "web_search_tool_result"]
+        assert kinds(first)[1:3] == found
+        assert kinds(first)[-1] == "tool_use"
+        # A process that changes to another model forgets everything.
+        history += [told.choices[0].message.model_dump(exclude_none=True), user("ECHO:next")]
+        _, headers = await self.told(*history, **more, model="haiku")
+        assert headers["x-claudeproxy-worker"] != "continued"
+        assert [kinds(content)[1:3] for content in sent_back(self.seen())] == [found, found]
+
+    async def test_a_paused_answer_is_continued_for_another_process(self) -> None:
+        words = "QUIET SEARCH:a SEARCH:b STOP:pause_turn"
+        told = await self.ask(words, web_search_options={})
+        content = told.choices[0].message.content
+        await self.told(words, content, "ECHO:next", web_search_options={})
+        (blocks,) = sent_back(self.seen())
+        assert kinds(blocks)[:4] == ["server_tool_use", "web_search_tool_result"] * 2
 
     async def test_beside_the_clients_functions(self) -> None:
         function = {"name": "get_time", "parameters": {"type": "object", "properties": {}}}
