@@ -392,23 +392,20 @@ class InResponses(WebCase):
 
     async def test_what_was_found_is_kept(self) -> None:
         _, told = await self.respond("SEARCH:red_pandas")
-        chained: dict[str, Any] = {"previous_response_id": told["id"], "input": "ECHO:next"}
         items = [user("SEARCH:red_pandas"), *told["output"], user("ECHO:next")]
-        for more in (chained, {"input": items}):
-            response, _ = (
-                await self.respond(**more)
-                if False
-                else await self.respond(
-                    more["input"],
-                    **({"previous_response_id": told["id"]} if more is chained else {}),
-                )
-            )
+        chained: dict[str, Any] = {"previous_response_id": told["id"]}
+        for given, more in (("ECHO:next", chained), (items, {})):
+            response, _ = await self.respond(given, **more)
             assert self.worker(response) in ("continued", "rewound")
             (content,) = sent_back(self.seen())
             assert "web_search_tool_result" in kinds(content)
-        # Another process is told the blocks, too.
-        response, _ = await self.respond([*items[:-1], user("ECHO:other")], tools=[])
+        # The next one is told the blocks too, and so is one that goes on from there.
+        _, other = await self.respond([*items[:-1], user("ECHO:x")], instructions="Another.")
         (content,) = sent_back(self.seen())
+        assert "web_search_tool_result" in kinds(content)
+        chained = {"previous_response_id": other["id"], "instructions": "A third."}
+        await self.respond("ECHO:y", **chained)
+        content, _ = sent_back(self.seen())
         assert "web_search_tool_result" in kinds(content)
         self.proxy = await self.start_proxy()
         await self.respond(items)

@@ -315,6 +315,7 @@ _PREFIXES = {
     "custom_tool_call_output": "ctco",
     "tool_search_call": "tsc",
     "tool_search_output": "tso",
+    "web_search_call": "ws",
     "message": "msg",
     "reasoning": "rs",
 }
@@ -324,7 +325,7 @@ _SAID_IN = {
     "function_call_output": "output",
     "custom_tool_call_output": "output",
 }
-_WITH_STATUS = frozenset(("message", *_CALLS, *_OUTPUTS))
+_WITH_STATUS = frozenset(("message", "web_search_call", *_CALLS, *_OUTPUTS))
 # The defaults that the API adds to content parts.
 _FILLED: dict[str, Item] = {
     "output_text": {"annotations": [], "logprobs": []},

@@ -273,6 +273,13 @@ class Responses:
     ) -> None:
         unique = response["id"].partition("_")[2]
         listed = tuple(as_listed(items, unique))
+        # The searches among the input items have new ids, by which the next request names them.
+        sent = {
+            new["id"]: found
+            for old, new in zip(items, listed, strict=True)
+            if (found := self.store.blocks(str(old.get("id")), self.owner))
+        }
+        blocks = {**sent, **blocks}
         size += len(json.dumps([*blocks.values()])) if blocks else 0
         self.store.put(Stored(response, listed, before, size, self.owner, blocks))
 

@@ -12,7 +12,7 @@ from openai.types.responses import Response
 from openai.types.responses.response_item import ResponseItem
 from pydantic import TypeAdapter
 
-from claudeproxy.conversation import Turn, text_block
+from claudeproxy.conversation import Block, Turn, text_block, untold
 from claudeproxy.dialects.responses import store as responses_store
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore, Stored
@@ -381,6 +381,30 @@ def test_a_history_that_is_sent_again_takes_nothing_with_it_when_it_goes() -> No
     answered("b", {"role": "user", "content": "1"}, *first["output"], HELLO, to=to)
     to.delete("resp_b")
     assert to.store.item(first["output"][0]["id"]) is not None
+
+
+SEARCHED: tuple[Block, ...] = (
+    {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+    {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
+)
+SEARCH = {"type": "web_search_call", "id": "ws_s0", "action": {"type": "search", "query": "a"}}
+
+
+@pytest.mark.parametrize("sent", [SEARCH, {"type": "item_reference", "id": "ws_s0"}])
+def test_what_a_search_found_is_kept_for_a_history_that_is_sent_again(sent: Any) -> None:
+    to = dialect()
+    response = {"id": "resp_s", "output": [SEARCH]}
+    to.store.put(Stored(response, (), (), 1, blocks={"ws_s0": SEARCHED}))
+    answered("a", HELLO, sent, HELLO, to=to)
+    # It has a new id there, and stays when the first one goes.
+    to.delete("resp_s")
+    listed = json.loads(to.input_items("resp_a", {"order": "asc"}))["data"][1]
+    assert (listed["id"], listed["status"]) == ("ws_ai1", "completed")
+    ITEM.validate_python(listed)
+    _, searched, *_ = turns_after("resp_a", to=to)
+    assert searched.blocks == tuple(map(untold, SEARCHED))
+    to.delete("resp_a")
+    assert to.store.blocks("ws_ai1") == ()
 
 
 HALF = {
