@@ -102,8 +102,10 @@ class Habits:
             lines = (told.answer,)
         else:
             lines = told.since
-        # A slot with calls has answered its client with exactly what its process said.
-        return Plan(lines, back_to=len(slot.marks) - 1, whole=False, own=bool(slot.calls))
+        # A slot with calls has answered its client with exactly what its process said. Of lines
+        # without the newest answer, the answers may be of earlier turns.
+        own = bool(slot.calls) and habit is not Habit.CHANGES_ANSWER
+        return Plan(lines, back_to=len(slot.marks) - 1, whole=False, own=own)
 
     def forget(self, profile: bytes) -> None:
         """No process of this profile is left."""

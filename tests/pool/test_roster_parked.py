@@ -366,6 +366,23 @@ def test_an_answer_that_the_client_rewrites_is_expected_to_be_rewritten() -> Non
     assert reuses == ["spawned", "rewound", "continued", "continued", "continued"]
 
 
+def test_an_earlier_answer_is_not_sent_again_as_the_newest_one() -> None:
+    agent = Agent()
+    plans = []
+    for number in range(1, 4):
+        plans.append(agent.call(agent.ask().slot))
+        *before, call = agent.turns
+        rewritten = Turn("assistant", (text_block(f"rewritten {number}"), *call.blocks))
+        agent.turns = (*before, rewritten, results(number))
+    first, *others = plans
+    assert first is None
+    for plan in others:
+        assert plan is not None
+        # Its answers are those of earlier rounds.
+        assert {line.role for line in plan.lines} == {"user", "assistant"}
+        assert not plan.own
+
+
 def test_another_conversation_does_not_end_a_turn_that_waits() -> None:
     roster, slot = parked()
     roster.add_blank(0)

@@ -216,6 +216,22 @@ class Agents(ToolCase):
         assert texts == [f"rewritten {number}" for number in range(4)]
         assert len(self.processes()) == before + 1
 
+    async def test_an_agent_that_keeps_its_answers_is_not_taken_for_one_that_changes_them(
+        self,
+    ) -> None:
+        for changes in (True, False):
+            said: list[Any] = [{"role": "user", "content": f"CALL:get_time AGAIN:3 {changes}"}]
+            for number in range(3):
+                answer, _ = await self.told(*said, tools=TOOLS)
+                text = f"rewritten {number}" if changes else answer.choices[0].message.content
+                said.append({**sent_back(answer), "content": text})
+                calls = answer.choices[0].message.tool_calls
+                said += [result(call, f"result {number}") for call in calls]
+                await when(lambda: at_rest(self.proxy.pool))
+                told = [block["content"] for block in blocks_of(self.seen(), "tool_result")]
+                texts = [f"result {earlier}" for earlier in range(number)]
+                assert told == [[{"type": "text", "text": text}] for text in texts]
+
     async def test_a_process_that_is_made_ready_keeps_its_thinking(self) -> None:
         said: list[Any] = [{"role": "user", "content": "CALL:get_time"}]
         for number in range(3):
