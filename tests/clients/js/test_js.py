@@ -364,3 +364,18 @@ def test_the_ai_sdk_searches_the_web(run: Run, api: str, stream: bool) -> None:
     assert kinds[:4] == ["text", "server_tool_use", "web_search_tool_result", "text"]
     assert kinds[-2:] == ["tool_use", "text"]
     assert [page["url"] for page in blocks[2]["content"]] == demo.PAGES
+
+
+@demo.both
+def test_the_ai_sdk_fetches_a_page(run: Run, stream: bool) -> None:
+    page = "https://example.com/red"
+    answer = run("ai-sdk", "web", f"FETCH:{page}", stream=stream, api="messages")
+    assert answer["called"] == [["web_fetch", {"url": page}, True]]
+    [fetched] = answer["results"]
+    assert (fetched["type"], fetched["url"]) == ("web_fetch_result", page)
+    assert f"I read {page}." in answer["text"]
+    blocks = demo.assistants_blocks(answer["seen"])
+    assert [block["type"] for block in blocks][:3] == [
+        *("text", "server_tool_use", "web_fetch_tool_result"),
+    ]
+    assert blocks[2]["content"]["url"] == page

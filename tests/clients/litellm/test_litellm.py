@@ -133,3 +133,34 @@ def test_an_unknown_model_is_not_found(url: str) -> None:
             messages=demo.asking(demo.SAY),
             max_retries=0,
         )
+
+
+def test_it_cites_pages_that_it_found(ask: Ask) -> None:
+    options = {"search_context_size": "medium"}
+    answer = ask(demo.asking(demo.SEARCH), web_search_options=options)
+    message = answer.choices[0].message
+    cited = [each["url_citation"] for each in message.annotations]
+    found = [
+        (message.content[each["start_index"] : each["end_index"]], each["url"]) for each in cited
+    ]
+    assert found == demo.CITED
+
+
+@demo.both
+def test_its_anthropic_provider_searches_and_fetches(url: str, stream: bool) -> None:
+    # It sends the fields of a tool as they are.
+    fetch = {"type": "web_fetch_20250910", "name": "web_fetch", "max_uses": 1}
+    options: dict[str, Any] = {
+        "model": f"anthropic/{demo.MODEL}",
+        "api_base": url.removesuffix("/v1"),
+        "api_key": "not-needed",
+        "max_retries": 0,
+        "web_search_options": {"search_context_size": "low"},
+        "tools": [fetch],
+    }
+    messages = demo.asking(f"{demo.SEARCH} FETCH:https://example.com/red")
+    answer: Any = litellm.completion(messages=messages, stream=stream, **options)
+    if stream:
+        answer = litellm.stream_chunk_builder(list(answer), messages=messages)
+    assert all(text in answer.choices[0].message.content for text, _ in demo.CITED)
+    assert "I read https://example.com/red." in answer.choices[0].message.content
