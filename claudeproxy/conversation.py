@@ -114,7 +114,8 @@ class Limits:
     to see what it thought before the calls that the conversation ends with. streamed: the client
     is told the answer while it is made, so nothing of it can be taken back. output_format: the
     JSON schema that the API makes the answer match, in the keywords that the API takes.
-    server_tools: the tools of the API's own that the model may use.
+    server_tools: the tools of the API's own that the model may use. container: the id of the
+    container in which the API runs code.
     """
 
     model: str
@@ -130,6 +131,7 @@ class Limits:
     unlisted: bool = False
     output_format: Mapping[str, Any] | None = None
     server_tools: tuple[ServerTool, ...] = ()
+    container: str | None = None
 
 
 @attrs.frozen

@@ -182,7 +182,8 @@ class Finished:
 
     stop_reason: the stop reason as the Messages API gives it. stop_sequence: the stop sequence that
     ended the answer, if one did. schema_mismatch: why the answer, which has been streamed, does not
-    match the schema that the client asked for.
+    match the schema that the client asked for. container: where the API ran code, as the API gives
+    it.
     """
 
     reason: FinishReason
@@ -190,6 +191,7 @@ class Finished:
     stop_reason: str = ""
     stop_sequence: str | None = None
     schema_mismatch: str = ""
+    container: Mapping[str, Any] | None = None
 
 
 @attrs.frozen

@@ -65,6 +65,7 @@ class MessageReader:
         self._argument_names: ArgumentNames | None = None
         self._thought = False
         self._usage: dict[str, Any] = {}
+        self._container: Mapping[str, Any] | None = None
         # The uses of the API's own tools that the API has not counted yet.
         self._uses: Counter[str] = Counter()
 
@@ -77,6 +78,7 @@ class MessageReader:
                 self._uses.clear()
                 message = event["message"]
                 self._count(message.get("usage"))
+                self._container = message.get("container")
                 if not self._started:
                     yield Started(message["model"], self.usage())
                 self._started = True
@@ -88,6 +90,7 @@ class MessageReader:
                 yield from self._block_over()
             case "message_delta":
                 self._count(event.get("usage"))
+                self._container = event["delta"].get("container") or self._container
                 reason = event["delta"].get("stop_reason")
                 if reason is not None:
                     yield from self._message_over(reason, event["delta"].get("stop_sequence"))
@@ -182,7 +185,13 @@ class MessageReader:
         return event
 
     def _message_over(self, reason: str, stop_sequence: str | None) -> Iterator[Event]:
-        yield Finished(FINISH_REASONS.get(reason, "stop"), self.usage(), reason, stop_sequence)
+        yield Finished(
+            FINISH_REASONS.get(reason, "stop"),
+            self.usage(),
+            reason,
+            stop_sequence,
+            container=self._container,
+        )
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         # message_start has the input side, message_delta the output side; either may repeat the

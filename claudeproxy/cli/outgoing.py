@@ -133,6 +133,7 @@ def flag_settings(limits: Limits, profile: Profile, turn: Limits | None = None) 
         "tool_choice": choice,
         "temperature": limits.temperature,
         "top_p": limits.top_p,
+        "container": limits.container,
     }
     if turn is not None and limits.max_tokens != turn.max_tokens:
         extra["max_tokens"] = limits.max_tokens

@@ -79,7 +79,8 @@ class Fault:
 @frozen
 class Answer:
     """A successful answer.  ``slow``, ``pause`` and ``hold`` are seconds: before each piece but the
-    first, after the first piece of text, and before the `message_stop`.
+    first, after the first piece of text, and before the `message_stop`.  ``container``: where code
+    ran.
     """
 
     blocks: tuple[Block, ...]
@@ -91,6 +92,7 @@ class Answer:
     hold: float = 0.0
     fault: Fault | None = None
     first_usage: Mapping[str, Any] | None = None
+    container: Mapping[str, Any] | None = None
 
 
 @frozen
@@ -157,7 +159,12 @@ def message(answer: Answer, model: str, new_id: Callable[[str], str]) -> dict[st
         "stop_reason": answer.stop_reason,
         "stop_sequence": answer.stop_sequence,
         "usage": dict(answer.usage),
+        **_container(answer),
     }
+
+
+def _container(answer: Answer) -> dict[str, Any]:
+    return {} if answer.container is None else {"container": answer.container}
 
 
 @frozen
@@ -237,7 +244,11 @@ def _events(answer: Answer, model: str, ids: _Ids) -> Iterator[tuple[str, dict[s
         "end",
         {
             "type": "message_delta",
-            "delta": {"stop_reason": answer.stop_reason, "stop_sequence": answer.stop_sequence},
+            "delta": {
+                "stop_reason": answer.stop_reason,
+                "stop_sequence": answer.stop_sequence,
+                **_container(answer),
+            },
             "usage": _last_usage(answer),
         },
     )

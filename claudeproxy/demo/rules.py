@@ -14,6 +14,7 @@ from . import guess
 from .blocks import message_problems, system_problems
 from .formats import format_problems, strict_problems
 from .prompt_cache import mark_problems
+from .server_tools import container_problems
 from .tools import choice_problems, thinking_on, tool_problems
 from .web_history import waiting_problems
 
@@ -86,6 +87,7 @@ def _problems(body: object, betas: Collection[str], *, counting: bool) -> Iterat
     yield from message_problems(body["messages"])
     yield from _thoughts_before_calls(body)
     yield from tool_problems(body, betas)
+    yield from container_problems(body, betas)
     yield from waiting_problems(body)
     yield from choice_problems(body)
     yield from format_problems(body)

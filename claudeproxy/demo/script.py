@@ -41,6 +41,8 @@ Pure.  With no word in it, the answer is a short paragraph.  Words stand between
                      ``pause_turn`` and searches it ends after each of them; a request that ends
                      with that message goes on.
 ``CACHED:n``         cache_read_input_tokens of the usage, whatever the cache holds.
+``CONTAINER``        The answer names a container, if the request has a tool that runs code: the
+                     one of the request, or a new one.
 ``CREATED:n``        cache_creation_input_tokens of the usage, whatever the cache holds.
 ``ERR:status``       This HTTP status with the API's error for it.  ``ERR:status:seconds`` also has
                      a ``retry-after``.
@@ -83,7 +85,7 @@ from .instance import instance
 from .limits import rejected_headers
 from .prompt_cache import Use, input_tokens
 from .schemas import TOO_COMPLEX
-from .server_tools import is_web
+from .server_tools import container_of, is_web
 from .structured import misfit_text, schema_of, text_fits
 from .tools import thinking_on
 from .web_history import going_on
@@ -269,8 +271,10 @@ def _answer(body: Mapping[str, Any], words: Words, use: Use | None) -> Answer:
         tokens, counts = usage_of(kept)
         usage = {**usage, "input_tokens": use.rest + tokens, "server_tool_use": counts}
     slow, pause, hold = (words.seconds(word) for word in ("SLOW", "PAUSE", "HOLD"))
+    container = container_of(body) if "CONTAINER" in words else None
     return Answer(
-        tuple(kept), stop_reason, stop_sequence, usage, slow, pause, hold, _fault(words), first
+        *(tuple(kept), stop_reason, stop_sequence, usage, slow, pause, hold, _fault(words)),
+        *(first, container),
     )
 
 

@@ -65,6 +65,8 @@ _CALLERS = (
     *("direct", "code_execution_20250825", "code_execution_20260120"),
     "code_execution_20260521",
 )
+NEW_CONTAINER = "container_demo"
+_SKILLS_BETA = "skills-2025-10-02"
 # From this version on, code that the model writes calls the web tools, unless the request says
 # otherwise.
 _BY_CODE = "20260209"
@@ -194,6 +196,30 @@ def model_problems(body: Mapping[str, Any]) -> Iterator[str]:
             f"`allowed_callers` that require it: {', '.join(by_code)}. Explicitly set "
             '`allowed_callers=["direct"]` on them, or use another model.'
         )
+
+
+def container_of(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The container in which a request's code runs, None if it has no tool that runs code."""
+    tools = body.get("tools") or ()
+    if not any(
+        _TYPES.get(str(tool.get("type"))) == _CODE or (is_web(tool) and _is_for_code(tool))
+        for tool in tools
+    ):
+        return None
+    given = body.get("container")
+    named = given.get("id") if isinstance(given, dict) else given
+    return {"id": named or NEW_CONTAINER, "expires_at": "2030-01-01T00:00:00Z"}
+
+
+def container_problems(body: Mapping[str, Any], betas: Collection[str]) -> Iterator[str]:
+    """What is wrong with a request's ``container``: the id of one, or an object with it."""
+    given = body.get("container")
+    if isinstance(given, dict):
+        if "skills" in given and _SKILLS_BETA not in betas:
+            yield "container.skills: Extra inputs are not permitted"
+        given = given.get("id")
+    if given is not None and not isinstance(given, str):
+        yield "container: Input should be a valid string"
 
 
 def _is_for_code(tool: Mapping[str, Any]) -> bool:

@@ -27,6 +27,7 @@ _FORMS: dict[str, tuple[str | None, ...]] = {
     "AGAIN": (_INTEGER,),
     "CACHED": (_INTEGER,),
     "COMPLEX": (None,),
+    "CONTAINER": (None,),
     "CREATED": (_INTEGER,),
     "DROP": (_INTEGER,),
     "ERR": (_STATUS,),

@@ -169,6 +169,23 @@ def test_searches_are_counted_until_the_api_counts_them() -> None:
     assert finished.usage.server_tools == counted
 
 
+def test_the_container_is_told_at_the_end() -> None:
+    container = {"id": "container_1", "expires_at": "2030-01-01T00:00:00Z"}
+    begun = start()
+    begun["message"]["container"] = container
+    ended = stop()
+    ended["delta"]["container"] = {**container, "id": "container_2"}
+    for events, wanted in (
+        ((begun, stop()), container),
+        ((start(), ended), {**container, "id": "container_2"}),
+        ((start(), stop()), None),
+        ((begun, start(), stop()), None),
+    ):
+        finished = read(*events)[-1]
+        assert isinstance(finished, Finished)
+        assert finished.container == wanted
+
+
 def test_a_message_delta_without_usage_is_read() -> None:
     event = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
     assert read(start(), event)[1] == Finished("stop", Usage(11, 5, 3, 1), "end_turn")

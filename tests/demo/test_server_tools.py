@@ -155,6 +155,22 @@ def test_newer_web_tools_need_a_model_that_calls_tools_from_code(model: str, tak
     assert refusal(body(SEARCH, model=model)) is None
 
 
+@pytest.mark.parametrize("container", [None, "container_1", {"id": "container_1"}, {}])
+def test_a_container_has_an_id(container: Any) -> None:
+    assert refusal(body(NEWER, container=container)) is None
+
+
+@pytest.mark.parametrize("container", [5, {"id": 5}, ["container_1"]])
+def test_anything_else_is_no_container(container: Any) -> None:
+    assert refusal(body(container=container)) == "container: Input should be a valid string"
+
+
+def test_skills_need_a_beta() -> None:
+    asked = body(container={"skills": []})
+    assert refusal(asked) == "container.skills: Extra inputs are not permitted"
+    assert refusal(asked, betas=["skills-2025-10-02"]) is None
+
+
 def test_the_tool_choice_may_name_a_web_tool() -> None:
     choice = {"type": "tool", "name": "web_search"}
     assert refusal(body(SEARCH, tool_choice=choice)) is None

@@ -569,3 +569,22 @@ def test_newer_versions_say_who_called() -> None:
     assert [block.get("caller") for block in answer["content"][:2]] == [{"type": "direct"}] * 2
     assert "caller" not in ask("QUIET SEARCH:a")["content"][0]
     ask("x", assistant(answer["content"]), "y")
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "named"),
+    [
+        ({"type": "code_execution_20250825", "name": "code_execution"}, None, "container_demo"),
+        ({"type": "web_search_20260209", "name": "web_search"}, "container_1", "container_1"),
+        ({**SEARCH, "allowed_callers": ["code_execution_20250825"]}, {"id": "c"}, "c"),
+        (SEARCH, "container_1", None),
+    ],
+)
+def test_an_answer_names_the_container_of_its_code(tool: Any, given: Any, named: Any) -> None:
+    answer = outcome(body(user("CONTAINER"), tools=[tool], container=given))
+    told = message(answer, "m", str).get("container")
+    assert (told and told["id"]) == named
+    [last] = [
+        step.event for step in steps(answer, "m", str) if step.event["type"] == "message_delta"
+    ]
+    assert last["delta"].get("container") == told

@@ -157,6 +157,36 @@ class InMessages(WebCase):
             assert results[-1]["content"]["error_code"] == code
             assert told["stop_reason"] == "end_turn"
 
+    async def test_the_container_of_code_is_named_at_both_ends(self) -> None:
+        tools = [{"type": "web_search_20260209", "name": "web_search"}, TIME]
+        words = "CONTAINER SEARCH:a CALL:get_time THEN CONTAINER ECHO:b"
+        model = "opus"
+        _, told = await self.search(words, tools=tools, model=model)
+        container = told["container"]["id"]
+        assert container
+        assert "container" not in self.seen()
+        *_, call = told["content"]
+        result = {"type": "tool_result", "tool_use_id": call["id"], "content": "12"}
+        body = {
+            "model": model,
+            "max_tokens": 500,
+            "tools": tools,
+            "container": "container_mine",
+            "messages": [
+                user(words),
+                {"role": "assistant", "content": told["content"]},
+                {"role": "user", "content": [result]},
+            ],
+        }
+        events = await self.events("/v1/messages", body)
+        assert self.seen()["container"] == "container_mine"
+        last = next(event for event in events if event["type"] == "message_delta")
+        assert last["delta"]["container"]["id"] == "container_mine"
+        await when(lambda: at_rest(self.proxy.pool))
+        # It holds for one request.
+        await self.search("ECHO:c", tools=tools, model=model)
+        assert "container" not in self.seen()
+
     async def test_searches_of_an_answer_that_is_cut_off_are_counted(self) -> None:
         cut_off: tuple[tuple[str, dict[str, Any]], ...] = (
             ("QUIET SEARCH:a", {"stop_sequences": [" "]}),

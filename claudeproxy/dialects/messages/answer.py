@@ -89,12 +89,14 @@ def usage_object(usage: Usage) -> dict[str, Any]:
     return {**counts, "server_tool_use": usage.server_tools} if usage.server_tools else counts
 
 
-def _stop(finished: Finished) -> dict[str, str | None]:
+def _stop(finished: Finished) -> dict[str, Any]:
+    """Why the answer ended, and what else the API tells at its end."""
     reason = finished.stop_reason
     if finished.reason == "stop" and reason == "tool_use":
         # A structured answer is a call of the CLI's own tool.
         reason = "end_turn"
-    return {"stop_reason": reason, "stop_sequence": finished.stop_sequence}
+    told: dict[str, Any] = {"stop_reason": reason, "stop_sequence": finished.stop_sequence}
+    return {**told, "container": finished.container} if finished.container else told
 
 
 def _message(unique: str, model: str, usage: Usage) -> dict[str, Any]:

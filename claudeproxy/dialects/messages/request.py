@@ -92,10 +92,16 @@ def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
         top_p=fields.get("top_p"),
         streamed=bool(fields.get("stream")),
         server_tools=server_tools,
+        container=_container(fields),
     )
     system = "\n\n".join(filter(None, (read_system(fields), history.system_prompt)))
     profile = Profile(system, tool_set.tools)
     return Conversation(profile, turns, bounds, schema, shows_blocks=True), dropped
+
+
+def _container(fields: Fields) -> str | None:
+    given = fields.get("container")
+    return given.get("id") if isinstance(given, Mapping) else given
 
 
 def _schema(form: Fields) -> Mapping[str, Any] | None:

@@ -173,6 +173,14 @@ _THINKING = Variant(
     },
 )
 _FORM = Variant("type", {"json_schema": Object((_needed("schema", Map()),))})
+_SKILLS = "Skills need a beta header that Claude Code does not send."
+_CONTAINER = Either(
+    (
+        _FILLED,
+        Object((Field("id", _FILLED), Field("skills", Nothing(_SKILLS, ([],)), Use.REFUSED))),
+    ),
+    "a string or an object",
+)
 # Asks to keep all thinking, which is what the CLI does.
 _KEEP_THOUGHTS = {"type": "clear_thinking_20251015", "keep": "all"}
 _ASKS_FOR_NOTHING: tuple[Any, ...] = ([], {}, {"edits": []}, {"edits": [_KEEP_THOUGHTS]})
@@ -202,6 +210,7 @@ COUNTED = Object(
         Field("stop_sequences", List(_FILLED)),
         Field("temperature", Number(0, 1)),
         Field("top_p", Number(0, 1)),
+        Field("container", _CONTAINER),
         *(
             Field(name, Anything(), Use.IGNORED)
             for name in ("metadata", "service_tier", "top_k", "inference_geo", "cache_control")
@@ -210,7 +219,6 @@ COUNTED = Object(
             Field(name, Nothing(why, _ASKS_FOR_NOTHING), Use.REFUSED)
             for name, why in (
                 ("mcp_servers", "MCP servers are not supported."),
-                ("container", "Containers are not supported."),
                 ("context_management", "Context management is not supported."),
                 ("thread", "This server does not store threads. Send the whole conversation."),
             )

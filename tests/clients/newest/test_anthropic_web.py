@@ -231,6 +231,17 @@ def test_a_search_comes_before_a_call(ask: Any) -> None:
     assert [block["type"] for block in blocks] == kinds(first)
 
 
+def test_code_goes_on_in_its_container(ask: Any) -> None:
+    tools = [{"type": "web_search_20260209", "name": "web_search"}]
+    asked = said(f"CONTAINER {demo.SEARCH}")
+    first = ask(asked, tools=tools)
+    assert first.container.id == "container_demo"
+    [use] = [block for block in first.content if block.type == "server_tool_use"]
+    assert use.caller.type == "direct"
+    last = ask(asked, answered(first), said("CONTAINER"), tools=tools, container="container_mine")
+    assert last.container.id == "container_mine"
+
+
 def test_what_the_api_refuses_is_its_error(client: Anthropic) -> None:
     with pytest.raises(anthropic.PermissionDeniedError, match="Web search is disabled"):
         client.messages.create(

@@ -445,13 +445,24 @@ def test_all_that_is_ignored_is_told() -> None:
     ("name", "value"),
     [
         ("mcp_servers", [{"type": "url", "url": "https://example.org", "name": "x"}]),
-        ("container", "container_1"),
-        ("container", {"skills": []}),
         ("context_management", {"edits": [{"type": "clear_tool_uses_20250919"}]}),
     ],
 )
 def test_what_cannot_be_had_is_refused(name: str, value: Any) -> None:
     assert faults(**{name: value}) == (name, "unsupported_parameter")
+
+
+@pytest.mark.parametrize(
+    "given", ["container_1", {"id": "container_1"}, {"id": "container_1", "skills": []}]
+)
+def test_the_container_is_named(given: Any) -> None:
+    asked = ask(container=given)
+    assert (asked.conversation.limits.container, asked.ignored) == ("container_1", ())
+
+
+def test_a_container_with_skills_is_refused() -> None:
+    container = {"id": "container_1", "skills": [{"type": "anthropic", "skill_id": "pptx"}]}
+    assert faults(container=container) == ("container.skills", "unsupported_parameter")
 
 
 # Counting
