@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -26,6 +27,7 @@ RETRIEVED_AT = "2026-01-01T00:00:00Z"
 _SITES = ("en.example.com", "news.example.org", "www.example.net")
 _KINDS = ("Guide", "News", "Questions")
 _AGES = ("January 1, 2026", "3 days ago", None)
+_WILDCARD = "*"
 _DIGEST_BYTES = 12
 _CHARACTERS_PER_TOKEN = 4
 
@@ -63,7 +65,9 @@ class Found:
 def search(query: str, tool: Mapping[str, Any]) -> list[Found]:
     """What a search finds with this tool: one page of each site that the tool allows."""
     allowed = tool.get("allowed_domains")
-    sites = [domain.rstrip("/") for domain in allowed] if allowed else list(_SITES)
+    sites = list(_SITES)
+    if allowed:
+        sites = [domain.rstrip("/").replace(_WILDCARD, "any") for domain in allowed]
     blocked = tool.get("blocked_domains") or ()
     city = (tool.get("user_location") or {}).get("city")
     near = f" near {city}" if city else ""
@@ -138,8 +142,16 @@ def covers(domain: str, url: str) -> bool:
     own = (parts.hostname or "").lower()
     if own != host and not own.endswith(f".{host}"):
         return False
-    wanted = f"/{path}"
-    return not path or parts.path == wanted or parts.path.startswith(f"{wanted}/")
+    wanted = re.escape(f"/{path}").replace(re.escape(_WILDCARD), ".*")
+    return not path or re.match(rf"{wanted}(?:/|$)", parts.path.lower()) is not None
+
+
+def has_wrong_domain(tool: Mapping[str, Any]) -> bool:
+    """Whether a domain of a tool is none: its one wildcard must be in its path."""
+    domains = (*(tool.get("allowed_domains") or ()), *(tool.get("blocked_domains") or ()))
+    return any(
+        _WILDCARD in domain.partition("/")[0] or domain.count(_WILDCARD) > 1 for domain in domains
+    )
 
 
 def seal(text: str) -> str:

@@ -16,7 +16,7 @@ from .prompt_cache import tokens_of
 from .server_tools import FETCH, SEARCH, has_callers, is_clients, web_tool
 from .web_guess import forced_use, guessed_use
 from .web_history import RESULTS, waiting_uses
-from .web_results import cited, fetch_error, page, search
+from .web_results import cited, fetch_error, has_wrong_domain, page, search
 
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _error(
     if _ERRORS[name] in words:
         return words.said[_ERRORS[name]]
     argument = given.get(_ARGUMENT[name])
-    if not isinstance(argument, str):
+    if not isinstance(argument, str) or has_wrong_domain(tool):
         return "invalid_tool_input"
     return fetch_error(argument, tool) if name == FETCH else None
 

@@ -204,6 +204,8 @@ def test_what_was_not_sealed_cannot_be_read(sealed: Any) -> None:
         ("example.com/blog", "https://example.com/blog", True),
         ("example.com/blog/", "https://example.com/blogs", False),
         ("Example.com", "https://EXAMPLE.com:8080/", True),
+        ("example.com/*/news", "https://example.com/a/news/1", True),
+        ("example.com/*/news", "https://example.com/a/b", False),
     ],
 )
 def test_a_domain_covers_its_subdomains_and_the_pages_below_its_path(

@@ -315,6 +315,7 @@ def test_an_unknown_error_code_is_plain_text() -> None:
     [
         ({}, ["en.example.com", "news.example.org", "www.example.net"]),
         ({"allowed_domains": ["docs.test", "b.test/blog"]}, ["docs.test", "b.test"]),
+        ({"allowed_domains": ["docs.test/*"]}, ["docs.test"]),
         ({"blocked_domains": ["example.com"]}, ["news.example.org", "www.example.net"]),
         (
             {"blocked_domains": ["www.example.com", "example.org/other"]},
@@ -386,6 +387,10 @@ def test_documents_are_counted_over_the_whole_conversation() -> None:
         (URL, {"blocked_domains": ["example.com"]}, "url_not_allowed"),
         (URL, {"allowed_domains": ["example.com/y"]}, "url_not_allowed"),
         (URL, {"allowed_domains": ["example.com/x"]}, None),
+        (URL, {"allowed_domains": ["example.com/*"]}, None),
+        (URL, {"blocked_domains": ["example.com/*"]}, "url_not_allowed"),
+        (URL, {"allowed_domains": ["*.example.com"]}, "invalid_tool_input"),
+        (URL, {"blocked_domains": ["example.org/*/*"]}, "invalid_tool_input"),
     ],
 )
 def test_a_page_that_cannot_be_fetched_is_an_error_block(
