@@ -80,6 +80,14 @@ def test_each_of_openais_types_is_the_same_tool(kind: str) -> None:
     assert (tool.definition, tool.param, tool.listed) == (BASE, "tools[1].type", f"tools[].{kind}")
 
 
+def test_a_second_web_search_is_ignored() -> None:
+    tools = [{"type": "web_search"}, {"type": "web_search_preview"}, F]
+    asked = ask_responses(tools=tools)
+    assert [tool.type for tool in asked.conversation.limits.server_tools] == [BASE["type"]]
+    assert asked.ignored == ("tools[].web_search_preview",)
+    assert ask_responses(tools=tools[1:]).ignored == ()
+
+
 def test_the_number_of_searches_is_bounded() -> None:
     web = {"type": "web_search"}
     (tool,) = in_responses(web, max_tool_calls=4)

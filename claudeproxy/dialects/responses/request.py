@@ -23,6 +23,7 @@ from ..openai_request import check_request, effort_of, limits, unsupported_param
 from ..openai_tools import read_format, read_tools, refuse_hosted_alone
 from ..openai_web_search import SOURCES, TYPES, search_tools
 from ..tools import Origin, ToolSet
+from ..tools import as_listed as as_ignored
 from ..wording import openai_error
 from .answer import StreamedResponse, WholeResponse
 from .compaction import REQUEST as SUMMARIZE
@@ -301,7 +302,9 @@ def _without_effect(fields: Fields, tool_set: ToolSet) -> Iterator[str]:
     """Yield the parameters that would only have an effect with other tools or values."""
     if not set(fields.get("include", ())) <= {SOURCES}:
         yield "include"
-    searches = any(tool.get("type") in TYPES for tool in fields.children("tools"))
+    # The model has one web search.
+    searches = [tool for tool in fields.children("tools") if tool.get("type") in TYPES]
+    yield from dict.fromkeys(as_ignored(tool) for tool in searches[1:])
     if fields.has("max_tool_calls") and not searches and not tool_set.server_tools:
         yield "max_tool_calls"
 
