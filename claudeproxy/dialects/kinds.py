@@ -26,6 +26,7 @@ class Problem(Enum):
     TYPE = "type"
     MISSING = "missing"
     CHOICE = "choice"
+    TAG = "tag"
     PATTERN = "pattern"
     BELOW = "below"
     ABOVE = "above"
@@ -36,10 +37,17 @@ class Problem(Enum):
     REFUSED = "refused"
 
 
+class Tag(str):
+    """The kind of an object, as a step of a path. Only Anthropic's paths have such steps."""
+
+    __slots__ = ()
+
+
 class Invalid(ValueError):
     """A value that is not allowed in a request.
 
-    path: the names and indices that lead to it from the checked value. expected, got: details,
+    path: the names and indices that lead to it from the checked value; a Tag comes after the step
+    to an object that has one of several kinds. expected, got: details,
     which depend on the problem. noun: the word for the value in messages.
     """
 
@@ -313,9 +321,13 @@ class Either:
         types = {"a string": str, "an array": list, "an object": dict}
         return {types[one.noun]: one for one in self.kinds}
 
+    def of(self, value: Any) -> Kind | None:
+        """The kind of a value, None if it is none of them."""
+        return self._by_type.get(type(value))
+
     def check(self, value: Any) -> Ignored:
         """A value of one of the kinds."""
-        found = self._by_type.get(type(value))
+        found = self.of(value)
         if found is None:
             raise Invalid(Problem.TYPE, self.noun, value)
         return found.check(value)

@@ -12,14 +12,14 @@ would still be needed to make the error messages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
 import attrs
 
-from .kinds import Ignored, Invalid, Kind, Problem
+from .kinds import Either, Ignored, Invalid, Kind, List, Problem, Tag
 from .openapi import NOT_EMPTY, Schema, nullable
 
 
@@ -93,6 +93,11 @@ class Object:
     def _needed(self) -> tuple[str, ...]:
         return tuple(field.name for field in self.fields if field.required)
 
+    def kind_of(self, name: str | int) -> Kind | None:
+        """The kind of a field's values, None if the field is not declared."""
+        field = self._known.get(str(name))
+        return None if field is None else field.kind
+
     def and_also(self, *fields: Field) -> Object:
         """The same with more fields."""
         return Object(self.fields + fields)
@@ -140,6 +145,12 @@ class Variant:
     other: Kind | None = None
     refused: Mapping[str, str] = attrs.field(factory=dict)
     noun = "an object"
+    # Whether Anthropic's API has the tag in the paths of its error messages.
+    tagged: bool = attrs.field(init=False)
+
+    @tagged.default
+    def _several_types(self) -> bool:
+        return self.tag == "type" and len(self.objects) > 1
 
     def check(self, value: Any) -> Ignored:
         """One of the objects."""
@@ -160,9 +171,13 @@ class Variant:
             # Its fields are unknown, so the header names its tag.
             return (f".{in_header(tag)}",)
         if found is None:
-            problem = Problem.UNSUPPORTED_KIND if self.what else Problem.CHOICE
+            several = Problem.TAG if self.tagged else Problem.CHOICE
+            problem = Problem.UNSUPPORTED_KIND if self.what else several
             raise Invalid(problem, tuple(self.objects), tag, self.what).at(self.tag)
-        ignored = found.check(value)
+        try:
+            ignored = found.check(value)
+        except Invalid as error:
+            raise error.at(Tag(tag)) if self.tagged else error from None
         mine = f".{self.tag}"
         return [name for name in ignored if name != mine] if ignored else ()
 
@@ -191,6 +206,26 @@ class Variant:
             "properties": {self.tag: tag, **schema.get("properties", {})},
             "required": [*required, *schema.get("required", ())],
         }
+
+
+def with_tags(kind: Kind | None, value: Any, steps: Sequence[str | int]) -> list[str | int]:
+    """Return the path to a field of a checked value, with the tags that an `Invalid` would have."""
+    path: list[str | int] = []
+    for step in steps:
+        if isinstance(kind, Either):
+            kind = kind.of(value)
+        if isinstance(kind, Variant):
+            tag = str(value.get(kind.tag) or kind.default)
+            path += [Tag(tag)] if kind.tagged else []
+            kind = kind.objects.get(tag)
+        path.append(step)
+        if isinstance(kind, Object):
+            kind, value = kind.kind_of(step), value.get(step)
+        elif isinstance(kind, List):
+            kind, value = kind.of, value[step]
+        else:
+            kind = None
+    return path
 
 
 def told(ignored: Iterable[str]) -> tuple[str, ...]:

@@ -7,18 +7,25 @@ the messages of pydantic, which Anthropic's API uses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import attrs
 
 from ..errors import APIError, bad_request
-from .kinds import Invalid, Problem, kind
+from .kinds import Invalid, Problem, Tag, kind
 
 
 def openai_path(steps: Sequence[str | int]) -> str:
     """The full name of a field, as in `messages[0].role`."""
-    told = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    named = (step for step in steps if not isinstance(step, Tag))
+    told = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in named)
     return told.removeprefix(".")
+
+
+def steps_of(path: str) -> list[str | int]:
+    """The steps of a path such as `messages[0].role`, which must not have other names in it."""
+    return [int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path)]
 
 
 def openai_error(invalid: Invalid) -> APIError:
@@ -31,7 +38,7 @@ def openai_error(invalid: Invalid) -> APIError:
                 f"Invalid type for '{where}': expected {expected}, but got {kind(got)} instead."
             )
             code = "invalid_type"
-        case Problem.CHOICE:
+        case Problem.CHOICE | Problem.TAG:
             listed = ", ".join(f"'{choice}'" for choice in expected)
             message = f"Invalid value: '{got}'. Supported values are: {listed}."
             code = "invalid_value"
@@ -92,6 +99,13 @@ def _listed(choices: Sequence[str], last: str) -> str:
     return f"{', '.join(others)}{last if others else ''}{final}"
 
 
+def _tag(invalid: Invalid) -> str:
+    return (
+        f"Input tag '{invalid.got}' found using 'type' does not match any of the expected tags: "
+        f"{_listed(sorted(invalid.expected), ', ')}"
+    )
+
+
 def _too_little(invalid: Invalid) -> str:
     if isinstance(invalid.got, list):
         return "List should have at least 1 item after validation, not 0"
@@ -109,10 +123,7 @@ _ANTHROPIC: dict[Problem, Callable[[Invalid], str]] = {
     Problem.TOO_LONG: lambda it: (
         f"List should have at most {it.expected} items after validation, not {it.got}"
     ),
-    Problem.UNSUPPORTED_KIND: lambda it: (
-        f"Input tag '{it.got}' found using 'type' does not match any of the expected tags: "
-        f"{_listed(it.expected, ', ')}"
-    ),
+    Problem.TAG: _tag,
     Problem.REFUSED_KIND: lambda it: (
         f"{it.noun} of type '{it.got}' are not supported. {it.expected}"
     ),
@@ -125,8 +136,28 @@ def dotted(path: str) -> str:
     return path.replace("[", ".").replace("]", "")
 
 
+_PREFIX = re.compile(r"Invalid (?:value for )?'[^']*': ")
+
+
+def named(message: str, path: Sequence[str | int]) -> str:
+    """Return a message about a field with the field's path before it, as in Anthropic's API."""
+    if message.startswith((f"{path[0]}.", f"{path[0]}:")):
+        return message
+    why = _PREFIX.sub("", message, count=1)
+    return f"{'.'.join(map(str, path))}: {why[:1].upper()}{why[1:]}"
+
+
 def anthropic_error(invalid: Invalid) -> APIError:
-    """Return a 400 with Anthropic's message, as in `messages.0.role: Input should be ...`."""
-    where = ".".join(map(str, invalid.path))
-    message = f"{where}: {_ANTHROPIC[invalid.problem](invalid)}"
+    """Return a 400 with Anthropic's message, as in `messages.0.role: Input should be ...`.
+
+    The API names an object of an unknown kind, and not the field with the kind, in contrast to one
+    whose kind is missing (seen in users' reports of its answers).
+    """
+    problem, path = invalid.problem, invalid.path
+    if problem is Problem.UNSUPPORTED_KIND:
+        problem = Problem.TAG if len(invalid.expected) > 1 else Problem.CHOICE
+    if problem is Problem.TAG:
+        path = path[:-1]
+    where = ".".join(map(str, path))
+    message = f"{where}: {_ANTHROPIC[problem](invalid)}"
     return attrs.evolve(openai_error(invalid), message=message)

@@ -37,6 +37,10 @@ class OverHTTP(RealCLI):
         body = {"model": "sonnet", "max_tokens": 100, "messages": list(messages), **more}
         return await self.post("/v1/messages", body)
 
+    async def count(self, *messages: Any) -> tuple[Any, Any]:
+        body = {"model": "sonnet", "messages": list(messages)}
+        return await self.post("/v1/messages/count_tokens", body)
+
     async def events(self, path: str, body: dict[str, Any]) -> list[Any]:
         """The data of the server-sent events, each of which names its type twice."""
         _, content = await self.http("POST", path, {**body, "stream": True})
@@ -139,6 +143,26 @@ class Messages(OverHTTP):
         (seen,) = self.seen()["messages"][-1]["content"]
         assert (seen["type"], seen["is_error"]) == ("tool_result", True)
         assert "no weather" in json.dumps(seen["content"])
+
+    async def test_as_many_tools_as_an_agent_with_mcp_servers_has(self) -> None:
+        tools = [{"name": f"f{number}", "input_schema": WEATHER} for number in range(300)]
+        asked = {"role": "user", "content": 'QUIET CALL:f299:{"city":"Paris"}'}
+        _, told = await self.message(asked, tools=tools)
+        (call,) = told["content"]
+        assert (call["name"], call["input"]) == ("f299", {"city": "Paris"})
+        assert len(self.seen()["tools"]) == 300
+
+    async def test_a_block_that_cannot_be_used_is_found_by_the_error(self) -> None:
+        image = {"type": "base64", "media_type": "image/png", "data": "????"}
+        content = [{"type": "text", "text": "ECHO:Hello"}, {"type": "image", "source": image}]
+        for answered in (self.message, self.count):
+            response, told = await answered({"role": "user", "content": content})
+            message = told["error"]["message"]
+            assert message.startswith("messages.0.content.1.image.source.base64.data: The data")
+            assert response.code == 400
+        assert not self.api.requests
+        _, told = await self.message({"role": "user", "content": content[:1]})
+        assert told["content"] == [{"type": "text", "text": "Hello"}]
 
     async def test_a_conversation_stays_warm(self) -> None:
         _, told = await self.message(HELLO)

@@ -86,7 +86,8 @@ class _Reader:
         if waiting := self.history.calls.waiting:
             raise bad_request(
                 f"{dotted(self.caller)}: `tool_use` ids were found without `tool_result` blocks "
-                f"immediately after: {', '.join(waiting)}.",
+                f"immediately after: {', '.join(waiting)}. Each `tool_use` block must have a "
+                "corresponding `tool_result` block in the next message.",
                 self.caller,
             )
 
@@ -122,6 +123,10 @@ class _Reader:
             only_results = only_results and kind == "tool_result"
 
     def _call(self, block: Fields) -> Block:
+        if block.get("id") in self.history.calls.waiting:
+            raise bad_request(
+                f"{dotted(block.path)}: `tool_use` ids must be unique.", block.where("id")
+            )
         return self.history.calls.use(
             block.get("id"), block.get("name"), block.get("input"), block.where("id")
         )
@@ -130,8 +135,9 @@ class _Reader:
         calls, call_id = self.history.calls, block.get("tool_use_id")
         if why := calls.problem_with_result(call_id):
             raise bad_request(
-                f"{dotted(block.path)}: each `tool_result` block must have a corresponding "
-                f"`tool_use` block in the previous message. {why}",
+                f"{dotted(block.path)}: unexpected `tool_use_id` found in `tool_result` blocks: "
+                f"{call_id}. Each `tool_result` block must have a corresponding `tool_use` block "
+                f"in the previous message. {why}",
                 block.where("tool_use_id"),
             )
         return calls.result(call_id, _content_of(block), is_error=block.get("is_error", False))

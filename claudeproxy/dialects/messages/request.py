@@ -18,9 +18,9 @@ from ..fields import Fields
 from ..json_body import parse_object
 from ..json_schema import answer_schema
 from ..kinds import Invalid
-from ..parameters import Object, told
+from ..parameters import Object, told, with_tags
 from ..tools import Offer, ToolSet, named_choice, no_tools, read_all
-from ..wording import anthropic_error
+from ..wording import anthropic_error, named, steps_of
 from .answer import THREADS, StreamedMessage, WholeMessage, encode_error
 from .content import read_messages, read_system
 from .schema import COUNTED, MORE_OF_TOOLS, REQUEST
@@ -33,7 +33,7 @@ OPTIONAL = {"effort": "output_config.effort", "temperature": "temperature", "top
 def read(body: bytes) -> ParsedRequest:
     """Read the body of POST /v1/messages; raises APIError, a 400 naming the parameter."""
     fields, ignored = _check(body, REQUEST)
-    conversation, dropped = _conversation(fields)
+    conversation, dropped = _conversation(fields, REQUEST)
     return ParsedRequest(
         conversations=(conversation,),
         ignored=(*ignored, *dropped),
@@ -45,7 +45,7 @@ def read(body: bytes) -> ParsedRequest:
 def count_tokens(body: bytes) -> TokenCount:
     """Read the body of POST /v1/messages/count_tokens; raises APIError."""
     fields, ignored = _check(body, COUNTED)
-    conversation, dropped = _conversation(fields)
+    conversation, dropped = _conversation(fields, COUNTED)
     return TokenCount(conversation, (*ignored, *dropped), _count_body)
 
 
@@ -69,7 +69,21 @@ def _check(body: bytes, declared: Object) -> tuple[Fields, tuple[str, ...]]:
         raise wrong from None
 
 
-def _conversation(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
+def _conversation(fields: Fields, declared: Object) -> tuple[Conversation, tuple[str, ...]]:
+    """Return the conversation, and the names of fields that it leaves out; raise a 400.
+
+    Claude Code finds the image or document that it must leave out by the path in the message.
+    """
+    try:
+        return _read(fields)
+    except APIError as error:
+        if error.param is None:
+            raise
+        path = with_tags(declared, fields.value, steps_of(error.param))
+        raise attrs.evolve(error, message=named(error.message, path)) from None
+
+
+def _read(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
     """Return the conversation, and the names of fields that it leaves out."""
     server_tools = read_server_tools([*fields.children("tools")])
     history = read_messages(fields)

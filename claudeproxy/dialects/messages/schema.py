@@ -11,7 +11,6 @@ from typing import Any
 from ..kinds import Anything, Choice, Either, Flag, Kind, List, Map, Nothing, Number, Text
 from ..openapi import COUNT, NOT_EMPTY, TEXT, Schema, all_of, array, optional, ref, struct
 from ..parameters import Field, Object, Use, Variant
-from ..tools import MOST_TOOLS
 from . import server_tools
 
 
@@ -182,8 +181,13 @@ _CONTAINER = Either(
     "a string or an object",
 )
 # Asks to keep all thinking, which is what the CLI does.
-_KEEP_THOUGHTS = {"type": "clear_thinking_20251015", "keep": "all"}
-_ASKS_FOR_NOTHING: tuple[Any, ...] = ([], {}, {"edits": []}, {"edits": [_KEEP_THOUGHTS]})
+_KEEP_THOUGHTS = tuple(
+    {"type": "clear_thinking_20251015", "keep": keep} for keep in ("all", {"type": "all"})
+)
+_ASKS_FOR_NOTHING: tuple[Any, ...] = (
+    *([], {}, {"edits": None}, {"edits": []}),
+    *({"edits": [edit]} for edit in _KEEP_THOUGHTS),
+)
 
 COUNTED = Object(
     (
@@ -199,8 +203,7 @@ COUNTED = Object(
                     default="custom",
                     what="Tools",
                     refused=server_tools.REFUSED,
-                ),
-                most=MOST_TOOLS,
+                )
             ),
         ),
         Field("tool_choice", _CHOICE),

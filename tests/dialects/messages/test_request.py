@@ -108,7 +108,13 @@ def test_what_is_unknown_of_a_tool_is_told_once() -> None:
         {"container": {}},
         {"context_management": {"edits": []}},
         # As Claude Code and Kimi Code ask with every request.
+        {"context_management": {"edits": None}},
         {"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}},
+        {
+            "context_management": {
+                "edits": [{"type": "clear_thinking_20251015", "keep": {"type": "all"}}]
+            }
+        },
     ],
     ids=lambda value: next(iter(value)),
 )
@@ -347,7 +353,6 @@ def test_anthropics_own_tools_are_named(kind: str) -> None:
         ([{"name": "f", "input_schema": None}], "tools[0].input_schema"),
         ([{"name": "f", "input_schema": {"type": "string"}}], "tools[0].input_schema"),
         ([F, G, F], "tools[2].name"),
-        ([{**F, "name": f"f{number}"} for number in range(129)], "tools"),
     ],
 )
 def test_a_tool_that_cannot_be_is_named(tools: Any, param: str) -> None:
@@ -567,6 +572,130 @@ def test_what_cannot_be_had_is_refused_in_anthropics_words() -> None:
     assert message.startswith("context_management: Extra inputs are not permitted")
     message, *_ = refused(lambda: ask(HELLO, {"role": "tool", "content": "x"}))
     assert message == "messages.1.role: Input should be 'user', 'assistant' or 'system'"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        # By this one Claude Code recognizes that it must not send the field again.
+        (
+            {"thinking": {"type": "adaptive", "display": "live"}},
+            "thinking.adaptive.display: Input should be 'summarized', 'omitted' or 'updates'",
+        ),
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": 5}},
+            "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024",
+        ),
+        (
+            {"thinking": {"type": "auto"}},
+            "thinking: Input tag 'auto' found using 'type' does not match any of the expected "
+            "tags: 'adaptive', 'disabled', 'enabled'",
+        ),
+        ({"thinking": {}}, "thinking.type: Field required"),
+        ({"tools": [{"name": "f"}]}, "tools.0.custom.input_schema: Field required"),
+        ({"tools": [{**F, "type": "custom", "name": ""}]}, "tools.0.custom.name: String should"),
+        (
+            {"tools": [{**F, "type": "function"}]},
+            "tools.0: Input tag 'function' found using 'type'",
+        ),
+        ({"tool_choice": {"type": "tool"}}, "tool_choice.tool.name: Field required"),
+        ({"system": [{"type": "image"}]}, "system.0.type: Input should be 'text'"),
+        ({"system": [{"type": "text"}]}, "system.0.text: Field required"),
+    ],
+)
+def test_what_is_wrong_is_named_as_anthropics_api_names_it(changes: Any, message: str) -> None:
+    told, *_ = refused(lambda: ask(**changes))
+    assert told.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({}, "type: Field required"),
+        ({"type": "text"}, "text.text: Field required"),
+        (
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png"}},
+            "image.source.base64.data: Field required",
+        ),
+        (
+            {"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text"}]},
+            "tool_result.content.0.text.text: Field required",
+        ),
+    ],
+)
+def test_the_path_to_a_block_has_its_kind(block: Any, message: str) -> None:
+    told, *_ = refused(lambda: ask({"role": "user", "content": [block]}))
+    assert told == f"messages.0.content.0.{message}"
+
+
+def media(kind: str, data: str, media_type: str) -> dict[str, Any]:
+    return {"type": kind, "source": {"type": "base64", "media_type": media_type, "data": data}}
+
+
+# Claude Code looks for such a path, and leaves that block out in its next request.
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (media("image", "????", "image/png"), "image.source.base64.data: The data is not valid"),
+        (media("image", "YWJj", "image/png"), "image.source.base64.data: Unsupported image"),
+        (media("document", "/w==", "application/pdf"), "document.source.base64.data: Unsupported"),
+        (
+            {"type": "document", "source": {"type": "text", "data": " "}},
+            "document.source.text.data: The document contains only",
+        ),
+    ],
+)
+def test_an_image_or_document_that_cannot_be_used_is_named_with_its_kind(
+    block: Any, message: str
+) -> None:
+    told, *_ = refused(lambda: ask({"role": "user", "content": [block]}))
+    assert told.startswith(f"messages.0.content.0.{message}")
+    called = {"role": "assistant", "content": [tool_use("a", "f")]}
+    result = {"role": "user", "content": [tool_result("a", block)]}
+    told, *_ = refused(lambda: ask(HELLO, called, result))
+    assert told.startswith(f"messages.2.content.0.tool_result.content.0.{message}")
+
+
+def test_tools_that_cannot_be_used_are_named_with_their_kind() -> None:
+    for tools, message in (
+        ([F, F], "tools.1.custom.name: The name 'f' is used more than once."),
+        (
+            [{**F, "input_schema": {"type": "string"}}],
+            "tools.0.custom.input_schema: Invalid schema",
+        ),
+    ):
+        told, *_ = refused(lambda tools=tools: ask(tools=tools))  # type: ignore[misc]
+        assert told.startswith(message)
+    told, *_ = refused(lambda: ask(tools=[F], tool_choice={"type": "tool", "name": "x"}))
+    assert told.startswith("tool_choice.tool.name: The request does not define a tool named 'x'")
+
+
+def test_calls_and_results_that_do_not_match_are_refused_in_anthropics_words() -> None:
+    call, result = tool_use("a", "f"), tool_result("a", {"type": "text", "text": "x"})
+    called = {"role": "assistant", "content": [call]}
+    for messages, message in (
+        (
+            (HELLO, called, HELLO, called, HELLO),
+            "messages.1: `tool_use` ids were found without `tool_result` blocks immediately "
+            "after: a. Each",
+        ),
+        (
+            ({"role": "user", "content": [result]},),
+            "messages.0.content.0: unexpected `tool_use_id` found in `tool_result` blocks: a. Each",
+        ),
+        (
+            (HELLO, {"role": "assistant", "content": [call, call]}, HELLO),
+            "messages.1.content.1: `tool_use` ids must be unique",
+        ),
+    ):
+        told, *_ = refused(lambda messages=messages: ask(*messages))  # type: ignore[misc]
+        assert told.startswith(message)
+
+
+@pytest.mark.parametrize("count", [129, 1000])
+def test_there_may_be_many_tools(count: int) -> None:
+    tools = [{**F, "name": f"f{number}"} for number in range(count)]
+    assert len(profile(tools=tools).tools) == count
 
 
 def test_thinking_that_is_told_as_updates_is_taken() -> None:
