@@ -57,6 +57,8 @@ ALWAYS = {
     # A refusal is an answer; whether to ask again is up to the client.
     "CLAUDE_CODE_DISABLE_REFUSAL_RETRY": "1",
     "CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK": "1",
+    # Without this, the CLI uses the newest Opus instead of `claude-opus-4-1` and some other ids.
+    "CLAUDE_CODE_DISABLE_LEGACY_MODEL_REMAP": "1",
 }
 
 # With its experimental betas, newer CLIs (2.1.330) mark the last block of the last message for the

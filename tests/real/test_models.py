@@ -93,6 +93,15 @@ class Unlisted(RealCLI):
         assert self.seen()["max_tokens"] == 50
         assert "thinking" not in self.seen()
 
+    async def test_no_newer_model_takes_the_place_of_an_old_one(self) -> None:
+        for model in ("claude-opus-4-1", "claude-opus-4-20250514"):
+            for ask in (self.ask("ECHO:hi", model=model), self.streamed_model("ECHO:hi", model)):
+                answer = await ask
+                assert (answer.model, self.seen()["model"]) == (model, model)
+
+    async def streamed_model(self, text: str, model: str) -> Any:
+        return (await self.stream(text, model=model))[0]
+
     async def test_one_that_the_api_does_not_know_is_asked_for_once(self) -> None:
         for _ in range(2):
             error = await self.error_of("ECHO:hello", model=NONE)
