@@ -169,7 +169,7 @@ class GuardedRequest(Request):
         self.unique = secrets.token_hex(16)
         self.client_id = self._read_client_id()
         for name in ID_HEADERS:
-            self.setHeader(name, self.client_id or f"req_{self.unique}")
+            self.setHeader(name, self.told_id)
         connection = channel.transport
         connection.arrived()
         # First of all, before what serves the request is cancelled.
@@ -177,6 +177,11 @@ class GuardedRequest(Request):
         self.notifyFinish().addBoth(lambda _: connection.served())
         # Do not serve a client that has not read its previous answers.
         connection.when_writable(self._serve)
+
+    @property
+    def told_id(self) -> str:
+        """The id by which the client knows the request."""
+        return self.client_id or f"req_{self.unique}"
 
     def write(self, data: bytes) -> None:
         """Write part of the response; the headers are sent with the first part."""

@@ -72,7 +72,7 @@ def send_error(request: Any, dialect: Dialect, error: APIError) -> None:
     for name, value in retry_headers(error).items():
         request.setHeader(name, value)
     if dialect is messages:
-        body = messages.error_body(error, f"req_{request.unique}")
+        body = messages.error_body(error, request.told_id)
     else:
         body = dialect.error_body(error)
     _send(request, error.status, body)

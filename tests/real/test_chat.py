@@ -168,8 +168,10 @@ class Conversations(RealCLI):
         assert response.headers.getRawHeaders("x-request-id") == ["trace-8"]
         [taken] = response.headers.getRawHeaders("openai-processing-ms")
         assert taken.isdecimal()
-        response, _ = await self.http("POST", "/v1/messages", {}, headers={"request-id": "trace-9"})
+        headers = {"request-id": "trace-9"}
+        response, content = await self.http("POST", "/v1/messages", {}, headers=headers)
         assert response.code == 400
+        assert json.loads(content)["request_id"] == "trace-9"
         assert response.headers.getRawHeaders("request-id") == ["trace-9"]
         assert not response.headers.hasHeader("openai-processing-ms")
 

@@ -328,6 +328,15 @@ def test_errors_for_anthropics_clients(server: Server, method: str, path: str, s
         assert body["request_id"].startswith("req_")
 
 
+@pytest.mark.parametrize("path", ["/v1/models/nope", "/v1/nothing", "/v1/messages"])
+@pytest.mark.parametrize("name", ["request-id", "x-request-id"])
+def test_an_error_has_the_clients_own_id_for_its_request(
+    server: Server, path: str, name: str
+) -> None:
+    _, told, body = server.ask("GET", path, *ANTHROPIC, f"{name}: mine-1")
+    assert (body["request_id"], told["request-id"]) == ("mine-1", "mine-1")
+
+
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
