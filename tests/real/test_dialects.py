@@ -152,6 +152,22 @@ class Messages(OverHTTP):
         assert (call["name"], call["input"]) == ("f299", {"city": "Paris"})
         assert len(self.seen()["tools"]) == 300
 
+    async def test_a_tool_that_is_added_in_the_middle_of_a_conversation(self) -> None:
+        tools = [{"name": "f", "input_schema": WEATHER}]
+        tool = {"name": "get_weather", "input_schema": WEATHER}
+        added = {"type": "tool_definition", "definition": tool}
+        said = (HELLO, {"role": "assistant", "content": "Hello"}, {"role": "user", "content": CALL})
+        await self.message(HELLO, tools=tools)
+        system = {"role": "system", "content": [{"type": "tool_addition", "tool": added}]}
+        _, told = await self.message(*said, system, tools=tools)
+        (call,) = told["content"]
+        assert (call["name"], call["input"]) == ("get_weather", {"city": "Paris"})
+        seen = self.seen()
+        assert [tool["name"] for tool in seen["tools"]] == [
+            *("mcp__client__f", "mcp__client__get_weather"),
+        ]
+        assert "The tool get_weather can be called now." in json.dumps(seen["messages"])
+
     async def test_a_block_that_cannot_be_used_is_found_by_the_error(self) -> None:
         image = {"type": "base64", "media_type": "image/png", "data": "????"}
         content = [{"type": "text", "text": "ECHO:Hello"}, {"type": "image", "source": image}]

@@ -153,6 +153,34 @@ def _content_of(block: Fields) -> Iterator[Block]:
         yield from _READERS[inner.get("type")](inner)
 
 
+def tools_defined_in(fields: Fields) -> list[Fields]:
+    """Return the tools that system messages define; of two with the same name, the later one."""
+    defined: dict[str, Fields] = {}
+    for message in fields.children("messages"):
+        if message.get("role") == "system" and not isinstance(message.get("content"), str):
+            for block in message.children("content"):
+                tool = block.child("tool")
+                if block.get("type") == "tool_addition" and tool.get("type") == "tool_definition":
+                    definition = tool.child("definition")
+                    defined[definition.get("name")] = definition
+    return list(defined.values())
+
+
+def _added(block: Fields) -> Iterator[Block]:
+    """A tool that is added; it is offered all along."""
+    tool = block.child("tool")
+    yield _can_be_called(tool.get("name") or tool.child("definition").get("name"))
+
+
+def _removed(block: Fields) -> Iterator[Block]:
+    """A tool that is removed. The process keeps it, because the CLI cannot change its tools."""
+    yield text_block(f"The tool {block.child('tool').get('name')} cannot be called any more.")
+
+
+def _can_be_called(name: str) -> Block:
+    return text_block(f"The tool {name} can be called now.")
+
+
 def _text(block: Fields) -> Iterator[Block]:
     if block.get("text").strip():
         yield text_block(block.get("text"))
@@ -201,7 +229,7 @@ def _found(block: Fields) -> Iterator[Block]:
 
 def _reference(block: Fields) -> Iterator[Block]:
     """A tool that a search for tools found; it is offered all along."""
-    yield text_block(f"The tool {block.get('tool_name')} can be called now.")
+    yield _can_be_called(block.get("tool_name"))
 
 
 def _data_url(source: Fields) -> str:
@@ -214,4 +242,6 @@ _READERS: dict[str, Callable[[Fields], Iterator[Block]]] = {
     "document": _document,
     "search_result": _found,
     "tool_reference": _reference,
+    "tool_addition": _added,
+    "tool_removal": _removed,
 }

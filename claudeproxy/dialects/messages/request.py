@@ -22,7 +22,7 @@ from ..parameters import Object, told, with_tags
 from ..tools import Offer, ToolSet, named_choice, no_tools, read_all
 from ..wording import anthropic_error, named, steps_of
 from .answer import THREADS, StreamedMessage, WholeMessage, encode_error
-from .content import read_messages, read_system
+from .content import read_messages, read_system, tools_defined_in
 from .schema import COUNTED, MORE_OF_TOOLS, REQUEST
 from .server_tools import TOOLS, read_server_tools
 
@@ -85,10 +85,11 @@ def _conversation(fields: Fields, declared: Object) -> tuple[Conversation, tuple
 
 def _read(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
     """Return the conversation, and the names of fields that it leaves out."""
-    server_tools = read_server_tools([*fields.children("tools")])
+    described = [*fields.children("tools"), *tools_defined_in(fields)]
+    server_tools = read_server_tools(described)
     history = read_messages(fields)
     turns = history.finish()
-    tool_set = _tools(fields, server_tools).with_tools_called_in(turns)
+    tool_set = _tools(fields, described, server_tools).with_tools_called_in(turns)
     config = fields.child("output_config")
     schema = _schema(config.child("format")) or _schema(fields.child("output_format"))
     dropped: tuple[str, ...] = ()
@@ -123,10 +124,12 @@ def _schema(form: Fields) -> Mapping[str, Any] | None:
     return schema and answer_schema(schema, form.path, form.where("schema"))
 
 
-def _tools(fields: Fields, server_tools: Sequence[ServerTool]) -> ToolSet:
+def _tools(
+    fields: Fields, described: Sequence[Fields], server_tools: Sequence[ServerTool]
+) -> ToolSet:
     offers = [
         Offer(tool, tool.get("name"), more=_more(tool))
-        for tool in fields.children("tools")
+        for tool in described
         if tool.get("type") not in TOOLS
     ]
     tools = read_all(offers, "tools", "input_schema")

@@ -98,9 +98,47 @@ SERVER_BLOCKS = (
     *("code_execution_tool_result", "bash_code_execution_tool_result"),
     *("text_editor_code_execution_tool_result", "tool_search_tool_result"),
 )
+_TOOL = Object(
+    (
+        _needed("name", Text(TOOL_NAME, empty=False)),
+        Field("description", Text()),
+        _needed("input_schema", Map()),
+        _CACHE,
+        # All tools are offered from the beginning.
+        Field("defer_loading", Flag(), Use.IGNORED, harmless=(False,)),
+        # The API checks these itself.
+        *(Field(name, kind) for name, kind in MORE_OF_TOOLS.items()),
+    )
+)
+TOOL = Variant(
+    "type",
+    {"custom": _TOOL, **server_tools.TOOLS},
+    default="custom",
+    what="Tools",
+    refused=server_tools.REFUSED,
+)
+# Changes of the tools in the middle of a conversation (betas mid-conversation-tool-changes and
+# inline-tools). A definition is a tool as in `tools`.
+_BY_NAME = Object((_needed("name", Text()),))
+_BY_DEFINITION = Object((_needed("definition", TOOL),))
+_CHANGES = {
+    "tool_addition": {"tool_reference": _BY_NAME, "tool_definition": _BY_DEFINITION},
+    "tool_removal": {"tool_reference": _BY_NAME},
+}
 _SYSTEM = Object(
     (
-        _needed("content", _content({"text": _TEXT})),
+        _needed(
+            "content",
+            _content(
+                {
+                    "text": _TEXT,
+                    **{
+                        change: Object((_needed("tool", Variant("type", tools)), _CACHE))
+                        for change, tools in _CHANGES.items()
+                    },
+                }
+            ),
+        ),
         # The effort of a single turn is ignored. Only the effort of the request is used.
         Field("output_config", Anything(), Use.IGNORED),
     )
@@ -122,6 +160,8 @@ MESSAGE = Variant(
                             "redacted_thinking": _THOUGHT,
                             "tool_use": _CALL,
                             **dict.fromkeys(SERVER_BLOCKS, Map()),
+                            # Says that another model wrote the rest. The API leaves it out too.
+                            "fallback": Map(),
                         }
                     ),
                 ),
@@ -131,18 +171,6 @@ MESSAGE = Variant(
     },
 )
 
-_TOOL = Object(
-    (
-        _needed("name", Text(TOOL_NAME, empty=False)),
-        Field("description", Text()),
-        _needed("input_schema", Map()),
-        _CACHE,
-        # All tools are offered from the beginning.
-        Field("defer_loading", Flag(), Use.IGNORED, harmless=(False,)),
-        # The API checks these itself.
-        *(Field(name, kind) for name, kind in MORE_OF_TOOLS.items()),
-    )
-)
 _PARALLEL = Field("disable_parallel_tool_use", Flag())
 _MODE = Object((_PARALLEL,))
 _CHOICE = Variant(
@@ -194,18 +222,7 @@ COUNTED = Object(
         _needed("model", _FILLED),
         _needed("messages", List(MESSAGE, least=1)),
         Field("system", _content({"text": _TEXT})),
-        Field(
-            "tools",
-            List(
-                Variant(
-                    "type",
-                    {"custom": _TOOL, **server_tools.TOOLS},
-                    default="custom",
-                    what="Tools",
-                    refused=server_tools.REFUSED,
-                )
-            ),
-        ),
+        Field("tools", List(TOOL)),
         Field("tool_choice", _CHOICE),
         Field("thinking", _THINKING),
         Field("output_config", Object((Field("effort", Choice(EFFORTS)), Field("format", _FORM)))),

@@ -692,6 +692,67 @@ def test_calls_and_results_that_do_not_match_are_refused_in_anthropics_words() -
         assert told.startswith(message)
 
 
+# Changes of the tools in the middle of a conversation
+
+
+def changed(kind: str, **tool: Any) -> dict[str, Any]:
+    return {"role": "system", "content": [{"type": kind, "tool": tool}]}
+
+
+def test_a_tool_that_is_added_or_removed_is_told_as_text() -> None:
+    named = {"type": "tool_reference", "name": "f"}
+    asked = ask(
+        *(HELLO, changed("tool_addition", **named)),
+        *({"role": "assistant", "content": "a"}, HELLO, changed("tool_removal", **named)),
+        tools=[{**F, "defer_loading": True}],
+    )
+    told = [[block["text"] for block in turn.blocks] for turn in asked.conversation.turns]
+    mark = "<system_message>\nThe tool f can{} be called {}.\n</system_message>"
+    assert told[0] == ["Hello", mark.format("", "now")]
+    assert told[2] == ["Hello", mark.format("not", "any more")]
+    assert [tool.name for tool in asked.conversation.profile.tools] == ["f"]
+    assert asked.ignored == ("tools[].defer_loading",)
+
+
+def test_a_tool_that_a_message_defines_is_offered() -> None:
+    def adding(**tool: Any) -> dict[str, Any]:
+        return changed("tool_addition", type="tool_definition", definition=tool)
+
+    web = {"type": "web_search_20250305", "name": "web_search"}
+    asked = ask(HELLO, adding(**F), adding(**G), adding(**{**F, "description": "New"}), tools=[])
+    assert [(tool.name, tool.description) for tool in asked.conversation.profile.tools] == [
+        *(("f", "New"), ("g", "")),
+    ]
+    asked = ask(HELLO, adding(**web), tools=[F])
+    assert len(asked.conversation.limits.server_tools) == 1
+    choice = {"type": "tool", "name": "g"}
+    assert ask(HELLO, adding(**G), tool_choice=choice).conversation.limits.tool_choice.name == "g"
+    for messages, message in (
+        (
+            (HELLO, adding(**F)),
+            "messages.1.content.0.tool_addition.tool.tool_definition.definition.",
+        ),
+        ((HELLO, adding(name="x")), "messages.1.content.0.tool_addition.tool.tool_definition"),
+    ):
+        told, *_ = refused(lambda messages=messages: ask(*messages, tools=[F]))  # type: ignore[misc]
+        assert told.startswith(message)
+
+
+# Claude Code looks for the type in this message, and does not send such a block again.
+@pytest.mark.parametrize("kind", ["image", "tool_listing"])
+def test_a_block_that_a_system_message_cannot_have_is_named(kind: str) -> None:
+    told, *_ = refused(lambda: ask(HELLO, {"role": "system", "content": [{"type": kind}]}))
+    assert told.startswith(f"messages.1.content.0: Input tag '{kind}' found using 'type'")
+
+
+def test_that_another_model_went_on_is_left_out() -> None:
+    went_on = {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}}
+    said = [went_on, {"type": "text", "text": "x"}]
+    asked = ask(HELLO, {"role": "assistant", "content": said}, HELLO)
+    assert [block["text"] for block in asked.conversation.turns[1].blocks] == ["x"]
+    assert asked.ignored == ()
+
+
 @pytest.mark.parametrize("count", [129, 1000])
 def test_there_may_be_many_tools(count: int) -> None:
     tools = [{**F, "name": f"f{number}"} for number in range(count)]
