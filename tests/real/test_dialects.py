@@ -144,6 +144,24 @@ class Messages(OverHTTP):
         assert (seen["type"], seen["is_error"]) == ("tool_result", True)
         assert "no weather" in json.dumps(seen["content"])
 
+    async def test_parallel_calls_in_two_messages(self) -> None:
+        tools = [{"name": "get_weather", "input_schema": WEATHER}]
+        asked = {"role": "user", "content": f"{CALL} {CALL.removeprefix('QUIET ')}"}
+        _, told = await self.message(asked, tools=tools)
+        calls = told["content"]
+        results = [
+            {"type": "tool_result", "tool_use_id": call["id"], "content": str(number)}
+            for number, call in enumerate(calls)
+        ]
+        said = [{"role": "assistant", "content": [call]} for call in calls]
+        response, told = await self.message(
+            asked, *said, {"role": "user", "content": results}, tools=tools
+        )
+        assert (len(calls), self.worker(response)) == (2, "resumed")
+        *_, called, answered = [m for m in self.seen()["messages"] if m["role"] != "system"]
+        assert [block["type"] for block in called["content"]] == ["tool_use"] * 2
+        assert [block["type"] for block in answered["content"]] == ["tool_result"] * 2
+
     async def test_as_many_tools_as_an_agent_with_mcp_servers_has(self) -> None:
         tools = [{"name": f"f{number}", "input_schema": WEATHER} for number in range(300)]
         asked = {"role": "user", "content": 'QUIET CALL:f299:{"city":"Paris"}'}

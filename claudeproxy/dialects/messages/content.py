@@ -68,12 +68,17 @@ class _Reader:
 
     history: History = attrs.field(factory=History)
     caller: str = ""
+    # The role of the message before.
+    _before: str = attrs.field(init=False, default="")
 
     def read(self, message: Fields) -> None:
+        before, self._before = self._before, message.get("role")
         match message.get("role"):
             case "assistant":
-                self.expect_no_results()
-                self.caller = message.path
+                # As in the API, messages of the assistant's that follow each other are one.
+                if before != "assistant":
+                    self.expect_no_results()
+                    self.caller = message.path
                 self.history.assistant(tuple(self._blocks(message)))
             case "user":
                 # A blank message is left out, because a client may be unable to remove it.

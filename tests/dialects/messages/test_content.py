@@ -209,6 +209,22 @@ def test_results_of_parallel_calls_may_come_in_two_messages() -> None:
     assert said[2] == Turn("user", (tool_result("toolu_1"), tool_result("toolu_2")))
 
 
+def test_parallel_calls_may_come_in_two_messages() -> None:
+    first, second = ({"role": "assistant", "content": [tool_use(name, "f")]} for name in "ab")
+    results = [tool_result(name, text_block(name)) for name in "ab"]
+    turns = ask(HELLO, first, second, {"role": "user", "content": results}).conversation.turns
+    assert turns[1:] == (
+        Turn("assistant", (tool_use("a", "f"), tool_use("b", "f"))),
+        Turn("user", tuple(results)),
+    )
+    for messages in (
+        (HELLO, first, second, {"role": "user", "content": results[:1]}),
+        (HELLO, first, HELLO, second, {"role": "user", "content": results}),
+    ):
+        told, *_ = refused(lambda messages=messages: ask(*messages))  # type: ignore[misc]
+        assert told.startswith("messages.1: `tool_use` ids were found without `tool_result` blocks")
+
+
 def test_results_come_first_also_if_something_was_said_between_them() -> None:
     other = tool_use("toolu_2", "g")
     said = turns(
