@@ -34,9 +34,15 @@ def in_time(url: str) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def refusals() -> list[str]:
+    """The errors that the agent is to get: a method, a route and a status each."""
+    return []
+
+
 @pytest.fixture(autouse=True)
-def nothing_refused(demo: Demo) -> Iterator[None]:
-    """A test fails if the server answered any request of the agent with an error."""
+def nothing_refused(demo: Demo, refusals: list[str]) -> Iterator[None]:
+    """A test fails if the server answered any other request of the agent with an error."""
     start = len(demo.output.lines)
     yield
     # Its line comes after those of all that was answered before.
@@ -44,7 +50,7 @@ def nothing_refused(demo: Demo) -> Iterator[None]:
         pass
     demo.output.wait_for(" GET /health 200 ", start)
     answers = [found for line in demo.output.lines[start:] if (found := ANSWERED.search(line))]
-    assert [found[0] for found in answers if int(found["status"]) >= 400] == []
+    assert [found[0].strip() for found in answers if int(found["status"]) >= 400] == refusals
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,9 @@ class Place:
     work: Path
     temporary: Path
 
-    def run(self, *command: str, **environment: str) -> str:
-        """What an agent prints, when it ends well."""
-        done = self._end(command, environment)
+    def run(self, *command: str, typed: str = "", **environment: str) -> str:
+        """What an agent prints, when it ends well. typed: what it reads."""
+        done = self._end(command, environment, typed)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -68,7 +74,7 @@ class Place:
         return done.stdout, done.stderr
 
     def _end(
-        self, command: tuple[str, ...], environment: dict[str, str]
+        self, command: tuple[str, ...], environment: dict[str, str], typed: str = ""
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [BIN / command[0], *command[1:]],
@@ -82,7 +88,7 @@ class Place:
                 **environment,
             },
             cwd=self.work,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             capture_output=True,
             text=True,
         )

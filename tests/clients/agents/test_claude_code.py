@@ -33,12 +33,10 @@ BASH = 'QUIET CALL:Bash:{"command":"echo $((6*7))","description":"Multiply"}'
 def claude(place: Place, origin: str) -> Claude:
     """Runs it with one prompt; what it prints."""
 
-    def claude(prompt: str, *options: str) -> str:
+    def claude(prompt: str, *options: str, typed: str = "") -> str:
         return place.run(
-            "claude",
-            "-p",
-            prompt,
-            *options,
+            *("claude", "-p", prompt, *options),
+            typed=typed,
             ANTHROPIC_AUTH_TOKEN="not-needed",
             ANTHROPIC_BASE_URL=origin,
         )
@@ -103,6 +101,20 @@ def test_a_tool_of_an_mcp_server(claude: Claude, place: Place, server: str) -> N
 def test_an_image(claude: Claude, place: Place) -> None:
     read = f"CALL:Read:{json.dumps({'file_path': str(place.picture())})}"
     assert Seen(claude(f"{read} THEN SEEN")).images == [PIXEL_SOURCE]
+
+
+def test_a_document_that_is_refused_is_left_out(claude: Claude, refusals: list[str]) -> None:
+    broken = {"type": "base64", "media_type": "application/pdf", "data": "/w=="}
+    said = [{"type": "document", "source": broken}, {"type": "text", "text": "SEEN"}]
+    turn = {"type": "user", "message": {"role": "user", "content": said}}
+    printed = claude(
+        "",
+        *("--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
+        typed=f"{json.dumps(turn)}\n",
+    )
+    refusals.append("POST /v1/messages 400")
+    seen = Seen(json.loads(printed.splitlines()[-1])["result"])
+    assert not seen.blocks(kind="document")
 
 
 def test_a_subagent(claude: Claude) -> None:
