@@ -13,9 +13,11 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from zope.interface import implementer
 
-from ..dialects import chat
+from ..dialects import Dialect, chat
 from ..errors import APIError
 from ..timers import Timers
+from .paths import canonical
+from .respond import dialect_for
 
 
 # How long a client gets to read the rest of its data when the server stops.
@@ -170,7 +172,9 @@ class Connection(ProtocolWrapper):
     def refuse(self, error: APIError, phrase: str) -> None:
         """Answer an unreadable request with an error, and close the connection."""
         self.factory.on_refused(error)
-        body = chat.error_body(error)
+        channel = self.wrappedProtocol
+        dialect = channel.dialect if isinstance(channel, Channel) else chat
+        body = dialect.error_body(error)
         head = (
             f"HTTP/1.1 {error.status} {phrase}\r\nconnection: close\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -190,6 +194,16 @@ class Channel(HTTPChannel):
     def has_part_of_request(self) -> bool:
         """Whether there is a request that has not been answered, or the beginning of one."""
         return bool(self.requests or self._buffer)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect for an error about the request that is being read."""
+        # Twisted has the path until the request has been read.
+        path = getattr(self, "_path", None)
+        if path is None or not self.requests:
+            return chat
+        request: Any = self.requests[-1]
+        return dialect_for(canonical(path.partition(b"?")[0]), request.requestHeaders)
 
     def allHeadersReceived(self) -> None:
         """The headers of a request have been read.

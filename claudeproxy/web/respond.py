@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from http.client import responses
 from typing import Any
 
+from twisted.web.http_headers import Headers
+
 from ..dialects import Dialect, chat, messages
 from ..errors import APIError, retry_headers
 
@@ -17,17 +19,21 @@ OPENAI_PATHS = ("chat", "completions", "responses")
 
 
 def dialect_of(request: Any) -> Dialect:
-    """Return the dialect for an error about a request that no dialect has read.
+    """Return the dialect for an error about a request that no dialect has read."""
+    return dialect_for(request.path, request.requestHeaders)
+
+
+def dialect_for(path: bytes, sent: Headers) -> Dialect:
+    """Return the dialect for an error about a request with this path and these headers.
 
     The path decides, or else the headers: Anthropic's clients send a version of the API, or their
     key in a header that OpenAI's clients do not use.
     """
-    first = request.path.removeprefix(b"/v1").split(b"/")[1:2]
+    first = path.removeprefix(b"/v1").split(b"/")[1:2]
     name = first[0].decode("latin-1") if first else ""
     if name in ANTHROPIC_PATHS or name in OPENAI_PATHS:
         return messages if name in ANTHROPIC_PATHS else chat
     # Compare bytes, because the error may be about a header that cannot be decoded.
-    sent = request.requestHeaders
     key = any(sent.getRawHeaders(b"x-api-key", ()))
     anthropic = sent.hasHeader(b"anthropic-version") or (
         key and not sent.hasHeader(b"authorization")

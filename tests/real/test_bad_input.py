@@ -578,6 +578,12 @@ class BadInput(RealCLI):
             408,
         )
 
+    async def test_a_body_that_does_not_come_is_refused_in_the_form_of_its_api(self) -> None:
+        for path, wanted in ((CHAT, {"error"}), ("/v1/messages", {"type", "error"})):
+            got = await self.answer_to(head("POST", path, JSON, "Content-Length: 999") + encoded())
+            assert statuses(got) == [408]
+            assert set(json.loads(got.partition(b"\r\n\r\n")[2])) == wanted
+
     async def test_a_body_cut_off_by_the_client_is_dropped(self) -> None:
         def use(talk: Talk) -> bytes:
             talk.say(head("POST", CHAT, JSON, "Content-Length: 999") + encoded())

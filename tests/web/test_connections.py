@@ -288,6 +288,29 @@ class Deadlines(SynchronousTestCase):
                 assert self.transport.disconnecting
                 self.lose()
 
+    def test_an_unreadable_request_is_answered_in_the_form_of_its_api(self) -> None:
+        long = b"X: " + b"x" * 17_000
+        # Twisted reads a header when the next one begins.
+        version = b"anthropic-version: 2023-06-01\r\nAccept: */*\r\n"
+        for path, headers, anthropic in (
+            (b"/v1/messages?beta=true", b"", True),
+            (b"//v1/messages", b"", True),
+            (b"/v1/models", version, True),
+            (b"/v1/models", b"", False),
+            (b"/v1/chat/completions", version, False),
+        ):
+            head = b"POST %s HTTP/1.1\r\nHost: localhost\r\n%s" % (path, headers)
+            for rest in (long, b"Content-Length: 9\r\n\r\nx", b"X: y\r\n" * 600):
+                with self.subTest(path=path, headers=headers, rest=rest[:20]):
+                    self.setUp()
+                    self.send(head + rest)
+                    if not self.transport.disconnecting:
+                        self.clock.advance(61)
+                    body = json.loads(self.transport.value().partition(b"\r\n\r\n")[2])
+                    assert ("type" in body) is anthropic
+                    assert ("code" in body["error"]) is not anthropic
+                    self.lose()
+
     def test_a_client_that_goes_away_leaves_no_timer(self) -> None:
         for sent in (
             b"",
