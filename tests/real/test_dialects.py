@@ -247,6 +247,13 @@ class Messages(OverHTTP):
         assert response.code == 200
         assert 500 < told["input_tokens"] < 2000
         assert not self.api.requests
+        response, _ = await self.count(HELLO, {"role": "assistant", "content": "Hello"})
+        assert response.code == 200
+
+    async def test_a_blank_message_of_the_assistants_asks_for_no_continuation(self) -> None:
+        _, told = await self.message(HELLO, {"role": "assistant", "content": ""})
+        assert told["content"] == [{"type": "text", "text": "Hello"}]
+        assert [m["role"] for m in self.seen()["messages"] if m["role"] != "system"] == ["user"]
 
     async def test_its_key_is_x_api_key(self) -> None:
         proxy = await self.start_proxy(keys={"me": "a-long-key"})

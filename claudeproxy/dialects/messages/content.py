@@ -26,8 +26,11 @@ def read_system(fields: Fields) -> str:
     return "\n\n".join(block["text"] for block in given if block["text"].strip())
 
 
-def read_messages(fields: Fields) -> History:
-    """Return the history; raise a 400 unless it begins and ends with a user message."""
+def read_messages(fields: Fields, *, counting: bool) -> History:
+    """Return the history; raise a 400 unless it begins and ends with a user message.
+
+    counting: its tokens are only counted, so it may also end with the assistant's message.
+    """
     messages = list(fields.children("messages"))
     reader = _Reader()
     for message in messages:
@@ -41,7 +44,7 @@ def read_messages(fields: Fields) -> History:
             "role 'user'.",
             first.where("role"),
         )
-    if messages[-1].get("role") == "assistant" and not _may_be_paused(messages[-1]):
+    if not counting and _is_prefill(messages[-1]):
         raise bad_request(
             "messages: the last message must have the role 'user'. Prefilling the response of "
             "the assistant is not supported.",
@@ -49,6 +52,15 @@ def read_messages(fields: Fields) -> History:
             "unsupported_value",
         )
     return reader.history
+
+
+def _is_prefill(message: Fields) -> bool:
+    """Whether a last message is the beginning of the answer that the client wants."""
+    if message.get("role") != "assistant":
+        return False
+    content = message.get("content")
+    blank = not content or (isinstance(content, str) and not content.strip())
+    return not blank and not _may_be_paused(message)
 
 
 def _may_be_paused(message: Fields) -> bool:

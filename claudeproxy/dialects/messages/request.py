@@ -75,7 +75,7 @@ def _conversation(fields: Fields, declared: Object) -> tuple[Conversation, tuple
     Claude Code finds the image or document that it must leave out by the path in the message.
     """
     try:
-        return _read(fields)
+        return _read(fields, counting=declared is COUNTED)
     except APIError as error:
         if error.param is None:
             raise
@@ -83,11 +83,11 @@ def _conversation(fields: Fields, declared: Object) -> tuple[Conversation, tuple
         raise attrs.evolve(error, message=named(error.message, path)) from None
 
 
-def _read(fields: Fields) -> tuple[Conversation, tuple[str, ...]]:
+def _read(fields: Fields, *, counting: bool) -> tuple[Conversation, tuple[str, ...]]:
     """Return the conversation, and the names of fields that it leaves out."""
     described = [*fields.children("tools"), *tools_defined_in(fields)]
     server_tools = read_server_tools(described)
-    history = read_messages(fields)
+    history = read_messages(fields, counting=counting)
     turns = history.finish()
     tool_set = _tools(fields, described, server_tools).with_tools_called_in(turns)
     config = fields.child("output_config")

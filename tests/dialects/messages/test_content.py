@@ -246,6 +246,11 @@ def test_a_blank_message_of_the_users_is_left_out(blank: Any) -> None:
     assert turns(HELLO, before, said) == (user("Hello"), assistant("A"), user("Continue."))
 
 
+@pytest.mark.parametrize("blank", ["", " \n", []])
+def test_a_blank_last_message_of_the_assistants_is_left_out(blank: Any) -> None:
+    assert turns(HELLO, {"role": "assistant", "content": blank}) == turns(HELLO)
+
+
 def test_what_a_search_found_is_told_as_text() -> None:
     found = {
         "type": "search_result",

@@ -533,6 +533,21 @@ def test_an_image_counts_the_same_however_large_it_is() -> None:
         assert counted({"role": "user", "content": content}) == plain + 1600
 
 
+@pytest.mark.parametrize("size", [1, 30_000])
+def test_an_image_or_a_pdf_in_a_result_counts_as_one(size: int) -> None:
+    def result(*content: Any) -> int:
+        said = [tool_result("a", {"type": "text", "text": "x"}, *content)]
+        call = {"role": "assistant", "content": [tool_use("a", "f")]}
+        return counted(HELLO, call, {"role": "user", "content": said})
+
+    assert result(media("image", PNG * size, "image/png")) == result() + 1600
+    pdf = media("document", PDF * size, "application/pdf")
+    pages = -(-len(PDF * size) * 3 // 4 // 50_000)
+    assert result(pdf) == result() + 3000 * pages
+    document = counted({"role": "user", "content": [pdf, {"type": "text", "text": "x"}]})
+    assert document == counted({"role": "user", "content": "x"}) + 3000 * pages
+
+
 def test_text_that_is_no_text_counts_too() -> None:
     # Half of a character: JSON has it, UTF-8 does not.
     assert counted({"role": "user", "content": "x\ud800"}) > 0
@@ -551,6 +566,13 @@ def test_counting_refuses_what_answering_would() -> None:
 
 def test_counting_takes_any_budget() -> None:
     counted(thinking={"type": "enabled", "budget_tokens": 1_000_000})
+
+
+def test_a_conversation_that_ends_with_the_assistants_message_can_be_counted() -> None:
+    answer = {"role": "assistant", "content": "x" * 3500}
+    assert counted(HELLO, answer) > counted(HELLO) + 900
+    *_, code = refused(lambda: ask(HELLO, answer))
+    assert code == "unsupported_value"
 
 
 def test_a_document_can_be_counted() -> None:
