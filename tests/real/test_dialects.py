@@ -144,6 +144,15 @@ class Messages(OverHTTP):
         assert (seen["type"], seen["is_error"]) == ("tool_result", True)
         assert "no weather" in json.dumps(seen["content"])
 
+    async def test_a_document_of_blocks(self) -> None:
+        texts = [{"type": "text", "text": text} for text in ("one", "two")]
+        document = {"type": "document", "source": {"type": "content", "content": texts}}
+        said = [document, {"type": "text", "text": "ECHO:Hello"}]
+        _, told = await self.message({"role": "user", "content": said})
+        assert told["content"] == [{"type": "text", "text": "Hello"}]
+        seen = self.seen()["messages"][0]["content"][0]
+        assert (seen["type"], seen["source"]["data"]) == ("document", "one\n\ntwo")
+
     async def test_parallel_calls_in_two_messages(self) -> None:
         tools = [{"name": "get_weather", "input_schema": WEATHER}]
         asked = {"role": "user", "content": f"{CALL} {CALL.removeprefix('QUIET ')}"}

@@ -228,12 +228,35 @@ def _document(block: Fields) -> Iterator[Block]:
             return
         case "url":
             told = {"type": "url", "url": source.get("url")}
+        case "content":
+            texts, images = _pieces(source)
+            yield from images
+            if not texts and images:
+                return
+            told = _plain(source, "content", "\n\n".join(texts))
         case _:
-            text = source.get("data")
-            if not text.strip():
-                raise source.invalid("data", "the document contains only white space")
-            told = {"type": "text", "media_type": "text/plain", "data": text}
+            told = _plain(source, "data", source.get("data"))
     yield {"type": "document", "source": told, **about}
+
+
+def _plain(source: Fields, name: str, text: str) -> dict[str, str]:
+    """The source of a document of text."""
+    if not text.strip():
+        raise source.invalid(name, "the document contains only white space")
+    return {"type": "text", "media_type": "text/plain", "data": text}
+
+
+def _pieces(source: Fields) -> tuple[list[str], list[Block]]:
+    """The texts and the images of a document, which is divided only for citations."""
+    if isinstance(content := source.get("content"), str):
+        return [content], []
+    blocks = [
+        block
+        for piece in source.children("content")
+        for block in _READERS[piece.get("type")](piece)
+    ]
+    texts = [block["text"] for block in blocks if block["type"] == "text"]
+    return texts, [block for block in blocks if block["type"] == "image"]
 
 
 def _found(block: Fields) -> Iterator[Block]:

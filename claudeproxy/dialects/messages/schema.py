@@ -42,9 +42,22 @@ _BASE64 = Object((_needed("media_type", Text()), _needed("data", _FILLED)))
 _PLAIN = Object((Field("media_type", Text()), _needed("data", _FILLED)))
 _URL = Object((_needed("url", Text("https://.*")),))
 _IMAGE = Object((_needed("source", Variant("type", {"base64": _BASE64, "url": _URL})), _CACHE))
+# A document of texts and images.
+_PIECES = Object(
+    (
+        _needed(
+            "content",
+            Either(
+                (Text(), List(Variant("type", {"text": _TEXT, "image": _IMAGE}, what="Blocks"))),
+                "a string or an array of blocks",
+            ),
+        ),
+    )
+)
+_SOURCES = {"base64": _BASE64, "text": _PLAIN, "url": _URL, "content": _PIECES}
 _DOCUMENT = Object(
     (
-        _needed("source", Variant("type", {"base64": _BASE64, "text": _PLAIN, "url": _URL})),
+        _needed("source", Variant("type", _SOURCES)),
         Field("title", Text()),
         Field("context", Text()),
         Field("citations", Object((Field("enabled", Nothing(_CITATIONS, (False,), Flag())),))),

@@ -65,6 +65,29 @@ def test_pictures_and_documents() -> None:
     assert turns(told(*content)) == (Turn("user", content),)
 
 
+def test_a_document_of_texts_and_images() -> None:
+    picture = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+    texts = [text_block("one"), text_block(" "), text_block("two")]
+
+    def document(*content: Any) -> dict[str, Any]:
+        given = content[0] if isinstance(content[0], str) else list(content)
+        return {"type": "document", "source": {"type": "content", "content": given}, "title": "T"}
+
+    def plain(text: str) -> dict[str, Any]:
+        source = {"type": "text", "media_type": "text/plain", "data": text}
+        return {"type": "document", "source": source, "title": "T"}
+
+    for given, blocks in (
+        (document("one"), (plain("one"),)),
+        (document(*texts), (plain("one\n\ntwo"),)),
+        (document(texts[0], picture), (picture, plain("one"))),
+        (document(picture), (picture,)),
+    ):
+        assert turns(told(given)) == (Turn("user", blocks),)
+    message, *_ = refused(lambda: ask(told(document(" "))))
+    assert message.startswith("messages.0.content.0.document.source.content.content: The document")
+
+
 def test_calls_and_results_and_no_thoughts() -> None:
     thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
     hidden = {"type": "redacted_thinking", "data": "x"}
