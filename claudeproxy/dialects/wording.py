@@ -125,7 +125,8 @@ _ANTHROPIC: dict[Problem, Callable[[Invalid], str]] = {
     ),
     Problem.TAG: _tag,
     Problem.REFUSED_KIND: lambda it: (
-        f"{it.noun} of type '{it.got}' are not supported. {it.expected}"
+        f"Input tag '{it.got}' found using 'type' does not match any of the expected tags. "
+        f"{it.noun} of this type are not supported. {it.expected}"
     ),
     Problem.REFUSED: lambda it: f"Extra inputs are not permitted. {it.expected}",
 }
@@ -156,7 +157,7 @@ def anthropic_error(invalid: Invalid) -> APIError:
     problem, path = invalid.problem, invalid.path
     if problem is Problem.UNSUPPORTED_KIND:
         problem = Problem.TAG if len(invalid.expected) > 1 else Problem.CHOICE
-    if problem is Problem.TAG:
+    if problem in (Problem.TAG, Problem.REFUSED_KIND):
         path = path[:-1]
     where = ".".join(map(str, path))
     message = f"{where}: {_ANTHROPIC[problem](invalid)}"

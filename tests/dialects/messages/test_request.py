@@ -620,6 +620,12 @@ def test_what_cannot_be_had_is_refused_in_anthropics_words() -> None:
             {"tools": [{**F, "type": "function"}]},
             "tools.0: Input tag 'function' found using 'type'",
         ),
+        # By this one it leaves out its own advisor.
+        (
+            {"tools": [F, {"type": "advisor_20260301", "name": "advisor", "model": "opus"}]},
+            "tools.1: Input tag 'advisor_20260301' found using 'type' does not match any of the "
+            "expected tags. Tools of this type are not supported. They need a beta header",
+        ),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.tool.name: Field required"),
         ({"system": [{"type": "image"}]}, "system.0.type: Input should be 'text'"),
         ({"system": [{"type": "text"}]}, "system.0.text: Field required"),
