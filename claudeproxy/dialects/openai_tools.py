@@ -21,8 +21,9 @@ from ..errors import bad_request
 from . import openai_web_search as web_search
 from .fields import Fields
 from .json_schema import answer_schema
-from .kinds import Choice, Either, Flag, Invalid, Kind, List, Map, Problem, Text
+from .kinds import Choice, Either, Flag, Ignored, Invalid, Kind, List, Map, Problem, Text
 from .openai_request import LONGEST_NAME, NAME
+from .openapi import Schema
 from .parameters import Field, Object, Variant
 from .tools import (
     MOST_TOOLS,
@@ -269,11 +270,34 @@ _FORMAT = (
 )
 
 
+@attrs.frozen
+class _NestedFormat:
+    """A format whose fields are in an object `json_schema`.
+
+    Some clients leave out that object. Fields beside it are ignored.
+    """
+
+    flat: Object
+    nested: Object
+    noun = "an object"
+
+    def check(self, value: Any) -> Ignored:
+        """A format of either form."""
+        nested = type(value) is dict and value.get("json_schema") is not None
+        return (self.nested if nested else self.flat).check(value)
+
+    def schema(self) -> Schema:
+        """The fields of both forms."""
+        return self.flat.and_also(*self.nested.fields).schema()
+
+
 def format_field(name: str, *, nested: bool) -> Field:
     """Return the field for the format of the answer."""
     plain = Object(())
-    # Some clients leave out the object that Chat Completions wants around it.
-    described = Object((*_FORMAT, *((Field("json_schema", Object(_FORMAT)),) if nested else ())))
+    flat = Object(_FORMAT)
+    described: Kind = flat
+    if nested:
+        described = _NestedFormat(flat, Object((Field("json_schema", flat),)))
     return Field(
         name, Variant("type", {"text": plain, "json_object": plain, "json_schema": described})
     )
@@ -301,7 +325,12 @@ def read_format(fields: Fields, name: str, *, nested: bool = True) -> Mapping[st
             raise described.missing(needed)
     name_of_it = described.get("name")
     what = f"{wanted.path} '{name_of_it}'" if name_of_it else wanted.path
-    return answer_schema(described.get("schema"), what, described.where("schema"))
+    schema = answer_schema(described.get("schema"), what, described.where("schema"))
+    if not (description := described.get("description")):
+        return schema
+    # Claude's API has no other place for it.
+    told = filter(None, (description, schema.get("description")))
+    return {**schema, "description": "\n\n".join(told)}
 
 
 def _choice(

@@ -320,7 +320,11 @@ def test_a_choice_in_the_words_of_the_other_kind_is_refused(changes: dict[str, A
                     "strict": True,
                 },
             },
-            {"type": "object", "properties": {"a": {"type": "string"}}},
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string"}},
+                "description": "An a.",
+            },
         ),
         # As some clients have it who take it for the format of Responses.
         ({"type": "json_schema", "schema": EMPTY}, EMPTY),
@@ -333,6 +337,24 @@ def test_the_answer_is_text_or_fits_a_schema(wanted: Any, schema: Any) -> None:
     assert asked.conversation.output_schema == schema
     assert asked.conversation.profile == Profile()
     assert asked.ignored == ()
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_the_description_of_a_form_is_put_before_that_of_its_schema(*, nested: bool) -> None:
+    described = {"name": "a", "schema": {**EMPTY, "description": "Empty."}, "description": "An a."}
+    form = {"json_schema": described} if nested else described
+    asked = ask(response_format={"type": "json_schema", **form})
+    assert asked.conversation.output_schema == {**EMPTY, "description": "An a.\n\nEmpty."}
+
+
+def test_what_is_beside_a_described_form_is_ignored_and_listed() -> None:
+    described = {"name": "a", "schema": EMPTY}
+    beside = {"name": 5, "schema": {"type": "no"}, "strict": True, "x": 1, "description": None}
+    wanted = {"type": "json_schema", "json_schema": described, **beside}
+    asked = ask(response_format=wanted)
+    assert asked.conversation.output_schema == EMPTY
+    listed = ("name", "schema", "strict", "x")
+    assert asked.ignored == tuple(f"response_format.{name}" for name in listed)
 
 
 def test_an_answer_that_fits_a_schema_may_come_after_calls() -> None:

@@ -75,6 +75,22 @@ class ByTheAPI(FormatCase):
         assert self.counted("answers") == {"matched": 3.0}
         assert self.counted("by_tool") == {}
 
+    async def test_the_model_is_told_what_the_format_is_for(self) -> None:
+        described = {"name": "it", "schema": COUNT, "description": "How many."}
+        beside = {"schema": TOP}
+        wanted = {"type": "json_schema", "json_schema": described, **beside}
+        answer, headers = await self.told('ECHO:{"n":7}', response_format=wanted)
+        assert json.loads(answer.choices[0].message.content) == {"n": 7}
+        assert headers["x-claudeproxy-ignored"] == "response_format.schema"
+        told = {**CLOSED, "description": "How many."}
+        assert self.seen()["output_config"]["format"]["schema"] == told
+
+        text = {"format": {"type": "json_schema", **described}}
+        body = {"model": "sonnet", "input": 'ECHO:{"n":7}', "text": text}
+        _, content = await self.http("POST", "/v1/responses", body)
+        assert json.loads(content)["text"]["format"]["schema"] == COUNT
+        assert self.seen()["output_config"]["format"]["schema"] == told
+
     async def test_it_is_streamed_as_text(self) -> None:
         for dialect in DIALECTS:
             words = 'ECHO:{"n": 123456}'

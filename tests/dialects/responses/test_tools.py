@@ -147,7 +147,10 @@ def test_a_tool_or_choice_that_cannot_be_is_told_by_its_place(
         ({"format": {"type": "text"}}, None),
         ({"format": {"type": "json_object"}}, {"type": "object"}),
         ({"format": FORM}, SCHEMA),
-        ({"format": {**FORM, "strict": True, "description": "A j."}}, SCHEMA),
+        (
+            {"format": {**FORM, "strict": True, "description": "A j."}},
+            {**SCHEMA, "description": "A j."},
+        ),
     ],
 )
 def test_the_answer_is_text_or_fits_a_schema(text: Any, schema: Any) -> None:
