@@ -9,6 +9,7 @@ converted where that is possible.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any
@@ -28,6 +29,8 @@ OBJECT = ("object", ["object"])
 # Keywords that neither OpenAI nor the Messages API accepts at the root.
 COMBINATIONS = ("anyOf", "oneOf", "allOf", "not", "enum")
 LIMITS = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
+# What a reference has before the index of a tuple's member, in drafts before 2020-12.
+_IN_OLD_TUPLES = re.compile(r"/items/(?=\d)")
 
 
 # Keywords that apply to objects only, and those that apply to other types only.
@@ -82,7 +85,7 @@ class _Unusable(ValueError):
 # Agents send the same schemas with every request, and a check takes milliseconds.
 @lru_cache(maxsize=1024)
 def _read(text: str, *, of_object: bool) -> Mapping[str, Any]:
-    schema: Mapping[str, Any] = _with_numeric_limits(json.loads(text))
+    schema: Mapping[str, Any] = _of_2020_12(json.loads(text))
     try:
         # Without formats: they would check JavaScript's patterns with Python's syntax.
         Draft202012Validator.check_schema(schema, format_checker=FormatChecker(()))
@@ -114,14 +117,23 @@ def _with_object_root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**ANYTHING, **schema, "type": "object"}
 
 
-def _with_numeric_limits(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema with draft 4's `exclusiveMinimum: true` converted to a number."""
-    read = with_parts(schema, _with_numeric_limits)
+def _of_2020_12(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema with keywords of older drafts converted.
+
+    In draft 4, `exclusiveMinimum` is a boolean. Before 2020-12, a list in `items` is a tuple.
+    """
+    read = with_parts(schema, _of_2020_12)
     for limit, exclusive in LIMITS:
         if read.get(exclusive) is False:
             del read[exclusive]
         elif read.get(exclusive) is True and type(read.get(limit)) in (int, float):
             read[exclusive] = read.pop(limit)
+    if isinstance(read.get("items"), list) and "prefixItems" not in read:
+        # An empty list is not allowed in `prefixItems`.
+        if members := read.pop("items"):
+            read["prefixItems"] = members
+        if "additionalItems" in read:
+            read["items"] = read.pop("additionalItems")
     return read
 
 
@@ -158,8 +170,14 @@ def _with_pointers(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pointer(reference: str, base: Any, places: Mapping[int, str]) -> str:
     """Return a reference as a JSON Pointer from the root of the document."""
+    try:
+        target = _referred(reference, base)
+    except _Unusable:
+        moved = _IN_OLD_TUPLES.sub("/prefixItems/", reference)
+        if moved == reference:
+            raise
+        return _pointer(moved, base, places)
     resource, _, fragment = reference.partition("#")
-    target = _referred(reference, base)
     if fragment and not fragment.startswith("/"):
         return f"#{places[id(target)]}"
     root = _referred(resource or "#", base)

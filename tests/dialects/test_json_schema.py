@@ -360,6 +360,39 @@ def test_a_limit_that_draft_4_excludes_is_a_number(draft_4: Any, as_read: Any) -
     assert read_schema(everywhere(draft_4)) == everywhere(as_read)
 
 
+# As zod-to-json-schema and other libraries write tuples by default.
+@pytest.mark.parametrize(
+    ("old", "as_read"),
+    [
+        ({"items": [A, B]}, {"prefixItems": [A, B]}),
+        ({"items": [A], "additionalItems": B}, {"prefixItems": [A], "items": B}),
+        ({"items": [A], "additionalItems": False}, {"prefixItems": [A], "items": False}),
+        ({"items": [], "maxItems": 0}, {"maxItems": 0}),
+        ({"items": [], "additionalItems": A}, {"items": A}),
+        ({"items": A, "additionalItems": B}, {"items": A, "additionalItems": B}),
+        ({"items": [{"items": [A]}]}, {"prefixItems": [{"prefixItems": [A]}]}),
+    ],
+)
+def test_a_tuple_of_an_older_draft_is_read(old: Any, as_read: Any) -> None:
+    whole = of_properties(a=old, items=A, b={"anyOf": [old, A]})
+    assert read_schema(whole) == of_properties(a=as_read, items=A, b={"anyOf": [as_read, A]})
+
+
+def test_a_reference_into_a_tuple_of_an_older_draft_is_moved() -> None:
+    pair = {"items": [A, {"items": [B]}], "additionalItems": A}
+    paths = ("a/items/0", "a/items/1/items/0", "a/items", "items")
+    referring = {f"r{n}": {"$ref": f"#/properties/{path}"} for n, path in enumerate(paths)}
+    read = read_schema(of_properties(a=pair, items=B, **referring))
+    moved = ("a/prefixItems/0", "a/prefixItems/1/prefixItems/0", "a/items", "items")
+    assert [read["properties"][f"r{n}"]["$ref"] for n in range(4)] == [
+        f"#/properties/{path}" for path in moved
+    ]
+
+
+def test_a_list_of_items_beside_a_tuple_is_refused() -> None:
+    refused(lambda: read_schema(of_properties(a={"items": [A], "prefixItems": [A]})))
+
+
 @pytest.mark.parametrize(
     "part", [{"exclusiveMinimum": True}, {"minimum": "1", "exclusiveMinimum": True}]
 )

@@ -165,6 +165,28 @@ class Tuples(StructuredCase):
             await self.tell("chat", f'CALL:StructuredOutput:{{"pair":{wrong}}}', schema)
             assert self.requests() == 2
 
+    async def test_one_of_an_older_draft_is_as_good(self) -> None:
+        members = [{"type": "string"}, {"type": "integer"}]
+        pair = {"type": "array", "items": members, "minItems": 2, "maxItems": 2}
+        schema = {"type": "object", "properties": {"pair": pair}, "required": ["pair"]}
+        told = await self.tell("chat", 'CALL:StructuredOutput:{"pair":["a",1]}', schema)
+        assert json.loads(told.text) == {"pair": ["a", 1]}
+        (tool,) = self.seen()["tools"]
+        items = {"anyOf": members}
+        assert tool["input_schema"]["properties"]["pair"]["items"] == items
+
+        again = {"$ref": "#/properties/pair/items/1"}
+        parameters = {"type": "object", "properties": {"pair": pair, "again": again}}
+        tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+        answer = await self.ask('CALL:f:{"pair":["a",1]}', tools=tools)
+        (call,) = answer.choices[0].message.tool_calls
+        assert json.loads(call.function.arguments) == {"pair": ["a", 1]}
+        (tool,) = self.seen()["tools"]
+        told_to_api = tool["input_schema"]["properties"]
+        assert told_to_api["pair"]["prefixItems"] == members
+        assert "items" not in told_to_api["pair"]
+        assert told_to_api["again"] == {"$ref": "#/properties/pair/prefixItems/1"}
+
 
 class Person(BaseModel):
     name: str
