@@ -8,7 +8,9 @@ URLs are not fetched here but passed on; Anthropic fetches them. Sources: OpenAI
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
+from urllib.parse import unquote
 
 import attrs
 
@@ -21,6 +23,8 @@ LARGEST_IMAGE = 10 * 1024 * 1024
 LARGEST_FILE = 32 * 1024 * 1024
 
 PDF = "application/pdf"
+# The beginning of a data URL (RFC 2397). Letters may be of either case, and data may be escaped.
+_HEAD = re.compile(r"data:.*;base64", re.IGNORECASE | re.DOTALL)
 SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -31,9 +35,10 @@ SIGNATURES = (
 
 def image_block(url: str, where: str) -> Block:
     """Return an image block for a data URL or an https URL; raise a 400 that names `where`."""
-    if url.startswith("https://"):
-        return {"type": "image", "source": {"type": "url", "url": url}}
-    if not url.startswith("data:"):
+    scheme = url[:8].lower()
+    if scheme == "https://":
+        return {"type": "image", "source": {"type": "url", "url": scheme + url[8:]}}
+    if not scheme.startswith("data:"):
         raise _invalid(where, "expected a base64 data URL or an https URL")
     data = _read(url, where, LARGEST_IMAGE)
     if not data.type.startswith("image/"):
@@ -79,8 +84,10 @@ def _read(url: str, where: str, largest: int) -> _Data:
     head, comma, data = url.partition(",")
     if not comma:
         head, data = "", url
-    elif not head.startswith("data:") or not head.endswith(";base64"):
+    elif not _HEAD.fullmatch(head):
         raise _invalid(where, "expected a data URL like 'data:image/png;base64,...'")
+    elif "%" in data:
+        data = unquote(data)
     data = _standard(data)
     if not data:
         raise _invalid(where, "it contains no data")

@@ -97,8 +97,8 @@ def read_arguments(text: str) -> dict[str, Any]:
         value = parse_json(text) if text.strip() else {}
     except ValueError:
         value = text
-    if value is None:
-        # What some clients send for a call without arguments.
+    if value is None or value in ([], ""):
+        # What some clients send for a call without arguments: an empty array is PHP's.
         value = {}
     # The text may be incomplete because max_tokens cut the call off. The API accepts only objects.
     return value if isinstance(value, dict) else {NOT_AN_OBJECT: text}

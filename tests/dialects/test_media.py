@@ -58,6 +58,7 @@ def told(part: Any) -> tuple[str | None, str | None]:
         "data:image/jpg;base64",
         "data:text/html;charset=utf-8;base64",
         "data:;base64",
+        "DATA:Image/PNG;BASE64",
     ],
 )
 def test_an_image_is_what_its_content_says(head: str, raw: bytes, media_type: str) -> None:
@@ -82,7 +83,8 @@ def test_a_message_may_be_nothing_but_images_without_the_blank_text_around() -> 
 
 def test_an_image_elsewhere_is_handed_on_and_not_fetched() -> None:
     url = "https://example.com/a.png?b=c,d"
-    assert blocks(image(url)) == ({"type": "image", "source": {"type": "url", "url": url}},)
+    block = {"type": "image", "source": {"type": "url", "url": url}}
+    assert blocks(image(url), image(url.replace("https", "HTTPS"))) == (block, block)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,8 @@ CLEAN = "iVBORw0KGgr7//7/Pz4="
         CLEAN.replace("/", "_").replace("+", "-"),
         CLEAN.replace("/", "_").rstrip("="),
         f"{CLEAN}==",
+        CLEAN.replace("/", "%2F").replace("+", "%2b").replace("=", "%3D"),
+        f"{CLEAN[:7]}%0D%0A{CLEAN[7:]}",
     ],
 )
 def test_base64_in_any_form_reaches_the_api_in_the_standard_one(data: str) -> None:

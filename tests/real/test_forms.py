@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import openai
 from pydantic import BaseModel
@@ -171,6 +172,9 @@ class Parts(RealCLI):
             {"type": "image_url", "image_url": {"url": data_url(raw, f"image/{kind}")}}
             for kind, raw in IMAGES.items()
         ]
+        # The first one in another form.
+        escaped = quote(base64.b64encode(IMAGES["png"]).rstrip(b"="), safe="")
+        parts[0]["image_url"]["url"] = f"DATA:IMAGE/PNG;BASE64,{escaped}"
         parts.append({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}})
         await self.ask({"role": "user", "content": [*parts, {"type": "text", "text": "what?"}]})
         content = self.seen()["messages"][0]["content"]

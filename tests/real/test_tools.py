@@ -217,6 +217,20 @@ class Calls(ToolCase):
         assert [tool["name"] for tool in self.seen()["tools"]] == ["mcp__client__get_time"]
         assert self.seen()["tool_choice"] == {"type": "none"}
 
+    async def test_empty_arguments_of_any_form_are_none(self) -> None:
+        forms = ("", "null", "[]", '""', "{}")
+        calls = [
+            {"id": f"c{n}", "type": "function", "function": {"name": "get_time", "arguments": form}}
+            for n, form in enumerate(forms)
+        ]
+        results = [
+            {"role": "tool", "tool_call_id": call["id"], "content": "noon"} for call in calls
+        ]
+        called = {"role": "assistant", "content": None, "tool_calls": calls}
+        answer = await self.ask("When?", called, *results, tools=TOOLS)
+        assert "noon" in answer.choices[0].message.content
+        assert [block["input"] for block in blocks_of(self.seen(), "tool_use")] == [{}] * 5
+
     async def test_foreign_ids_and_functions_are_taken(self) -> None:
         called = {"name": "get_time", "arguments": ""}
         await self.ask(

@@ -90,6 +90,9 @@ def test_no_calls_are_no_calls(none: Any) -> None:
         (' {"a": null}\n', {"a": None}),
         ("null", {}),
         (" null\n", {}),
+        ("[]", {}),
+        (" [ ]", {}),
+        ('""', {}),
         ('{"a": "\\u00e9", "b": 2}', {"a": "é", "b": 2}),
     ],
 )
@@ -100,7 +103,10 @@ def test_arguments_are_the_text_of_an_object_or_nothing(arguments: str, value: A
 
 @pytest.mark.parametrize(
     "arguments",
-    ["{", "x=1", "[]", "nul", "true", '"{}"', "{} {}", "[" * 100_000, '{"a": %s}' % ("1" * 5000)],
+    [
+        *("{", "x=1", "[{}]", "nul", "true", "false", "0", '" "', '"{}"', "{} {}"),
+        *("[" * 100_000, '{"a": %s}' % ("1" * 5000)),
+    ],
     ids=lambda value: value[:20],
 )
 def test_arguments_of_anything_else_are_an_object_that_holds_their_text(arguments: str) -> None:
