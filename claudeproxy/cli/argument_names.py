@@ -16,14 +16,17 @@ class ArgumentNames:
     """Replaces member names of the outermost object in a JSON text that comes in pieces.
 
     Only an incomplete member name is held back. All other text passes through unchanged, even if
-    it is not valid JSON.
+    it is not valid JSON. If the object has both a name and its replacement, the first one becomes
+    the replacement and the second one the name.
     """
 
     def __init__(self, names: Mapping[str, str]) -> None:
         """names: maps each name to its replacement."""
         self._names = names
+        self._replacing = {replacement: name for name, replacement in names.items()}
+        self._told: set[str] = set()
         # An escape sequence (\uXXXX) has six characters.
-        self._longest = 6 * max(map(len, names), default=0) + 2
+        self._longest = 6 * max(map(len, (*names, *names.values())), default=0) + 2
         self._depth = 0
         self._in_object = False
         self._expects_name = False
@@ -86,9 +89,14 @@ class ArgumentNames:
             name = json.loads(written)
         except ValueError:
             return written
-        if name not in self._names:
+        if name not in self._names and name not in self._replacing:
             return written
-        return quoted(self._names[name])
+        told = self._names.get(name, name)
+        if told in self._told:
+            # The model has written both. An object must not have a name twice.
+            told = self._replacing[told]
+        self._told.add(told)
+        return written if told == name else quoted(told)
 
 
 def quoted(name: str) -> str:

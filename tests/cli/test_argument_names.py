@@ -18,7 +18,7 @@ from .talk import calm
 NAMES = {"_filter": "$filter", "gr__e": "größe", "_": "", "x_": 'x"\\', "p": "🦜\n", "h": "\ud83e"}
 LONGEST = 6 * len("_filter") + 2
 
-_KEYS = st.sampled_from(sorted(NAMES)) | st.text(max_size=4) | st.just("q" * 60)
+_KEYS = st.sampled_from(sorted({*NAMES, *NAMES.values()})) | st.text(max_size=4) | st.just("q" * 60)
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.sampled_from('{}[],:"\\'),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3),
@@ -35,6 +35,16 @@ def cut(text: str, places: Iterable[int]) -> list[str]:
     """The text in pieces, some of them empty."""
     ends = sorted(place % (len(text) + 1) for place in places)
     return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
+
+
+def renamed(names: Iterable[str]) -> list[str]:
+    """The client's names. Of two that would be alike, the second has the inner name."""
+    back = {client: inner for inner, client in NAMES.items()}
+    told: list[str] = []
+    for name in names:
+        client = NAMES.get(name, name)
+        told.append(back[client] if client in told else client)
+    return told
 
 
 def members(text: str) -> Any:
@@ -54,12 +64,13 @@ def test_only_the_outermost_names_are_replaced_however_it_is_cut(
 ) -> None:
     text = json.dumps(arguments, ensure_ascii=escaped, indent=indent)
     told = fed(cut(text, places), NAMES)
-    wanted = [[NAMES.get(name, name), value] for name, value in arguments.items()]
+    wanted = zip(renamed(arguments), arguments.values(), strict=True)
     # All that is no name stays as it was written.
     assert [list(member) for member in members(told)] == [
         [name, members(json.dumps(value))] for name, value in wanted
     ]
     assert fed(text, NAMES) == told
+    assert len(set(renamed(arguments))) == len(arguments)
     if not set(NAMES) & set(arguments):
         assert told == text
 
@@ -93,6 +104,10 @@ def test_what_is_not_json_comes_out_the_same_however_it_is_cut(
         ('["_filter","_filter"]', '["_filter","_filter"]'),
         ('[{"_filter":1}]', '[{"_filter":1}]'),
         ('"_filter"', '"_filter"'),
+        # Both names, in either order, at the top and further down.
+        ('{"_filter":1,"$filter":2}', '{"$filter":1,"_filter":2}'),
+        ('{"$filter":1,"_filter":2}', '{"$filter":1,"_filter":2}'),
+        ('{"\\u0024filter":1,"a":{"_":3,"":4},"_":5}', '{"\\u0024filter":1,"a":{"_":3,"":4},"":5}'),
         # Cut off by max_tokens.
         ('{"a":1,"_filt', '{"a":1,"_filt'),
         ('{"_filter":"_fil', '{"$filter":"_fil'),

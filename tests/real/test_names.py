@@ -78,6 +78,21 @@ class Parameters(ToolCase):
                 assert use["input"] == {inner: inner, "plain": {name: 1, inner: 2}}
                 assert answer.choices[0].finish_reason == "stop"
 
+    async def test_a_model_that_writes_both_names_gives_the_client_each_once(self) -> None:
+        for name in ("$filter", "größe"):
+            tools = [function_with(name)]
+            await self.call("QUIET", tools=tools, tool_choice="required")
+            inner = self.inner(name)
+            for written in ({inner: 1, name: 2}, {name: 1, inner: 2}):
+                said, calls = await self.call(f"CALL:find:{json.dumps(written)}", tools=tools)
+                arguments = calls[0].function.arguments
+                members = json.JSONDecoder(object_pairs_hook=list).decode(arguments)
+                assert members == [(name, 1), (inner, 2)]
+                _, headers = await self.told(*said, result(calls[0], "found"), tools=tools)
+                assert headers["x-claudeproxy-worker"] == "resumed"
+                (use,) = blocks_of(self.seen(), "tool_use")
+                assert use["input"] == written
+
     async def test_a_conversation_with_them_stays_warm(self) -> None:
         tools = [function_with("$filter")]
         said, calls = await self.call('CALL:find:{"_filter": "a"}', tools=tools)
