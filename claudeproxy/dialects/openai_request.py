@@ -36,10 +36,11 @@ STOP = Field("stop", Either((Text(), List(Text(), most=MOST_STOPS)), "a string o
 TEMPERATURE = Field("temperature", Number(0, 2))
 TOP_P = Field("top_p", Number(0, 1))
 SEED = Field("seed", Number(whole=True), Use.IGNORED)
-LOGIT_BIAS = Field("logit_bias", Map(), Use.IGNORED)
+LOGIT_BIAS = Field("logit_bias", Map(), Use.IGNORED, harmless=({},))
 USER = Field("user", Text(), Use.IGNORED)
 PENALTIES = tuple(
-    Field(name, Number(-2, 2), Use.IGNORED) for name in ("presence_penalty", "frequency_penalty")
+    Field(name, Number(-2, 2), Use.IGNORED, harmless=(0,))
+    for name in ("presence_penalty", "frequency_penalty")
 )
 # Fields for OpenAI's accounting, caching and moderation. They are not passed on to Anthropic.
 ACCOUNTING = (

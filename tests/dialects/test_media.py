@@ -69,6 +69,17 @@ def test_an_image_is_what_its_content_says(head: str, raw: bytes, media_type: st
     }
 
 
+@pytest.mark.parametrize(
+    ("detail", "ignored"),
+    [(None, ()), ("auto", ()), ("high", ("messages[].content[].image_url.detail",))],
+)
+def test_a_detail_that_asks_for_something_is_listed(
+    detail: str | None, ignored: tuple[str, ...]
+) -> None:
+    shown = {"role": "user", "content": [image(PNG_URL, detail=detail)]}
+    assert ask(shown).ignored == ignored
+
+
 @pytest.mark.parametrize("detail", [{}, {"detail": "high"}, {"detail": None}])
 def test_an_image_in_a_message_is_a_block_between_others(detail: dict[str, Any]) -> None:
     text = {"type": "text", "text": "Look:"}

@@ -138,6 +138,18 @@ class Limits(RealCLI):
         error = await self.error_of("hi", seed=1)
         assert (error.status_code, error.param) == (400, "seed")
         assert len(self.api.requests) == before
+        # What many clients send with every request.
+        nothing: dict[str, Any] = {
+            "presence_penalty": 0,
+            "frequency_penalty": 0.0,
+            "logit_bias": {},
+            "store": False,
+            "metadata": {},
+            "logprobs": False,
+        }
+        answer, headers = await self.told("ECHO:nothing", extra_body=nothing)
+        assert answer.choices[0].message.content == "nothing"
+        assert "x-claudeproxy-ignored" not in headers
 
     async def test_what_cannot_be_had_is_refused(self) -> None:
         for name, value in (

@@ -47,7 +47,7 @@ def _part(kind: str, *fields: Field) -> Object:
 IMAGE_PART = _part(
     "image_url",
     Field("url", Text(), required=True, note="A data URL or an https URL."),
-    Field("detail", Text(), Use.IGNORED),
+    Field("detail", Text(), Use.IGNORED, harmless=("auto",)),
 )
 _TEXTS = {"text": TEXT_PART}
 _SHOWN = {**_TEXTS, "image_url": IMAGE_PART, "file": _part("file", *FILE)}
@@ -151,8 +151,8 @@ REQUEST = Object(
         LOGIT_BIAS,
         VERBOSITY,
         Field("prediction", Map(), Use.IGNORED),
-        Field("store", Flag(), Use.IGNORED),
-        Field("metadata", Map(), Use.IGNORED),
+        Field("store", Flag(), Use.IGNORED, harmless=(False,)),
+        Field("metadata", Map(), Use.IGNORED, harmless=({},)),
         *ACCOUNTING,
         # Not available. Some clients ask for them by default, so they get an answer without them.
         Field("logprobs", Flag(), Use.IGNORED, harmless=(False,)),
