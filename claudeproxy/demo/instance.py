@@ -2,8 +2,8 @@
 
 Pure.  Understands what tools' schemas are made of: type, enum, const, required, properties, items,
 $ref into the same document, anyOf/oneOf (the first branch), allOf, the bounds of numbers, strings
-and lists (also those that only a description has), and the formats and the plain patterns of
-strings.  The rest (not, if, ...) is left to chance.
+and lists and the items of tuples (also those that only a description has), and the formats and the
+plain patterns of strings.  The rest (not, if, ...) is left to chance.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -27,6 +28,11 @@ _BOUND = re.compile(
     r"\b(minimum|maximum|exclusiveMinimum|exclusiveMaximum|multipleOf|minLength|maxLength|minItems)"
     r" (-?\d+(?:\.\d+)?)(?=[,.\s]|$)"
 )
+# What claudeproxy tells of a tuple.
+_ITEMS = {
+    "prefixItems": "The first items, in this order: ",
+    "items": "All further items: ",
+}
 _PYTHON_TYPES: dict[object, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -107,16 +113,24 @@ class _Maker:
         return made
 
 
-def _described(schema: Mapping[str, Any]) -> dict[str, float]:
-    """The bounds that are only in the description, as a model would heed them.
+def _described(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The bounds and tuples that are only in the description, as a model would heed them.
 
     Anthropic's SDKs and claudeproxy put bounds there that a format of the API cannot have.
     """
     description = schema.get("description")
-    if not isinstance(description, str) or "Constraints: " not in description:
+    if not isinstance(description, str):
         return {}
-    told = description.rpartition("Constraints: ")[2]
-    return {word: json.loads(value) for word, value in _BOUND.findall(told)}
+    told: dict[str, Any] = {}
+    if "Constraints: " in description:
+        bounds = _BOUND.findall(description.rpartition("Constraints: ")[2])
+        told = {word: json.loads(value) for word, value in bounds}
+    for line in description.split("\n"):
+        for word, start in _ITEMS.items():
+            if line.startswith(start):
+                with suppress(ValueError):
+                    told[word] = json.loads(line.removeprefix(start))
+    return told
 
 
 def _smallest(schema: dict[str, Any], kind: object) -> Any:

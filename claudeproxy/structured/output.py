@@ -52,14 +52,17 @@ class StructuredOutput:
 
     def start(self, conversation: Conversation, listener: Listener) -> Running:
         """Begin to answer a conversation that `choose` returned; raises APIError."""
-        if conversation.limits.output_format is None:
-            # There is no schema, or the CLI checks the answer.
+        if conversation.output_schema is None:
             return self._pool.start(conversation, listener)
         return _Checked(self._pool, self._ways, self._metrics, conversation, listener, self._retry)
 
 
 class _Checked(Attempts):
-    """The answer to a conversation with a schema that the API is asked to keep to."""
+    """The answer to a conversation with a schema.
+
+    What the CLI's tool is called with is checked too: the CLI compares it with a schema that lacks
+    some of the client's keywords.
+    """
 
     def __init__(
         self,
@@ -77,7 +80,7 @@ class _Checked(Attempts):
         self._conversation = conversation
         self._may_retry = retry and not conversation.limits.streamed
         self._retried = False
-        self._by_api = True
+        self._by_api = conversation.limits.output_format is not None
         self._answer = AnswerAccumulator()
         self._spent = Usage()
         self.ask(conversation)
@@ -89,7 +92,7 @@ class _Checked(Attempts):
             other = self._ways.after(self._conversation, last.error) if self._by_api else None
             if other is not None and not (told or self.told):
                 self._metrics.structured_by_tool(other.reason)
-                self._by_api = False
+                self._by_api, self._conversation = False, other.conversation
                 self.ask_again(other.conversation)
                 return
         elif isinstance(last, Finished):
@@ -124,12 +127,11 @@ class _Checked(Attempts):
     def _mismatch(self, finished: Finished) -> str:
         """Why the answer does not match; "" if it does, or if it does not have to.
 
-        An answer that was cut off or refused does not, nor does one that calls tools. The CLI has
-        compared what its own tool was called with.
+        An answer that was cut off or refused does not, nor does one that calls tools.
         """
         whole = finished.reason == "stop" and finished.stop_sequence is None
         schema = self._conversation.output_schema
-        if not whole or not self._by_api or schema is None:
+        if not whole or schema is None:
             return ""
         return mismatch(self._answer.last_text, schema) or ""
 

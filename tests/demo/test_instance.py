@@ -61,6 +61,25 @@ TREE = {
             [0, 1, 2],
         ),
         ({"type": "array", "prefixItems": [{"const": 1}], "items": {}, "minItems": 2}, [1, None]),
+        (
+            {
+                "type": "array",
+                "items": {},
+                "minItems": 3,
+                "description": "A.\nThe first items, in this order: "
+                '[{"const": 1}, {"const": 2}]\nAll further items: {"const": 3}\nB.',
+            },
+            [1, 2, 3],
+        ),
+        (
+            {
+                "type": "array",
+                "items": {"type": "integer"},
+                "minItems": 1,
+                "description": "The first items, in this order: any",
+            },
+            [0],
+        ),
         ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, 0),
         ({"oneOf": [{"const": 1}, {"const": 2}]}, 1),
         (

@@ -165,6 +165,20 @@ class Tuples(StructuredCase):
             await self.tell("chat", f'CALL:StructuredOutput:{{"pair":{wrong}}}', schema)
             assert self.requests() == 2
 
+    async def test_what_only_the_client_can_see_is_compared_with_its_schema(self) -> None:
+        # The CLI's draft of JSON Schema has no tuples that the API takes.
+        swapped = 'CALL:StructuredOutput:{"pair":[1,"a"]}'
+        for dialect in DIALECTS:
+            told = await self.tell(dialect, swapped, Pair.model_json_schema())
+            assert (told.status, told.error) == (200, "")
+            Pair.model_validate_json(told.text)
+            assert "'a' is not of type 'integer'" in json.dumps(conversation(self.seen()))
+            assert self.requests() == 2
+        more = {"response_format": _chat(Pair.model_json_schema())}
+        chunks = await self.stream(swapped, **more)
+        assert "is not of type" in chunks[-1].choices[0].schema_mismatch
+        assert self.requests() == 1
+
     async def test_one_of_an_older_draft_is_as_good(self) -> None:
         members = [{"type": "string"}, {"type": "integer"}]
         pair = {"type": "array", "items": members, "minItems": 2, "maxItems": 2}

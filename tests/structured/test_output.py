@@ -84,10 +84,15 @@ class Matching(OutputCase):
         assert self.pool.listeners == [self]
         assert self.counted("answers") == self.counted("by_tool") == []
 
-    def test_what_the_cli_checks_is_the_pools_own(self) -> None:
+    def test_what_the_tool_is_called_with_is_checked_too(self) -> None:
         self.use(Choice.TOOL)
-        assert self.ask() is self.pool.jobs[0]
+        self.ask()
+        told: list[Event] = [STARTED, TextDelta('{"a":1}'), finished()]
+        assert self.say(*told) == told
+        assert len(self.pool.asked) == 1
         assert self.counted("by_tool") == ['{reason="chosen"} 1.0']
+        # Those are of the answers by the API.
+        assert self.counted("answers") == []
 
     def test_what_need_not_match_is_not_checked(self) -> None:
         for end in (
@@ -131,6 +136,29 @@ class NotMatching(OutputCase):
         assert self.say(STARTED, TextDelta('{"a":1}')) == [TextDelta('{"a":1}')]
         assert self.say(finished(tokens=7)) == [finished(tokens=12)]
         assert self.counted("answers") == ['{outcome="corrected"} 1.0']
+
+    def test_by_the_tool_it_is_asked_for_once_more_in_the_same_way(self) -> None:
+        for choice in (Choice.TOOL, Choice.AUTO):
+            self.use(choice)
+            self.ask()
+            if choice is Choice.AUTO:
+                self.say(Failed(TOO_COMPLEX))
+            assert self.say(STARTED, TextDelta('{"a":"x"}'), finished())[-1] == Withdrawn()
+            first, second = self.pool.asked[-2:]
+            assert (second.profile, second.limits) == (first.profile, first.limits)
+            assert second.profile.output_schema == SCHEMA
+            assert second.turns[0] == first.turns[0]
+            assert self.say(STARTED, TextDelta('{"a":1}'), finished())[-1] == finished(tokens=2)
+        assert self.counted("answers") == []
+
+    def test_the_second_miss_by_the_tool_is_an_error(self) -> None:
+        self.use(Choice.TOOL)
+        self.ask()
+        self.say(STARTED, TextDelta('{"a":"x"}'), finished())
+        *_, failed = self.say(STARTED, TextDelta('{"a":"y"}'), finished())
+        assert isinstance(failed, Failed)
+        assert "'y'" in failed.error.message
+        assert len(self.pool.asked) == 2
 
     def test_the_second_miss_is_an_error_that_is_not_worth_a_retry(self) -> None:
         self.ask()
@@ -182,9 +210,8 @@ class Refused(OutputCase):
         assert self.pool.asked[1].limits.output_format is None
         assert self.pool.jobs[1].did == ["pause"]
         assert running.reuse == "rung 1"
-        # The CLI compares this one with the schema.
-        told = self.say(STARTED, TextDelta("[]"), finished())
-        assert told == [STARTED, TextDelta("[]"), finished()]
+        told: list[Event] = [STARTED, TextDelta('{"a":1}'), finished()]
+        assert self.say(*told) == told
         assert self.counted("by_tool") == ['{reason="schema"} 1.0']
         assert self.counted("answers") == []
 

@@ -7,6 +7,7 @@ are left out, or replaced where draft 7 has an equivalent.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -33,6 +34,9 @@ SCHEMAS = frozenset(
 # Together with one of these, it is not known which items `unevaluatedItems` applies to.
 EVALUATES_ITEMS = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "contains"})
 
+# In characters.
+LONGEST_ORDER = 1000
+
 # Patterns that mean the same in all dialects of regular expressions, including JavaScript's with
 # the `u` flag.
 _PLAIN_PATTERN = re.compile(
@@ -54,7 +58,9 @@ def usable(schema: Mapping[str, Any]) -> dict[str, Any]:
         name: _part(name, value) for name, value in schema.items() if name in SUPPORTED_KEYWORDS
     }
     if isinstance(tuple_of := schema.get("prefixItems"), list):
-        kept.update(_tuple(tuple_of, schema))
+        made = _tuple(tuple_of, schema)
+        _describe(kept, made.pop("description"))
+        kept.update(made)
     if isinstance(enum := kept.get("enum"), list):
         kept["enum"] = [value for index, value in enumerate(enum) if value not in enum[:index]]
     if "type" not in kept:
@@ -65,9 +71,14 @@ def usable(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "properties" in kept or not all(map(_is_plain, kept.get("patternProperties", ()))):
         kept.pop("patternProperties", None)
     if "pattern" in kept and not _is_plain(kept["pattern"]):
-        told = f"Must match the pattern {kept.pop('pattern')}"
-        kept["description"] = "\n".join(filter(None, (kept.get("description"), told)))
+        _describe(kept, f"Must match the pattern {kept.pop('pattern')}")
     return kept
+
+
+def _describe(schema: dict[str, Any], told: str) -> None:
+    """Add to the description of a schema what its keywords do not say."""
+    if told:
+        schema["description"] = "\n".join(filter(None, (schema.get("description"), told)))
 
 
 def _part(name: str, value: Any) -> Any:
@@ -85,7 +96,7 @@ def _schema(value: Any) -> Any:
 def _tuple(tuple_of: list[Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return keywords of draft 7 for a tuple that the Messages API accepts too.
 
-    They do not express the order of the items.
+    They do not express the order of the items, so the description does. It may be empty.
     """
     most = schema.get("maxItems")
     unevaluated = True if EVALUATES_ITEMS & set(schema) else schema.get("unevaluatedItems", True)
@@ -94,15 +105,31 @@ def _tuple(tuple_of: list[Any], schema: Mapping[str, Any]) -> dict[str, Any]:
         # No items can follow, so keywords for further items have no effect.
         tuple_of, rest = tuple_of[: int(most)], False
     kinds: list[Any] = []
-    for kind in map(_schema, [*tuple_of, *([rest] if isinstance(rest, Mapping) else [])]):
+    first = [_schema(kind) for kind in tuple_of]
+    further = [_schema(rest)] if isinstance(rest, Mapping) else []
+    for kind in [*first, *further]:
         if kind not in kinds:
             kinds.append(kind)
-    told: dict[str, Any] = {"minItems": schema.get("minItems", 0)}
+    told: dict[str, Any] = {
+        "minItems": schema.get("minItems", 0),
+        "description": _order(first, further) if len(kinds) > 1 else "",
+    }
     if rest is False:
         told["maxItems"] = len(tuple_of)
     if rest is not True:
         told["items"] = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
     return told
+
+
+def _order(first: list[Any], further: list[Any]) -> str:
+    """Return a description of the items of a tuple.
+
+    A long one is left out, because tuples inside tuples would repeat it.
+    """
+    told = f"The first items, in this order: {json.dumps(first, ensure_ascii=False)}"
+    for kind in further:
+        told += f"\nAll further items: {json.dumps(kind, ensure_ascii=False)}"
+    return "" if len(told) > LONGEST_ORDER else told
 
 
 def _is_plain(pattern: str) -> bool:

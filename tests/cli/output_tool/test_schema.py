@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from claudeproxy.cli.output_tool.schema import SUPPORTED_KEYWORDS, usable
+from claudeproxy.cli.output_tool.schema import LONGEST_ORDER, SUPPORTED_KEYWORDS, usable
 
 from ..talk import calm
 
 
 STRING = {"type": "string"}
 INTEGER = {"type": "integer"}
+ORDER = f"The first items, in this order: {json.dumps([STRING, INTEGER])}"
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_what_it_knows_stays(schema: Any) -> None:
                 "items": {"anyOf": [STRING, {"type": "integer"}]},
                 "minItems": 0,
                 "maxItems": 2,
+                "description": ORDER,
             },
         ),
         (
@@ -102,7 +104,26 @@ BOTH = {"anyOf": [STRING, INTEGER]}
     ],
 )
 def test_a_tuple_keeps_the_types_of_its_items(schema: Any, used: Any) -> None:
-    assert usable({"prefixItems": [STRING, INTEGER], **schema}) == used
+    made = usable({"prefixItems": [STRING, INTEGER], **schema})
+    order, *further = made.pop("description", "").split("\n")
+    assert made == used
+    assert order == ("" if used.get("maxItems", 2) < 2 else ORDER)
+    rest = schema.get("items", schema.get("unevaluatedItems"))
+    told = isinstance(rest, dict) and used.get("maxItems") != 2
+    assert further == ([f"All further items: {json.dumps(rest)}"] if told else [])
+
+
+def test_the_order_of_a_tuple_is_told_after_its_own_description() -> None:
+    pair = {"prefixItems": [STRING, INTEGER]}
+    assert usable({**pair, "description": "A pair."})["description"] == f"A pair.\n{ORDER}"
+    inside = {"prefixItems": [pair, STRING]}
+    assert usable(inside)["description"].count(json.dumps(ORDER)) == 1
+
+
+def test_an_order_that_says_nothing_or_is_long_is_not_told() -> None:
+    assert "description" not in usable({"prefixItems": [STRING, STRING]})
+    long = {"type": "string", "description": "x" * LONGEST_ORDER}
+    assert "description" not in usable({"prefixItems": [long, INTEGER]})
 
 
 TUPLES = st.fixed_dictionaries(
