@@ -190,6 +190,16 @@ class Tuples(StructuredCase):
         assert tool["input_schema"]["properties"]["pair"]["items"] == items
 
         again = {"$ref": "#/properties/pair/items/1"}
+        of_both = {"pair": pair, "again": again}
+        schema = {"type": "object", "properties": of_both, "required": ["pair", "again"]}
+        said = {"pair": ["a", 1], "again": 2}
+        told = await self.tell("chat", f"CALL:StructuredOutput:{json.dumps(said)}", schema)
+        assert json.loads(told.text) == said
+        wrong = "CALL:StructuredOutput:" + json.dumps({**said, "again": "b"})
+        self.api.requests.clear()
+        await self.tell("chat", wrong, schema)
+        assert self.requests() == 2
+
         parameters = {"type": "object", "properties": {"pair": pair, "again": again}}
         tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
         answer = await self.ask('CALL:f:{"pair":["a",1]}', tools=tools)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .references import with_targets
 from .wrapped import needs_wrapper, wrapped
 
 
@@ -48,7 +49,7 @@ _PLAIN_PATTERN = re.compile(
 
 def for_cli(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema for the arguments of the StructuredOutput tool."""
-    used = usable(schema)
+    used = with_targets(usable(schema), schema, _schema)
     return wrapped(used) if needs_wrapper(schema) else used
 
 
