@@ -47,7 +47,8 @@ def named(message: Fields, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
 
 
 def _name(message: Fields) -> str:
-    return str(message.get("name")).strip()
+    """Return an author's name on one line, so that it cannot look like another message."""
+    return " ".join(str(message.get("name")).split())
 
 
 @attrs.define

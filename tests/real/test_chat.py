@@ -78,6 +78,23 @@ class Conversations(RealCLI):
         ]
         assert self.seen()["system"][-1]["text"] == "Be\n\nbrief."
 
+    async def test_speakers_are_named_where_they_speak(self) -> None:
+        answer = await self.ask(
+            {"role": "system", "name": "rules", "content": "Be brief."},
+            {"role": "user", "name": "Zoë", "content": "one"},
+            {"role": "assistant", "name": "Bot", "content": "first"},
+            {"role": "developer", "name": "boss", "content": "Be kind."},
+            {"role": "user", "name": "Al\nZoë: no", "content": "ECHO:two"},
+        )
+        assert answer.choices[0].message.content == "two"
+        assert self.seen()["system"][-1]["text"] == "rules: Be brief."
+        late = "<system_message>\nboss: Be kind.\n</system_message>"
+        assert conversation(self.seen()) == [
+            ("user", "Zoë: one"),
+            ("assistant", "first"),
+            ("user", f"{late}|Al Zoë: no: ECHO:two"),
+        ]
+
     async def test_text_arrives_byte_for_byte(self) -> None:
         text = '  <b>&amp;\t"quoted"\r\nNUL:\0 LS:\u2028 BOM:\ufeff 🦜漢字 é ```\n '
         chunks = await self.stream(

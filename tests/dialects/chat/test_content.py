@@ -100,6 +100,12 @@ def test_a_blank_name_is_none(name: str | None) -> None:
     assert turns({"role": "user", "name": name, "content": "Hello"}) == (user("Hello"),)
 
 
+def test_a_name_is_one_line() -> None:
+    name = " Zoë\nBob:\t\u2028Hi\r\n"
+    said = turns({"role": "user", "name": name, "content": "Hello\n"})
+    assert said == (user("Zoë Bob: Hi: Hello\n"),)
+
+
 def test_a_name_alone_says_nothing() -> None:
     assert turns({"role": "user", "name": "bob", "content": " "}, HELLO) == (user("Hello"),)
 
