@@ -83,19 +83,20 @@ class Pool:
     # Called by the web package
 
     def start(self, conversation: Conversation, listener: Listener) -> Job:
-        """Queue a conversation; raises APIError if the queue is full or there is no CLI.
+        """Queue a conversation; raises APIError if it must wait, and too many do; or without a CLI.
 
         Any later error reaches the listener as Failed.
         """
         self._refuse_if_stopping()
         if not self._workers.any_ready():
             self._workers.require_cli()
-        if len(self._queue) >= self._settings.queue:
-            self._metrics.refused()
-            raise rate_limited("Too many requests are waiting already.", retry_after=5)
         job = Job(self, conversation, listener, self._reactor.seconds())
         self._enqueue(job)
         self._assign_workers()
+        if job in self._queue and len(self._queue) > self._settings.queue:
+            self._forget(job)
+            self._metrics.refused()
+            raise rate_limited("Too many requests are waiting already.", retry_after=5)
         return job
 
     async def probe_cli(self) -> Ready:
@@ -269,7 +270,7 @@ class Pool:
     def _should_spawn(self, job: Job, now: float) -> bool:
         waited = now - job.since
         busy = self._roster.serves(job.conversation)
-        worth = self._pace.should_spawn(
+        worth = not self._settings.queue or self._pace.should_spawn(
             waited=waited,
             ahead=self._queue.index(job) + 1,
             busy=busy,

@@ -184,6 +184,19 @@ class Pools(RealCLI):
         assert statuses == [429, 429]
         assert await first == 200
 
+    async def test_without_a_queue_only_what_would_have_to_wait_is_refused(self) -> None:
+        proxy = await self.start_proxy(workers=2, queue=0, spares=0)
+        body = {"model": "sonnet", "messages": [{"role": "user", "content": "WAIT:2 hi"}]}
+
+        async def ask() -> int:
+            response, _ = await self.http("POST", "/v1/chat/completions", body, url=proxy.url)
+            return int(response.code)
+
+        served = [ensureDeferred(ask()) for _ in range(2)]
+        await self.api.received(2)
+        assert await ask() == 429
+        assert await gatherResults(served) == [200, 200]
+
 
 def passed(seconds: float) -> Any:
     """True from so many seconds on."""
