@@ -52,7 +52,16 @@ test-cli: $(VENV)/.test
 # minutes, most of it installing.
 test-clients: $(VENV)/.test
 	scripts/clients-install $(PYTHON)
-	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target clients-agents clients-others
+
+# The agents take as long as all others together.
+.PHONY: clients-agents clients-others
+clients-agents:
+	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python agents
+
+clients-others:
+	scripts/loopback-only scripts/clients-test $(CURDIR)/$(BIN)/python \
+		newest suites instructor litellm llamaindex js
 
 # Those whose installation is large (more than 14 GB); CI leaves them out. Home Assistant is left out
 # too where there is no Python 3.14.2 or newer.
