@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from .conversation import Limits
-from .errors import model_not_found, model_not_seen, model_refused
+from .errors import APIError, model_not_found, model_not_seen
 from .remembered import Remembered, keep
 
 
@@ -148,23 +148,23 @@ class ModelMemory:
 
     def __init__(self, now: Callable[[], float]) -> None:
         """now: returns the time in seconds, from a monotonic clock."""
-        self._refused = Remembered[bool](now, REFUSED_FOR)
+        self._refused = Remembered[APIError](now, REFUSED_FOR)
         self._accepted: dict[str, None] = {}
         self._sizes: dict[str, ModelSize] = {}
 
-    def refuse(self, model: str) -> None:
-        """Remember that the API has said that the model does not exist."""
+    def refuse(self, model: str, error: APIError) -> None:
+        """Remember the 404 by which the API or the CLI has refused the model."""
         self._accepted.pop(model, None)
-        self._refused.keep(model, True)
+        self._refused.keep(model, error)
 
     def accept(self, model: str) -> None:
         """Remember that a model that the CLI does not list has answered."""
         self._refused.forget(model)
         keep(self._accepted, model, None)
 
-    def is_refused(self, model: str) -> bool:
-        """Whether the API has said recently that the model does not exist."""
-        return self._refused.get(model) is not None
+    def refusal(self, model: str) -> APIError | None:
+        """The error by which the model was refused recently."""
+        return self._refused.get(model)
 
     def is_accepted(self, model: str) -> bool:
         """Whether the model has answered and has not been refused since."""
@@ -210,8 +210,9 @@ class Catalogue:
             model = _find(meant, known)
         if model is None:
             raise model_not_found(meant, self.names())
-        if self.memory.is_refused(model.value):
-            raise model_refused(model.value)
+        if (refusal := self.memory.refusal(model.value)) is not None:
+            # A traceback that grows must not be kept with it.
+            raise attrs.evolve(refusal)
         return model
 
     def has_name(self, name: str) -> bool:
@@ -242,7 +243,7 @@ class Catalogue:
             alias
             for alias, meant in self.aliases.items()
             if alias != ANY and alias not in known
-            if (model := _find(meant, known)) and not self.memory.is_refused(model.value)
+            if (model := _find(meant, known)) and self.memory.refusal(model.value) is None
         ]
         return [name for name in known if name != DEFAULT] + ours
 

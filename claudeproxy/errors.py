@@ -112,6 +112,18 @@ def model_refused(model: str) -> APIError:
     )
 
 
+def model_without_long_context(model: str) -> APIError:
+    """404: the CLI has no form of the model with a context window of a million tokens."""
+    return APIError(
+        404,
+        f"The model `{model}` does not exist: Claude Code does not offer it with a context window "
+        "of a million tokens. Omit the suffix `[1m]`.",
+        param="model",
+        code="model_not_found",
+        should_retry=False,
+    )
+
+
 def model_not_seen(model: str) -> APIError:
     """404: the CLI does not list `model`, and no request has used it successfully yet."""
     return APIError(

@@ -21,7 +21,7 @@ from claudeproxy.catalogue import (
     models_from_initialize,
 )
 from claudeproxy.conversation import Limits, ToolChoice
-from claudeproxy.errors import APIError
+from claudeproxy.errors import APIError, model_refused
 from claudeproxy.remembered import MOST
 
 
@@ -348,7 +348,7 @@ def remembering(**aliases: str) -> tuple[Catalogue, ModelMemory, Clock]:
 
 def test_a_model_that_the_api_refused_is_refused_here_for_a_while() -> None:
     mine, memory, clock = remembering(best="claude-opus-9")
-    memory.refuse("claude-opus-9")
+    memory.refuse("claude-opus-9", model_refused("claude-opus-9"))
     for name in ("claude-opus-9", "anthropic/claude-opus-9", "best"):
         with pytest.raises(APIError, match="Anthropic's API does not know it") as caught:
             mine.resolve(name)
@@ -372,7 +372,7 @@ def test_a_model_is_known_when_it_has_answered() -> None:
         assert caught.value.status == 404
     memory.accept("claude-opus-9")
     assert mine.describe("best").value == "claude-opus-9"
-    memory.refuse("claude-opus-9")
+    memory.refuse("claude-opus-9", model_refused("claude-opus-9"))
     with pytest.raises(APIError):
         mine.describe("claude-opus-9")
     memory.accept("claude-opus-9")
@@ -403,13 +403,13 @@ def test_a_size_that_is_not_told_is_not_known(told: Any) -> None:
 def test_no_more_is_remembered_than_there_is_room_for() -> None:
     memory = remembering()[1]
     for number in range(MOST + 1):
-        memory.refuse(f"claude-x-{number}")
-    memory.refuse("claude-x-1")
-    assert not memory.is_refused("claude-x-0")
-    assert memory.is_refused("claude-x-1")
-    memory.refuse("claude-y")
-    assert memory.is_refused("claude-x-1")
-    assert not memory.is_refused("claude-x-2")
+        memory.refuse(f"claude-x-{number}", model_refused(f"claude-x-{number}"))
+    memory.refuse("claude-x-1", model_refused("claude-x-1"))
+    assert memory.refusal("claude-x-0") is None
+    assert memory.refusal("claude-x-1") is not None
+    memory.refuse("claude-y", model_refused("claude-y"))
+    assert memory.refusal("claude-x-1") is not None
+    assert memory.refusal("claude-x-2") is None
 
 
 @calm

@@ -20,6 +20,7 @@ from ..errors import (
     bad_request,
     does_not_match,
     model_refused,
+    model_without_long_context,
     not_logged_in,
     rate_limited,
     unavailable,
@@ -199,6 +200,8 @@ def from_model_refusal(response: Mapping[str, Any], model: str) -> APIError:
     if "not found" in message:
         return model_refused(model)
     if "isn't available" in message:
+        if model.endswith("[1m]"):
+            return model_without_long_context(model)
         return APIError(404, message, code="model_not_found", param="model")
     status = re.match(r"API error: (\d{3})\b", message)
     return _from_status(int(status[1]) if status else None, message, None, should_retry=None)

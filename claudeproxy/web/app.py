@@ -290,7 +290,7 @@ class App:
             if limits.unlisted and exchange.answered:
                 catalogue.memory.accept(limits.model)
             elif limits.unlisted and exchange.error and exchange.error.code == "model_not_found":
-                catalogue.memory.refuse(limits.model)
+                catalogue.memory.refuse(limits.model, exchange.error)
         except APIError as error:
             send_error(request, dialect, error)
         finally:

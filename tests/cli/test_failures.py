@@ -87,6 +87,14 @@ def test_how_a_try_of_a_model_ended(message: str, status: int, code: str | None)
     assert (error.status, error.code) == (status, code)
 
 
+def test_a_model_without_a_long_context_is_told_of_in_other_words_than_the_clis() -> None:
+    message = "'haiku[1m]' isn't available: it has no 1M form. Run /model haiku."
+    error = from_model_refusal({"subtype": "error", "error": message}, "haiku[1m]")
+    assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
+    assert error.message.startswith("The model `haiku[1m]` does not exist: ")
+    assert "/model" not in error.message
+
+
 @pytest.mark.parametrize(
     ("cli_status", "should_retry"),
     [

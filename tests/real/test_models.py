@@ -149,6 +149,17 @@ class Unlisted(RealCLI):
         assert (response.code, json.loads(content)["id"]) == (200, "gpt-5.4-nano")
 
 
+class WithoutLongContext(RealCLI):
+    """2.1.197 takes the suffix with any model."""
+
+    async def test_a_model_that_has_no_long_context(self) -> None:
+        for _ in range(2):
+            error = await self.error_of("ECHO:one", model="haiku[1m]")
+            assert (type(error), error.code) == (openai.NotFoundError, "model_not_found")
+            assert "Omit the suffix `[1m]`" in error.message
+        assert not self.api.requests
+
+
 @on_every_cli(globals())
 class Listed(RealCLI):
     async def models(self, query: str = "", **headers: str) -> Any:

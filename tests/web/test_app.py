@@ -22,7 +22,7 @@ from claudeproxy.cli.notices import RateLimitEvent
 from claudeproxy.conversation import Conversation, Turn, text_block
 from claudeproxy.dialects.responses.request import Responses
 from claudeproxy.dialects.responses.store import ResponseStore
-from claudeproxy.errors import APIError, unavailable
+from claudeproxy.errors import APIError, model_refused, unavailable
 from claudeproxy.metrics import Metrics
 from claudeproxy.plan_usage import NOTHING_YET_NOTE
 from claudeproxy.pool.plan_watch import PlanWatch
@@ -469,7 +469,7 @@ def test_a_model_that_is_not_listed_is_told_of_once_it_has_answered(server: Serv
 def test_an_alias_of_a_model_that_does_not_exist_leaves_the_list(server: Server) -> None:
     names = [model["id"] for model in server.ask("GET", "/v1/models")[2]["data"]]
     assert names[-1] == "best"
-    server.memory.refuse("claude-opus-4-6")
+    server.memory.refuse("claude-opus-4-6", model_refused("claude-opus-4-6"))
     told = server.ask("GET", "/v1/models")[2]
     assert [model["id"] for model in told["data"]] == names[:-1]
     assert told["last_id"] == names[-2]

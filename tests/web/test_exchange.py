@@ -167,7 +167,7 @@ class ExchangeTests(SynchronousTestCase):
         assert self.sent().startswith(b"HTTP/1.1 404 ")
         assert len(self.pool.jobs) == 1
         self.clock.advance(600)
-        assert not self.memory.is_refused("claude-x")
+        assert self.memory.refusal("claude-x") is None
 
     def test_only_such_a_model_is_remembered_as_refused(self) -> None:
         for model, error in (
@@ -177,7 +177,7 @@ class ExchangeTests(SynchronousTestCase):
             self.post(model=model)
             self.pool.say(Failed(error))
             self.sent()
-            assert not self.memory.is_refused(model)
+            assert self.memory.refusal(model) is None
             assert not self.memory.is_accepted(model)
 
     def test_a_model_that_has_answered_is_remembered(self) -> None:
