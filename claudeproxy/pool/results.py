@@ -8,9 +8,12 @@ from ..conversation import Conversation, Turn, called_in, is_results
 from .slot import Slot
 
 
-def answering(calls: tuple[str, ...], conversation: Conversation) -> Turn:
-    """The newest turn's results with the CLI's ids of the calls: a client may have changed them."""
-    before, results = conversation.lines[conversation.newest - 1 : conversation.newest + 1]
+def answering(calls: tuple[str, ...], conversation: Conversation, place: int) -> Turn:
+    """The results in a line with the CLI's ids of the calls in the line before it.
+
+    A client may have changed the ids, or another process may have made the same calls.
+    """
+    before, results = conversation.lines[place - 1 : place + 1]
     ours = dict(zip(called_in((before,)), calls, strict=True))
     return Turn(
         "user",

@@ -104,7 +104,7 @@ class Roster:
         slot = self._parked_for(conversation)
         if slot is None or not can_resume(slot, conversation):
             return None
-        results = answering(slot.calls, conversation)
+        results = answering(slot.calls, conversation, conversation.newest)
         return Placement(slot, "resumed", Plan((results,)))
 
     def _found(
@@ -157,9 +157,9 @@ class Roster:
         slot, held = shared.slot, shared.held
         reuse = "continued" if shared.back_to is None else "rewound"
         lines = conversation.lines
-        if shared.back_to is None and slot.calls and held == conversation.newest:
+        if shared.back_to is None and slot.calls:
             # The process was prepared with the calls, and has the CLI's ids for them.
-            lines = (*lines[:held], answering(slot.calls, conversation), *lines[held + 1 :])
+            lines = (*lines[:held], answering(slot.calls, conversation, held), *lines[held + 1 :])
         return Placement(slot, reuse, Plan(lines, held, shared.back_to, whole=self.recycling))
 
     def _is_worthless(self, slot: Slot) -> bool:

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from claudeproxy.cli.plan import Plan, is_mark
 from claudeproxy.conversation import (
+    Block,
     Conversation,
     Limits,
     Profile,
@@ -460,7 +461,9 @@ class Pool(RuleBasedStateMachine):
         """What a client sends after it was told the end of a conversation."""
         turns = list(before.turns)
         how = data.draw(
-            st.sampled_from(["go on", "go on", "edit", "cut", "again", "rewrite", "move"])
+            st.sampled_from(
+                ["go on", "go on", "edit", "cut", "again", "rewrite", "move", "respell"]
+            )
         )
         if how == "edit":
             turns[data.draw(st.integers(0, len(turns) - 1)) // 2 * 2] = user("edited")
@@ -470,6 +473,8 @@ class Pool(RuleBasedStateMachine):
             return turns[:-1]
         if how == "rewrite":
             turns[-1] = assistant("rewritten")
+        if how == "respell":
+            turns = [respelled(turn) for turn in turns]
         if how == "move" and not is_results(turns[-2]) and has_results(turns[-2]):
             # The words beside the results stood at the end of the request only.
             turns[-2] = Turn("user", turns[-2].blocks[:1])
@@ -645,23 +650,42 @@ def result(call: str) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call, "content": "r"}
 
 
+def respelled(turn: Turn) -> Turn:
+    """A turn as a client sends it that changes the ids of calls."""
+    return Turn(
+        turn.role,
+        tuple(
+            {
+                name: f"{value}x" if name in ("id", "tool_use_id") else value
+                for name, value in block.items()
+            }
+            for block in turn.blocks
+        ),
+    )
+
+
 def called(number: int) -> Turn:
-    call = {"type": "tool_use", "id": f"toolu_{number}", "name": "add", "input": {"n": number % 3}}
+    call = {"type": "tool_use", "id": f"toolu_{number}", "name": "add", "input": {"n": number % 2}}
     return Turn("assistant", (call,))
 
 
 def spoken(lines: Sequence[Turn]) -> list[tuple[str, str]]:
     """The texts of lines, and which calls and results there are."""
-    return [
-        (
-            line.role,
-            "".join(
-                block["text"].strip() if block["type"] == "text" else f"<{block['type']}>"
-                for block in line.blocks
-            ),
-        )
-        for line in lines
-    ]
+    told, called = [], ()
+    for line in lines:
+        told.append((line.role, "".join(_spoken(block, called) for block in line.blocks)))
+        if line.role == "assistant":
+            called = called_in((line,))
+    return told
+
+
+def _spoken(block: Block, called: tuple[str, ...]) -> str:
+    if block["type"] == "text":
+        return str(block["text"].strip())
+    if block["type"] == "tool_result":
+        # The CLI leaves out a result whose id is not that of a call.
+        return f"<result {called.index(block['tool_use_id'])}>"
+    return f"<{block['type']} {block['input']}>"
 
 
 TestPool = Pool.TestCase

@@ -332,6 +332,22 @@ def test_a_profile_is_no_longer_made_ready_once_its_client_adds_nothing() -> Non
     assert agent.ask().reuse == "resumed"
 
 
+def test_earlier_results_are_for_the_calls_that_the_process_was_made_ready_with() -> None:
+    agent = Agent()
+    slot = agent.ask().slot
+    agent.call(slot)
+    agent.go_on(with_words(1))
+    agent.ask()
+    assert agent.call(slot) is not None
+    # Another process has answered the same conversation, so its client has other ids.
+    *before, call = agent.turns
+    said = user("d")
+    agent.turns = (*before, *map(respelled, (call, results(2))), CHAT[1], said)
+    placement = agent.ask()
+    assert (placement.reuse, placement.slot) == ("continued", slot)
+    assert placement.plan.new == (results(2), CHAT[1], said)
+
+
 def test_a_note_that_moves_to_the_end_of_each_request_is_expected_to_move() -> None:
     agent = Agent()
     slot = agent.ask().slot
