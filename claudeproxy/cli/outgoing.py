@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..conversation import UNTOLD, Block, Limits, Profile, Tool, ToolChoice, Turn
+from ..conversation import UNTOLD, Block, Limits, Profile, Tool, ToolChoice, Turn, called_in
 from . import mcp
 from .lines import encode
 from .output_tool import settings as output_tool
@@ -95,7 +95,8 @@ def assistant_line(turn: Turn, number: int, own: Mapping[str, Any] | None = None
 
     number: unique within the process, because the CLI joins lines with the same id into one
     message. own: the same answer as the CLI reported it. The CLI keeps its thinking for the model
-    that the message names, and omits that of a message without a model (2.1.197, 2.1.332).
+    that the message names, and omits that of a message without a model (2.1.197, 2.1.332). The ids
+    of calls are those of the turn, because the results that follow have these.
     """
     return encode(
         {
@@ -107,12 +108,19 @@ def assistant_line(turn: Turn, number: int, own: Mapping[str, Any] | None = None
                 **(
                     {"content": [_for_the_api(block) for block in turn.blocks]}
                     if own is None
-                    else {"model": own["model"], "content": own["content"]}
+                    else {"model": own["model"], "content": _with_ids(own["content"], turn)}
                 ),
             },
             "parent_tool_use_id": None,
         }
     )
+
+
+def _with_ids(content: Iterable[Block], turn: Turn) -> list[Block]:
+    ids = iter(called_in((turn,)))
+    return [
+        {**block, "id": next(ids)} if block["type"] == "tool_use" else block for block in content
+    ]
 
 
 def flag_settings(limits: Limits, profile: Profile, turn: Limits | None = None) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..conversation import Turn
+from ..conversation import Block, Turn
 from . import outgoing
 from .marks import Marks
+from .mcp import PREFIX
 from .outbox import Outbox
 
 
@@ -32,8 +33,12 @@ class Replay:
     def load(self, lines: Iterable[Turn], *, own: bool = False) -> None:
         """Set the lines that are to be sent. own: see `Plan`."""
         self._unsent = deque(lines)
-        answers = sum(line.role == "assistant" for line in self._unsent)
-        self._again = deque(self._heard if own and answers == len(self._heard) else ())
+        self._again.clear()
+        answers = [line for line in self._unsent if line.role == "assistant"]
+        # The CLI may have asked the model again by itself, so the number alone is not enough.
+        same = len(answers) == len(self._heard) and all(map(_is_same, answers, self._heard))
+        if own and same:
+            self._again.extend(self._heard)
 
     def hear(self, line: Mapping[str, Any]) -> None:
         """Note what the model says: an `assistant` line has one or more blocks of a message."""
@@ -74,3 +79,19 @@ class Replay:
         """Send the user line that the model is to answer."""
         self._heard.clear()
         self._outbox.send(outgoing.question_line(line, self.marks.add(line)))
+
+
+def _is_same(line: Turn, message: Mapping[str, Any]) -> bool:
+    """Whether the model said what a client has, apart from ids and white space."""
+    return _said(line.blocks) == _said(message["content"])
+
+
+def _said(blocks: Iterable[Block]) -> tuple[str, list[tuple[str, Any]]]:
+    listed = list(blocks)
+    text = "".join(block["text"] for block in listed if block["type"] == "text")
+    calls = [
+        (block["name"].removeprefix(PREFIX), block["input"])
+        for block in listed
+        if block["type"] == "tool_use"
+    ]
+    return "".join(text.split()), calls

@@ -86,6 +86,26 @@ def test_what_does_not_fit_is_sent_as_the_client_has_it(lines: tuple[Turn, ...])
     assert sent.answers(*lines) == [(None, [CALL])] * answers
 
 
+def test_what_the_cli_asked_for_by_itself_is_no_answer_of_the_client() -> None:
+    sent = Sent()
+    sent.ask()
+    # The CLI refused the first call, and the client has only the second one.
+    sent.replay.hear(heard(1, {**CALL, "name": "StructuredOutput"}))
+    sent.replay.hear(heard(2, THINKING, CALL))
+    again = sent.answers(user("Hello"), assistant("earlier"), user("x"), ANSWER)
+    assert again == [(None, [{"type": "text", "text": "earlier"}]), (None, [CALL])]
+
+
+def test_calls_have_the_ids_that_the_results_after_them_have() -> None:
+    sent = Sent()
+    sent.ask()
+    sent.replay.hear(heard(1, THINKING, CALL, {**CALL, "id": "toolu_2"}))
+    calls = [{**CALL, "name": "add", "id": call_id} for call_id in ("toolu1", "toolu2")]
+    [(model, content)] = sent.answers(user("Hello"), Turn("assistant", tuple(calls)))
+    assert model == "claude-m"
+    assert content == [THINKING, {**CALL, "id": "toolu1"}, {**CALL, "id": "toolu2"}]
+
+
 def test_other_plans_send_what_the_client_has() -> None:
     sent = Sent()
     sent.ask()

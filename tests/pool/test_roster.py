@@ -671,7 +671,8 @@ def called(number: int) -> Turn:
 
 def spoken(lines: Sequence[Turn]) -> list[tuple[str, str]]:
     """The texts of lines, and which calls and results there are."""
-    told, called = [], ()
+    told: list[tuple[str, str]] = []
+    called: tuple[str, ...] = ()
     for line in lines:
         told.append((line.role, "".join(_spoken(block, called) for block in line.blocks)))
         if line.role == "assistant":

@@ -232,6 +232,29 @@ class Agents(ToolCase):
                 texts = [f"result {earlier}" for earlier in range(number)]
                 assert told == [[{"type": "text", "text": text}] for text in texts]
 
+    async def test_earlier_results_stay_with_their_calls_if_ids_are_spelled_otherwise(
+        self,
+    ) -> None:
+        said: list[Any] = [{"role": "user", "content": "CALL:get_time AGAIN:4"}]
+        reuses = []
+        for number in range(4):
+            if number == 2:
+                # Another conversation has words beside its results, so that is expected then.
+                other, [call] = await self.call("CALL:get_time")
+                words = {"role": "user", "content": "ECHO:words"}
+                await self.told(*other, result(call, "x"), words, tools=TOOLS)
+            answer, headers = await self.told(*said, tools=TOOLS)
+            reuses.append(headers["x-claudeproxy-worker"])
+            message = sent_back(answer)
+            [call] = message["tool_calls"]
+            call["id"] = call["id"].replace("_", "")
+            content = f"result {number}"
+            said += [message, {"role": "tool", "tool_call_id": call["id"], "content": content}]
+            await when(lambda: at_rest(self.proxy.pool))
+        assert sorted(reuses[1:]) == ["continued", "resumed", "resumed"]
+        told = [block["content"] for block in blocks_of(self.seen(), "tool_result")]
+        assert told == [[{"type": "text", "text": f"result {number}"}] for number in range(3)]
+
     async def test_a_process_that_is_made_ready_keeps_its_thinking(self) -> None:
         said: list[Any] = [{"role": "user", "content": "CALL:get_time"}]
         for number in range(3):
