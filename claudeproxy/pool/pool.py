@@ -354,7 +354,8 @@ class Pool:
         self.on_model_usage(over.model_usage)
         now = self._reactor.seconds()
         job = self._jobs.pop(worker, None)
-        if job is not None:
+        if job is not None and job.worker is worker:
+            # A job that is retried has another one by now.
             job.worker = None
             if job.reuse in ("continued", "rewound", "recycled"):
                 self._pace.answered(now - slot.since)

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from claudeproxy.cli.process import RESPONSE_TIMEOUT
 from claudeproxy.conversation import Conversation, Limits, Profile, Turn, text_block
-from claudeproxy.events import Failed, TextDelta
+from claudeproxy.events import Failed, Finished, TextDelta
+from claudeproxy.pool.slot import Activity
 
 from .fakes import FakeReactor, Heard, Process, new_pool
 
@@ -42,6 +43,14 @@ def unknown(request: dict[str, Any]) -> dict[str, Any]:
 
 def silent(request: dict[str, Any]) -> None:
     return None
+
+
+CALL: list[dict[str, Any]] = [
+    {"type": "message_start", "message": {"model": "m", "usage": {}}},
+    {"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t", "name": "x"}},
+    {"type": "content_block_stop"},
+    {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {}},
+]
 
 
 class FakeCLI:
@@ -91,6 +100,8 @@ class FakeCLI:
             return [result]
         self.asked = list(self.memory[process])
         self.memory[process].append("answer")
+        if text == "call":
+            return [{"type": "stream_event", "event": event} for event in CALL]
         events: list[dict[str, Any]] = [
             {"type": "message_start", "message": {"model": "m", "usage": {}}},
             {"type": "content_block_start", "content_block": {"type": "text", "text": ""}},
@@ -109,12 +120,12 @@ def conversation(*texts: str) -> Conversation:
 
 
 class Rewinds(SynchronousTestCase):
-    def begin(self, answer: Answer) -> None:
+    def begin(self, answer: Answer, **settings: Any) -> None:
         self.cli = FakeCLI(answer)
         self.reactor = FakeReactor(self.cli.start)
         folder = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, folder)
-        self.pool = new_pool(self.reactor, folder, spares=0)
+        self.pool = new_pool(self.reactor, folder, spares=0, **settings)
         self.logged: list[Any] = []
         observer: Any = self.logged.append
         globalLogPublisher.addObserver(observer)
@@ -183,6 +194,18 @@ class Rewinds(SynchronousTestCase):
         assert self.cli.asked == ["a", "answer", "c"]
         assert self.counted() == {"no answer in time": 1}
         assert self.ask("a", "answer", "d") == "recycled"
+
+    def test_a_request_that_is_retried_keeps_the_process_that_it_gets_then(self) -> None:
+        self.begin(stale, recycling=False)
+        self.chat()
+        heard = Heard()
+        self.pool.start(conversation("a", "answer", "call"), heard)
+        self.reactor.pass_time(2)
+        assert isinstance(heard.events[-1], Finished)
+        assert self.cli.asked == ["a", "answer", "call"]
+        # Its turn waits for the results of the call.
+        assert self.pool.count(Activity.PARKED) == 1
+        assert self.pool.count(Activity.BUSY) == 0
 
     def test_a_refusal_after_a_success_does_not_end_it(self) -> None:
         self.begin(goes_back)

@@ -5,6 +5,7 @@ Whatever conversations come, in whatever order, each is answered from exactly it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from claudeproxy.cli.mcp import PREFIX
+from claudeproxy.cli.outbox import Outbox
 from claudeproxy.cli.plan import Plan, is_mark
+from claudeproxy.cli.replay import Replay
 from claudeproxy.conversation import (
     Block,
     Conversation,
@@ -411,13 +415,17 @@ class Process:
 
     def __init__(self) -> None:
         self.lines: list[Turn] = []
+        self.outbox = Outbox()
+        self.replay = Replay(self.outbox)
+        self.answers = 0
 
     @property
     def marks(self) -> list[int]:
         return [place for place, line in enumerate(self.lines) if is_mark(line)]
 
-    def follow(self, plan: Plan, *, refuses: bool = False) -> bool:
+    def follow(self, plan: Plan, *, refuses: bool = False, asked: bool = False) -> bool:
         """Carry out a plan; False if the process cannot be used for it."""
+        new = self.written(plan.new, own=plan.own, asked=asked)
         if plan.back_to is not None and not refuses:
             del self.lines[self.marks[plan.back_to] :]
         elif plan.back_to is not None:
@@ -425,8 +433,35 @@ class Process:
             return plan.whole
         if plan.clear:
             self.lines.clear()
-        self.lines += plan.new
+        self.lines += new
         return True
+
+    def written(self, lines: Sequence[Turn], *, own: bool, asked: bool) -> list[Turn]:
+        """The lines that the process gets. asked: it is to answer the last one."""
+        self.replay.load(lines, own=own)
+        while (line := self.replay.next_user_line()) is not None:
+            send = self.replay.question if asked and self.replay.done else self.replay.history
+            send(line)
+        told = [json.loads(line)["message"] for line in self.outbox.take().splitlines()]
+        return [
+            Turn(message["role"], tuple(renamed(block, "") for block in message["content"]))
+            for message in told
+        ]
+
+    def say(self, answer: Turn) -> None:
+        """The model answers."""
+        self.answers += 1
+        content = [renamed(block, PREFIX) for block in answer.blocks]
+        message = {"id": f"msg_{self.answers}", "model": "claude-m", "content": content}
+        self.replay.hear({"type": "assistant", "message": message})
+        self.lines.append(answer)
+
+
+def renamed(block: Block, prefix: str) -> Block:
+    """A block with another prefix of the name of its tool."""
+    if block["type"] != "tool_use":
+        return block
+    return {**block, "name": prefix + block["name"].removeprefix(PREFIX)}
 
 
 class Pool(RuleBasedStateMachine):
@@ -516,7 +551,7 @@ class Pool(RuleBasedStateMachine):
             refuses = self.refuses(data)
             if refuses and placement.plan.back_to is not None:
                 self.roster.rewinds = False
-            if not process.follow(placement.plan, refuses=refuses):
+            if not process.follow(placement.plan, refuses=refuses, asked=True):
                 self.die(slot)
                 return
         # The CLI notes a change of the model in what it remembers.
@@ -545,15 +580,15 @@ class Pool(RuleBasedStateMachine):
         if how in ("whole", "calls", "cut"):
             self.known.append(attrs.evolve(said, turns=(*said.turns, answer)))
         if how == "calls":
-            process.lines.append(answer)
+            process.say(answer)
             self.roster.parked(slot, self.now, said, answer)
             self.parked.append(slot)
             if self.roster.preparation(slot):
                 self.interrupt(slot)
             return
         # White space at the ends may be lost on the way to the client and back.
-        noted = assistant(f" {spoken([answer])[0][1]}\n") if how == "whole" else user("a note")
-        process.lines.append(noted)
+        noted = assistant(f" {spoken([answer])[0][1]}\n") if how == "whole" else assistant("no")
+        process.say(noted)
         if how in ("whole", "cut"):
             self.roster.answered(slot, self.now, said, answer)
         elif how == "cancelled":
