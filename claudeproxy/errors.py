@@ -17,7 +17,7 @@ import attrs
 # In seconds. Clients sleep for as long as Retry-After says, some for hours without a message.
 LONGEST_RETRY_AFTER = 60
 # Sending the same request again gives the same error.
-FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 431})
+FINAL_STATUSES = frozenset({400, 401, 403, 404, 405, 413, 415, 426, 431})
 USAGE_LIMIT = "usage_limit_reached"
 
 
@@ -52,6 +52,15 @@ class APIError(Exception):
     def __str__(self) -> str:
         """The status and the message, for tracebacks in the log."""
         return f"{self.status}: {self.message}"
+
+
+def no_websockets(asked_for: str, methods: Sequence[str]) -> APIError:
+    """426: the answer by which Codex knows at once that it has to use HTTP.
+
+    With another status it tries again, for six seconds.
+    """
+    message = f"This server does not support WebSockets: {asked_for}."
+    return APIError(426, f"{message} Use HTTP, with one of these methods: {', '.join(methods)}.")
 
 
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> APIError:

@@ -21,7 +21,7 @@ from ..conversation import Conversation
 from ..dialects import Counting, Dialect, chat, completions, messages
 from ..dialects.responses.request import Responses
 from ..dialects.token_estimate import estimate
-from ..errors import APIError, internal_error, unavailable, unsupported
+from ..errors import APIError, internal_error, no_websockets, unavailable, unsupported
 from ..pool.pool import Pool
 from ..structured.output import StructuredOutput
 from .exchange import Exchange, Timeouts
@@ -29,7 +29,7 @@ from .facts import UNKNOWN
 from .models import list_object, model_object, page_of
 from .openapi import document
 from .paths import asked_for, lists_of, query_of
-from .respond import add_ignored, dialect_of, send_body, send_error, send_json
+from .respond import add_ignored, dialect_of, send_body, send_error, send_json, wants_websocket
 from .status.routes import StatusPage, add_routes
 
 
@@ -231,6 +231,12 @@ class App:
             return
         assert isinstance(failure.value, MethodNotAllowed)
         allowed = sorted(failure.value.valid_methods or ())
+        if wants_websocket(request):
+            # RFC 9110 wants both in a 426.
+            request.setHeader("connection", "Upgrade")
+            request.setHeader("upgrade", "HTTP/1.1")
+            send_error(request, dialect_of(request), no_websockets(_asked_for(request), allowed))
+            return
         request.setHeader("allow", ", ".join(allowed))
         message = (
             f"Method not allowed: {_asked_for(request)}. Allowed methods: {', '.join(allowed)}."

@@ -36,6 +36,7 @@ CODES = {
     408: "request_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
+    426: "no_websockets",
     429: "rate_limit_exceeded",
     431: "headers_too_large",
     499: "client_too_slow",

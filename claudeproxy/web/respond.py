@@ -41,6 +41,13 @@ def dialect_for(path: bytes, sent: Headers) -> Dialect:
     return messages if anthropic else chat
 
 
+def wants_websocket(request: Any) -> bool:
+    """Whether the client asks to turn the connection into a WebSocket."""
+    asked = request.requestHeaders.getRawHeaders(b"upgrade", ())
+    protocols = (each.strip().lower() for line in asked for each in line.split(b","))
+    return request.method == b"GET" and b"websocket" in protocols
+
+
 def add_ignored(request: Any, names: Iterable[str]) -> None:
     """Add names of parameters that have no effect to the header that lists them."""
     headers = request.responseHeaders

@@ -455,6 +455,32 @@ def test_a_refused_method_names_those_that_are_served(server: Server) -> None:
     assert (status, headers["allow"]) == (405, "GET, HEAD")
 
 
+def test_a_websocket_is_refused_with_the_status_that_codex_knows(server: Server) -> None:
+    asked = ("connection: Upgrade", "upgrade: h2c, WebSocket", "sec-websocket-version: 13")
+    for path in ("/v1/responses", "/responses"):
+        status, headers, body = server.ask("GET", path, *asked)
+        assert (status, headers["x-should-retry"]) == (426, "false")
+        assert (headers["connection"], headers["upgrade"]) == ("Upgrade", "HTTP/1.1")
+        assert body["error"]["message"].startswith(
+            f"This server does not support WebSockets: GET {path}. Use HTTP"
+        )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "upgrade", "status"),
+    [
+        ("GET", "/v1/responses", "h2c", 405),
+        ("PUT", "/v1/responses", "websocket", 405),
+        ("GET", "/v1/realtime", "websocket", 404),
+        ("GET", "/v1/models", "websocket", 200),
+    ],
+)
+def test_other_requests_are_answered_as_without_a_websocket(
+    server: Server, method: str, path: str, upgrade: str, status: int
+) -> None:
+    assert server.ask(method, path, f"upgrade: {upgrade}")[0] == status
+
+
 # The list of models
 
 

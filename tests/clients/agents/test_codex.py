@@ -102,6 +102,18 @@ def test_a_prompt(codex: Codex) -> None:
     assert codex(SAY) == f"{TEXT}\n"
 
 
+def test_its_own_provider_goes_on_without_websockets(
+    place: Place, url: str, refusals: list[str]
+) -> None:
+    directory = place.home / ".codex"
+    directory.mkdir()
+    (directory / "config.toml").write_text(f'model = "opus"\nopenai_base_url = "{url}"\n')
+    command = ("codex", "exec", "--skip-git-repo-check", SAY)
+    assert place.run(*command, CODEX_API_KEY="not-needed") == f"{TEXT}\n"
+    # It asks once, and not again after that answer.
+    refusals.append("GET /v1/responses 426")
+
+
 def test_its_prompt_environment_and_tools_reach_the_api(codex: Codex, place: Place) -> None:
     seen = Seen(codex("SEEN"))
     assert seen.texts("user")[-1] == "SEEN"
