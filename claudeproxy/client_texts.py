@@ -45,7 +45,8 @@ OPENCLAW = """\
         "api": "openai-completions",
         "models": [
           {"id": "$MODEL", "name": "$MODEL", "reasoning": true, "input": ["text", "image"],
-           "maxTokens": 32000}
+           "maxTokens": 32000, "compat": {"supportsReasoningEffort": true,
+           "supportedReasoningEfforts": ["none", "low", "medium", "high", "xhigh", "max"]}}
         ]
       }
     }

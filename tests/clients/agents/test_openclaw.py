@@ -16,7 +16,7 @@ from .seen import Seen
 from .test_rounds import check
 
 
-OpenClaw = Callable[[str], str]
+OpenClaw = Callable[..., str]
 
 EXEC = 'QUIET CALL:exec:{"command":"echo $((6*7))"}'
 
@@ -33,8 +33,8 @@ def started(place: Place, config: Any) -> OpenClaw:
 def agent(place: Place) -> OpenClaw:
     """Runs a turn of the agent with the configuration that is there."""
 
-    def openclaw(message: str) -> str:
-        command = ("openclaw", "agent", "--local", "--json", "--session-id", "test")
+    def openclaw(message: str, *options: str) -> str:
+        command = ("openclaw", "agent", "--local", "--json", "--session-id", "test", *options)
         payloads = json.loads(place.run(*command, "--message", message))["payloads"]
         return "\n".join(payload["text"] for payload in payloads)
 
@@ -64,11 +64,15 @@ def test_a_chat(openclaw: OpenClaw, place: Place) -> None:
 def test_what_it_asks_for(place: Place, settings: Settings, relay: Relay) -> None:
     config = json.loads(settings("openclaw"))
     config["models"]["providers"]["claudeproxy"]["baseUrl"] = f"{relay.url}/v1"
-    assert said(started(place, config)(SAY)) == TEXT
-    [request] = relay.served
+    openclaw = started(place, config)
+    levels = {"off": "none", "xhigh": "xhigh"}
+    for level in levels:
+        assert said(openclaw(SAY, "--thinking", level)) == TEXT
     # Without a word of the settings it would cut every answer off after 8192 tokens.
-    assert request.body["max_completion_tokens"] == 32000
-    assert request.ignored == ("",)
+    assert [each.body["max_completion_tokens"] for each in relay.served] == [32000, 32000]
+    # Without another it would send no level.
+    assert [each.body["reasoning_effort"] for each in relay.served] == list(levels.values())
+    assert [each.ignored for each in relay.served] == [("",), ("",)]
 
 
 def test_its_own_setup(place: Place, relay: Relay) -> None:
