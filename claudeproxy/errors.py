@@ -214,6 +214,14 @@ def unavailable(message: str, retry_after: int | None = None) -> APIError:
     return APIError(503, message, type="server_error", retry_after=retry_after)
 
 
+def overloaded(message: str, retry_after: int | None = None) -> APIError:
+    """503: Anthropic's API is overloaded.
+
+    By OpenAI's code for this, Codex gives up after 5 requests, not after 30.
+    """
+    return attrs.evolve(unavailable(message, retry_after), code="server_is_overloaded")
+
+
 def internal_error() -> APIError:
     """500: a bug in the proxy. The log has the details."""
     return APIError(500, "The proxy failed to serve this request; see its log.", "server_error")

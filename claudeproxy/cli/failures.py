@@ -22,8 +22,8 @@ from ..errors import (
     model_refused,
     model_without_long_context,
     not_logged_in,
+    overloaded,
     rate_limited,
-    unavailable,
     upstream_failed,
     usage_limit_reached,
 )
@@ -238,8 +238,8 @@ def _from_status(
         case 429:
             return attrs.evolve(rate_limited(message, retry_after), should_retry=should_retry)
         case 503 | 529:
-            return attrs.evolve(unavailable(message, retry_after), should_retry=should_retry)
+            return attrs.evolve(overloaded(message, retry_after), should_retry=should_retry)
     if "overloaded" in message.lower():
         # After its retries 2.1.197 gives no status for a 529.
-        return attrs.evolve(unavailable(message, retry_after), should_retry=should_retry)
+        return attrs.evolve(overloaded(message, retry_after), should_retry=should_retry)
     return upstream_failed(message, retry_after=retry_after, should_retry=should_retry)

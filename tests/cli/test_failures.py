@@ -40,8 +40,8 @@ def failed(
         (429, 429, "rate_limit_error", "rate_limit_exceeded", None),
         (500, 502, "server_error", None, None),
         (502, 502, "server_error", None, None),
-        (503, 503, "server_error", None, None),
-        (529, 503, "server_error", None, None),
+        (503, 503, "server_error", "server_is_overloaded", None),
+        (529, 503, "server_error", "server_is_overloaded", None),
         (None, 502, "server_error", None, None),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_model_that_the_api_does_not_know_is_named() -> None:
             "invalid_api_key",
         ),
         ("API error: 429 Slow down \u00b7 model not changed", 429, "rate_limit_exceeded"),
-        ("API error: 529 Overloaded \u00b7 model not changed", 503, None),
+        ("API error: 529 Overloaded \u00b7 model not changed", 503, "server_is_overloaded"),
         ("API error: 500 Internal server error \u00b7 model not changed", 502, None),
         ("API error: 403 No \u00b7 model not changed", 403, None),
         ("API error: 400 No \u00b7 model not changed", 400, None),
@@ -115,7 +115,8 @@ def test_what_the_cli_has_tried_often_enough_is_not_to_be_tried_again(
 
 @pytest.mark.parametrize("text", ["API Error: Overloaded", "overloaded_error"])
 def test_an_overload_without_a_status_is_one_all_the_same(text: str) -> None:
-    assert failed(text, None).status == 503
+    error = failed(text, None)
+    assert (error.status, error.code) == (503, "server_is_overloaded")
 
 
 @pytest.mark.parametrize(

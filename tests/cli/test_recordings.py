@@ -196,6 +196,7 @@ LOGIN = attrs.asdict(not_logged_in())
                 status=503,
                 message="fake 529.",
                 type="server_error",
+                code="server_is_overloaded",
                 should_retry=False,
             ),
         ),

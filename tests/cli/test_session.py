@@ -593,7 +593,13 @@ def test_a_result_without_an_answer_fails() -> None:
 def test_a_failed_result_in_the_middle_of_an_answer_fails_it() -> None:
     line = {**RESULT, "is_error": True, "api_error_status": 529, "result": "Overloaded"}
     assert say(in_the_middle(), line) == [
-        failed(status=503, message="Overloaded", type="server_error", should_retry=False),
+        failed(
+            status=503,
+            message="Overloaded",
+            type="server_error",
+            code="server_is_overloaded",
+            should_retry=False,
+        ),
         TurnEnded(clean=False, marks=1),
     ]
 

@@ -540,7 +540,11 @@ def test_other_errors_after_the_guard_are_told_in_their_words() -> None:
     say(session, START, text("a"))
     line = {**RESULT, "is_error": True, "api_error_status": 529, "result": "Overloaded"}
     assert say(session, line)[0] == failed(
-        status=503, message="Overloaded", type="server_error", should_retry=False
+        status=503,
+        message="Overloaded",
+        type="server_error",
+        code="server_is_overloaded",
+        should_retry=False,
     )
 
 

@@ -114,6 +114,14 @@ def test_its_own_provider_goes_on_without_websockets(
     refusals.append("GET /v1/responses 426")
 
 
+def test_an_overload_ends_its_turn_soon(place: Place, url: str, refusals: list[str]) -> None:
+    place.configure_codex(url, MODEL)
+    _, errors = place.fail("codex", "exec", "--skip-git-repo-check", "ERR:529")
+    assert "Selected model is at capacity" in errors
+    # Without the code of the error there would be 30.
+    refusals += ["POST /v1/responses 503"] * 5
+
+
 def test_its_prompt_environment_and_tools_reach_the_api(codex: Codex, place: Place) -> None:
     seen = Seen(codex("SEEN"))
     assert seen.texts("user")[-1] == "SEEN"
