@@ -74,7 +74,8 @@ models:
     apiBase: $URL
     apiKey: $KEY
     roles: [chat, edit, apply]
-    capabilities: [tool_use, image_input]"""
+    capabilities: [tool_use, image_input]
+    defaultCompletionOptions: {contextLength: 200000, maxTokens: 32000}"""
 
 OPENCODE = """\
 {
@@ -84,14 +85,14 @@ OPENCODE = """\
       "npm": "@ai-sdk/openai-compatible",
       "name": "claudeproxy",
       "options": {"baseURL": "$URL", "apiKey": "$KEY"},
-      "models": {"$MODEL": {"attachment": true, "reasoning": true, "tool_call": true}}
+      "models": {"$MODEL": {"attachment": true, "reasoning": true, "tool_call": true,
+                          "limit": {"context": 200000, "output": 32000}}}
     }
   },
   "model": "claudeproxy/$MODEL"
 }"""
 
-QWEN_CODE = """\
-OPENAI_BASE_URL=$URL OPENAI_API_KEY=$KEY OPENAI_MODEL=$MODEL qwen"""
+QWEN_CODE = "OPENAI_BASE_URL=$URL OPENAI_API_KEY=$KEY OPENAI_MODEL=$MODEL qwen"
 
 COPILOT = """\
 COPILOT_PROVIDER_BASE_URL=$URL COPILOT_PROVIDER_API_KEY=$KEY \\
@@ -281,11 +282,9 @@ LLM = """\
   supports_tools: true
   vision: true"""
 
-CLINE = """\
-cline auth --provider openai-compatible --apikey $KEY --modelid $MODEL --baseurl $URL"""
+CLINE = "cline auth --provider openai-compatible --apikey $KEY --modelid $MODEL --baseurl $URL"
 
-AIDER = """\
-OPENAI_API_BASE=$URL OPENAI_API_KEY=$KEY aider --model openai/$MODEL"""
+AIDER = "OPENAI_API_BASE=$URL OPENAI_API_KEY=$KEY aider --model openai/$MODEL"
 
 SHELL, PYTHON, NODE = "Run", "Python", "JavaScript"
 WEBUI_WHERE = "Run (the server must listen where containers reach it: doc/clients/open-webui.md)"

@@ -101,6 +101,15 @@ def test_opencode_calls_the_shell(setup: Setup, place: Place) -> None:
     seen_sum(place.run("/bin/sh", "-c", command, "sh", f"QUIET {call} THEN SEEN"), "bash")
 
 
+def test_opencode_makes_a_summary_of_a_long_session(setup: Setup, place: Place) -> None:
+    setup("opencode", ".config/opencode/opencode.json")
+    # The usage says that the context is nearly full. Without a word of the settings that has no
+    # effect.
+    place.run("opencode", "run", "CACHED:190000")
+    seen = Seen(place.run("opencode", "run", "--continue", "SEEN"))
+    assert any("What did we do so far?" in text for text in seen.prompts)
+
+
 def test_qwen_code(shell: Callable[..., str]) -> None:
     assert shell("qwen-code", SAY).strip() == TEXT
 
