@@ -370,7 +370,7 @@ CLIENTS = {
         "opencode", "Put this into ~/.config/opencode/opencode.json", OPENCODE, AGENTS
     ),
     "pydantic-ai": Client("Pydantic AI", PYTHON, PYDANTIC_AI, NEWEST, "sonnet"),
-    "qwen-code": Client("Qwen Code", SHELL, QWEN_CODE, AGENTS),
+    "qwen-code": Client("Qwen Code", SHELL, QWEN_CODE, AGENTS, "claude-opus-4"),
     "vscode": Client("VS Code with Copilot", "Put this into chatLanguageModels.json", VSCODE),
     "zed": Client(
         "Zed",

@@ -119,6 +119,12 @@ def test_qwen_code_calls_the_shell(shell: Callable[..., str]) -> None:
     seen_sum(shell("qwen-code", "--yolo", f"QUIET {call} THEN SEEN"), "run_shell_command")
 
 
+def test_qwen_code_reads_an_image(shell: Callable[..., str], place: Place) -> None:
+    read = f"CALL:read_file:{json.dumps({'file_path': str(place.picture())})}"
+    # It makes another image of it.
+    assert len(Seen(shell("qwen-code", "--yolo", f"QUIET {read} THEN SEEN")).images) == 1
+
+
 def test_copilot(shell: Callable[..., str]) -> None:
     assert shell("copilot", "--silent", "--prompt", SAY).strip() == TEXT
 
