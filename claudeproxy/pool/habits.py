@@ -19,12 +19,14 @@ def told_by(slot: Slot, conversation: Conversation, answer: Turn) -> Told | None
     """What the client of a slot knows after an answer; None if the process cannot be taken back."""
     if not slot.marks or slot.marks[-1] not in conversation.places:
         return None
-    since = conversation.lines[conversation.places[slot.marks[-1]] :]
+    place = conversation.places[slot.marks[-1]]
+    since = conversation.lines[place:]
     keys = {
         Habit.KEEPS_BOTH: conversation.key_with(answer),
         Habit.CHANGES_ANSWER: conversation.keys[-1],
     }
-    if len(since) == 1:
+    if len(since) == 1 and place and conversation.lines[place - 1].role == "user":
+        # The words beside results. Those of another question may be more than what is moved.
         keys[Habit.MOVES_QUESTION] = next_key(slot.marks[-1], answer)
     return Told(slot.marks[-1], since, answer, keys)
 
@@ -97,7 +99,7 @@ class Habits:
                 return None
             lines = (*told.since, told.answer)
         elif habit is Habit.MOVES_QUESTION:
-            if len(told.since) != 1:
+            if habit not in told.keys:
                 return None
             lines = (told.answer,)
         else:

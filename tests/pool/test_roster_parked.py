@@ -348,19 +348,36 @@ def test_earlier_results_are_for_the_calls_that_the_process_was_made_ready_with(
     assert placement.plan.new == (results(2), CHAT[1], said)
 
 
-def test_a_note_that_moves_to_the_end_of_each_request_is_expected_to_move() -> None:
-    agent = Agent()
-    slot = agent.ask().slot
-    agent.call(slot)
+def with_notes(agent: Agent, rounds: int) -> list[str]:
+    """Each request ends with a note that is not kept; how the rounds are served."""
+    agent.call(agent.ask().slot)
     reuses = []
-    for number in range(1, 6):
+    for number in range(1, rounds + 1):
         agent.go_on(with_words(number, words=f"note {number}"))
-        reuses.append(agent.ask().reuse)
-        agent.call(slot)
+        placement = agent.ask()
+        reuses.append(placement.reuse)
+        agent.call(placement.slot)
         # The note is gone from where it was.
         *before, noted, call = agent.turns
         agent.turns = (*before, Turn("user", noted.blocks[:1]), call)
-    assert reuses == ["rewound", "rewound", "continued", "continued", "continued"]
+    return reuses
+
+
+def test_a_note_that_moves_to_the_end_of_each_request_is_expected_to_move() -> None:
+    assert with_notes(Agent(), 5) == ["rewound", "rewound", "continued", "continued", "continued"]
+
+
+@pytest.mark.parametrize("before", [(), CHAT[:2]])
+def test_a_question_is_not_expected_to_move_with_its_note(before: tuple[Turn, ...]) -> None:
+    agent = Agent()
+    with_notes(agent, 3)
+    agent.turns = (*before, Turn("user", (text_block("x"), text_block("note"))))
+    slot = agent.ask().slot
+    # Nobody can say which part of the message stays.
+    assert agent.call(slot) is None
+    agent.turns = (*before, user("x"), agent.turns[-1], with_words(agent.round, words="note"))
+    placement = agent.ask()
+    assert (placement.reuse, placement.slot) == ("rewound", slot)
 
 
 def test_an_answer_that_the_client_rewrites_is_expected_to_be_rewritten() -> None:
