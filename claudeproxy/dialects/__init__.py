@@ -33,7 +33,10 @@ class Answer(Protocol):
     keepalive: bytes
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
-        """Return the bytes to send for an event of one choice: none, some, or the whole body."""
+        """Return the bytes to send for an event of one choice: none, some, or the whole body.
+
+        Raises APIError if the whole answer is of no use to the client.
+        """
 
     def fail(self, error: APIError) -> bytes:
         """Return the bytes that report an error after the head has been sent."""

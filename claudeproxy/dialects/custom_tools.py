@@ -29,11 +29,16 @@ _HALF = re.compile(r"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})\Z")
 
 
 def custom_tool(name: str, described: Fields) -> Tool:
-    """Return the tool that `described` describes, with its grammar in the description."""
+    """Return the tool that `described` describes, with its grammar in the description.
+
+    Raises a 400 for a grammar without its definition.
+    """
     description = described.get("description", "")
     form = described.child("format")
     grammar = form.child("grammar") if form.has("grammar") else form
-    if form.get("type") == "grammar" and grammar.has("definition"):
+    if form.get("type") == "grammar":
+        if not grammar.has("definition"):
+            raise grammar.missing("definition")
         told = (
             f"The input must match this grammar ({grammar.get('syntax', 'lark')}):\n"
             f"{grammar.get('definition')}"

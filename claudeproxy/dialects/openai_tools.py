@@ -49,7 +49,7 @@ FUNCTION = Object(
         Field(STRICT, Flag()),
     )
 )
-_GRAMMAR = (Field("syntax", Text()), Field("definition", Text()))
+_GRAMMAR = (Field("syntax", Choice(("lark", "regex"))), Field("definition", Text()))
 _GRAMMAR_FORMAT = Object((*_GRAMMAR, Field("grammar", Object(_GRAMMAR))))
 CUSTOM = Object(
     (
@@ -103,7 +103,16 @@ _FLAT_TOOLS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(web_search.TYPES, web_search.TOOL),
 }
-CHAT_TOOLS = List(Variant("type", _NESTED_TOOLS, what="Tools"), most=MOST_TOOLS)
+_SEARCH_HERE = "In Chat Completions, web search is the field `web_search_options`."
+CHAT_TOOLS = List(
+    Variant(
+        "type",
+        _NESTED_TOOLS,
+        what="Tools",
+        refused=dict.fromkeys(web_search.TYPES, _SEARCH_HERE),
+    ),
+    most=MOST_TOOLS,
+)
 # Hosted tools are ignored, because agents send them by default together with their own tools.
 ANY_TOOL = Variant("type", _FLAT_TOOLS, what="Tools", other=Map())
 RESPONSES_TOOLS = List(ANY_TOOL, most=MOST_TOOLS)

@@ -51,7 +51,10 @@ TOOL = Object(
 )
 OPTIONS = Object(
     (
-        Field("user_location", Object((_APPROXIMATE, Field("approximate", Object(_PLACE))))),
+        Field(
+            "user_location",
+            Object((_APPROXIMATE, Field("approximate", Object(_PLACE), required=True))),
+        ),
         _SIZE,
     )
 )
@@ -73,7 +76,8 @@ def search_tools(entries: Iterable[Fields], most: int | None = None) -> tuple[Se
         if entry.get("type") in TYPES and most != 0:
             place = entry.child("user_location")
             definition = _definition(entry, place, most)
-            return (ServerTool(definition, entry.where("type"), as_listed(entry)),)
+            domains = read_domains(entry.child("filters"))
+            return (ServerTool({**definition, **domains}, entry.where("type"), as_listed(entry)),)
     return ()
 
 
@@ -97,7 +101,6 @@ def _definition(options: Fields, place: Fields, most: int | None = None) -> dict
     return {
         "type": TYPE,
         "name": NAME,
-        **read_domains(options.child("filters")),
         **({"max_uses": most} if most else {}),
         **({"user_location": {"type": "approximate", **where}} if where else {}),
     }

@@ -126,6 +126,11 @@ class Exchange:
         self._timers.put_off("silence", self._timeouts.stall)
         try:
             self._tell(events, choice)
+        except APIError as error:
+            # What the model has answered is of no use to the client.
+            ended = isinstance(events[-1], Finished)
+            self._cancel("the answer is of no use", but=choice if ended else None)
+            self._fail(error)
         except Exception:
             # The error must not reach the worker that sent the events.
             self.log.failure("Writing an answer failed")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from claudeproxy.conversation import Tool, ToolChoice
 from claudeproxy.dialects.custom_tools import InputReader, whole_input
 
-from .asking import HELLO, ask, call, calling, calm, function, result
+from .asking import HELLO, ask, call, calling, calm, function, refused, result
 from .test_openai_tools import allowed, custom
 
 
@@ -36,13 +36,26 @@ IN_LARK = "The input must match this grammar (lark):\nstart: /a+/"
         ({"description": "C", "format": {"type": "grammar", "grammar": LARK}}, f"C\n\n{IN_LARK}"),
         # As Responses has it.
         ({"description": "C", "format": {"type": "grammar", **LARK}}, f"C\n\n{IN_LARK}"),
-        ({"description": "C", "format": {"type": "grammar"}}, "C"),
     ],
 )
 def test_a_custom_tool_is_a_function_of_one_text(more: Any, description: str) -> None:
     asked = ask(tools=[function("f"), custom("c", **more)])
     assert asked.conversation.profile.tools[1:] == (Tool("c", description, TEXT_INPUT),)
     assert asked.ignored == ()
+
+
+@pytest.mark.parametrize(
+    ("form", "param"),
+    [
+        ({"type": "grammar"}, "definition"),
+        ({"type": "grammar", "grammar": {"syntax": "lark"}}, "grammar.definition"),
+        ({"type": "grammar", "grammar": {**LARK, "syntax": "larky"}}, "grammar.syntax"),
+        ({"type": "grammar", **LARK, "syntax": 5}, "syntax"),
+    ],
+)
+def test_a_grammar_must_be_one(form: Any, param: str) -> None:
+    _, where, _ = refused(lambda: ask(tools=[custom("c", format=form)]))
+    assert where == f"tools[0].custom.format.{param}"
 
 
 @pytest.mark.parametrize(

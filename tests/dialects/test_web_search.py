@@ -185,6 +185,22 @@ def test_chat_completions_have_options_for_it() -> None:
     assert in_chat(None) == ()
     _, param, _ = refused(lambda: in_chat({"search_context_size": 5}))
     assert param == "web_search_options.search_context_size"
+    _, param, _ = refused(lambda: in_chat({"user_location": {"type": "approximate"}}))
+    assert param == "web_search_options.user_location.approximate"
+
+
+@pytest.mark.parametrize("filters", [5, "x", {"allowed_domains": [5]}, {"allowed_domains": ["x"]}])
+def test_filters_are_no_option_of_chat(filters: Any) -> None:
+    asked = ask_chat(HELLO, web_search_options={"filters": filters})
+    (tool,) = asked.conversation.limits.server_tools
+    assert tool.definition == {"type": "web_search_20250305", "name": "web_search"}
+    assert asked.ignored == ("web_search_options.filters",)
+
+
+def test_a_search_tool_in_chat_is_refused_with_the_name_of_the_option() -> None:
+    message, param, _ = refused(lambda: ask_chat(HELLO, tools=[{"type": "web_search"}]))
+    assert param == "tools[0].type"
+    assert message.endswith("web search is the field `web_search_options`.")
 
 
 def page(name: str) -> Cited:

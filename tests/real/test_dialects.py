@@ -364,6 +364,15 @@ class Responses(OverHTTP):
         assert role == "user"
         assert re.search(r"ECHO:one.*<compaction>.*</compaction>.*ECHO:Hello", told, re.DOTALL)
 
+    async def test_a_conversation_is_not_replaced_by_a_refusal(self) -> None:
+        body = {"model": "sonnet", "input": "hi STOP:refusal"}
+        response, told = await self.post("/v1/responses/compact", body)
+        assert response.code == 502
+        assert told["error"]["message"].startswith("The model declined to write the summary")
+        # The process can still be used.
+        answer = await self.respond("ECHO:one")
+        assert answer.output_text == "one"
+
     async def test_an_item_that_is_only_named(self) -> None:
         first = await self.respond("ECHO:one")
         named = {"type": "item_reference", "id": first.output[0].id}

@@ -16,7 +16,8 @@ from typing import Any
 import attrs
 
 from ...conversation import Block, text_block
-from ...events import Event
+from ...errors import APIError
+from ...events import Event, Finished
 from .. import WholeBody
 from ..fields import Fields
 from .answer import WholeResponse
@@ -91,6 +92,13 @@ def _stays(item: Item) -> bool:
     return kind == "additional_tools" or (kind == "message" and item.get("role") != "assistant")
 
 
+def no_summary(*, cut_off: bool) -> APIError:
+    """502: there is no summary that could replace the conversation."""
+    why = "The summary was cut off" if cut_off else "The model declined to write the summary"
+    message = f"{why}, so the conversation was not compacted."
+    return APIError(502, message, "server_error", should_retry=False)
+
+
 @attrs.define
 class CompactedResponse(WholeBody):
     """The JSON body of POST /v1/responses/compact.
@@ -109,12 +117,16 @@ class CompactedResponse(WholeBody):
         return WholeResponse(self.context, self.unique, self.created)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
-        """Nothing until the answer is finished, then all of it."""
+        """Nothing until the answer is finished, then all of it.
+
+        Raises APIError if the model has not written a whole summary.
+        """
+        if isinstance(event, Finished) and event.reason != "stop":
+            raise no_summary(cut_off=event.reason == "length")
         body = self._whole.feed(event, choice)
         if not body:
             return b""
         response = json.loads(body)
-        # Not the refusal of a model that declined.
         made = [item for item in response["output"] if item["type"] == KIND]
         compacted = {
             "id": response["id"],

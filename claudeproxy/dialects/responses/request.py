@@ -205,6 +205,8 @@ class Responses:
             fields.children("tools"),
         )
         if compacts:
+            if not read.history.turns:
+                raise bad_request("There is nothing to compact.", "input", "invalid_value")
             read.history.user((SUMMARIZE,))
         described = read.tools
         refuse_hosted_alone(fields, described)

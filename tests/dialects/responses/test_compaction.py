@@ -13,6 +13,7 @@ from openai.types.responses import CompactedResponse, ResponseCompactionItem
 from claudeproxy.conversation import ToolChoice, Turn, text_block
 from claudeproxy.dialects.responses.compaction import REQUEST, sealed, summary_in
 from claudeproxy.dialects.responses.compaction import summary_blocks as blocks
+from claudeproxy.errors import APIError
 from claudeproxy.events import Finished, ReasoningDelta, Started, TextDelta, Usage
 
 from ..asking import refused, user
@@ -198,6 +199,24 @@ def test_a_compacted_conversation_is_not_stored() -> None:
     assert to.store.get("resp_a") is None
 
 
+@pytest.mark.parametrize(
+    ("reason", "why"), [("length", "was cut off"), ("content_filter", "declined")]
+)
+def test_nothing_is_lost_with_a_summary_that_is_none(reason: Any, why: str) -> None:
+    to = attrs.evolve(dialect(), compacts=True)
+    asked = to.read(b'{"model": "m", "input": "x"}').answer("a", 1)
+    for event in EVENTS[:-1]:
+        assert asked.feed(event) == b""
+    with pytest.raises(APIError, match=why) as caught:
+        asked.feed(Finished(reason, Usage()))
+    assert (caught.value.status, caught.value.should_retry) == (502, False)
+
+
+def test_an_empty_conversation_cannot_be_compacted() -> None:
+    message, param, _ = refused(lambda: ask(TRIGGER))
+    assert (message, param) == ("There is nothing to compact.", "input")
+
+
 def test_a_stored_response_can_be_compacted() -> None:
     to = dialect()
     answered("a", HELLO, to=to)
@@ -213,6 +232,8 @@ def test_a_stored_response_can_be_compacted() -> None:
         ({"model": "m", "input": ["x"]}, "input[0]"),
         ({"model": "m"}, "input"),
         ({"input": "x"}, "model"),
+        ({"model": "m", "input": ""}, "input"),
+        ({"model": "m", "input": []}, "input"),
     ],
 )
 def test_a_wrong_field_is_told(body: Any, param: str) -> None:
