@@ -95,53 +95,46 @@ def not_logged_in(program: str = "claude") -> APIError:
     )
 
 
+def no_model(message: str, *, should_retry: bool | None = None) -> APIError:
+    """404: the model of the request does not exist."""
+    return APIError(404, message, param="model", code="model_not_found", should_retry=should_retry)
+
+
 def model_not_found(model: str, known: list[str]) -> APIError:
     """404: `model` is none of the `known` names."""
     # A name that needs no quoting in a shell.
     name = model if re.fullmatch(r"[A-Za-z0-9][\w./:@-]{0,63}", model) else "NAME"
-    return APIError(
-        404,
+    return no_model(
         f"The model `{model}` does not exist or you do not have access to it. "
         f"Available: {', '.join(known)}. To accept this name, start the server with "
-        f"`--aliases {name}=sonnet`. To accept any name, use `--aliases '*=sonnet'`.",
-        param="model",
-        code="model_not_found",
+        f"`--aliases {name}=sonnet`. To accept any name, use `--aliases '*=sonnet'`."
     )
 
 
 def model_refused(model: str) -> APIError:
     """404: Anthropic's API does not know `model`."""
-    return APIError(
-        404,
+    return no_model(
         f"The model `{model}` does not exist or you do not have access to it: Anthropic's API "
         "does not know it. `GET /v1/models` lists the models that Claude Code offers.",
-        param="model",
-        code="model_not_found",
         should_retry=False,
     )
 
 
 def model_without_long_context(model: str) -> APIError:
     """404: the CLI has no form of the model with a context window of a million tokens."""
-    return APIError(
-        404,
+    return no_model(
         f"The model `{model}` does not exist: Claude Code does not offer it with a context window "
         "of a million tokens. Omit the suffix `[1m]`.",
-        param="model",
-        code="model_not_found",
         should_retry=False,
     )
 
 
 def model_not_seen(model: str) -> APIError:
     """404: the CLI does not list `model`, and no request has used it successfully yet."""
-    return APIError(
-        404,
+    return no_model(
         f"Claude Code does not list the model `{model}`, and no request to this server has used "
         "it successfully yet. Requests for it are passed on to Anthropic's API, which decides "
-        "whether it exists.",
-        param="model",
-        code="model_not_found",
+        "whether it exists."
     )
 
 

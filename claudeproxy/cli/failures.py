@@ -21,6 +21,7 @@ from ..errors import (
     does_not_match,
     model_refused,
     model_without_long_context,
+    no_model,
     not_logged_in,
     overloaded,
     rate_limited,
@@ -202,7 +203,7 @@ def from_model_refusal(response: Mapping[str, Any], model: str) -> APIError:
     if "isn't available" in message:
         if model.endswith("[1m]"):
             return model_without_long_context(model)
-        return APIError(404, message, code="model_not_found", param="model")
+        return no_model(message)
     status = re.match(r"API error: (\d{3})\b", message)
     return _from_status(int(status[1]) if status else None, message, None, should_retry=None)
 
@@ -232,7 +233,7 @@ def _from_status(
         case 403:
             return APIError(403, message, type="permission_error")
         case 404:
-            return APIError(404, message, code="model_not_found", param="model")
+            return no_model(message)
         case 413:
             return APIError(413, message)
         case 429:
