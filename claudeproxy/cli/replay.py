@@ -33,12 +33,13 @@ class Replay:
     def load(self, lines: Iterable[Turn], *, own: bool = False) -> None:
         """Set the lines that are to be sent. own: see `Plan`."""
         self._unsent = deque(lines)
-        self._again.clear()
-        answers = [line for line in self._unsent if line.role == "assistant"]
+        self._again = deque(self._heard if own and self._heard_all(self._unsent) else ())
+
+    def _heard_all(self, lines: Iterable[Turn]) -> bool:
+        """Whether the answers among the lines are what the model has said."""
+        answers = [line for line in lines if line.role == "assistant"]
         # The CLI may have asked the model again by itself, so the number alone is not enough.
-        same = len(answers) == len(self._heard) and all(map(_is_same, answers, self._heard))
-        if own and same:
-            self._again.extend(self._heard)
+        return len(answers) == len(self._heard) and all(map(_is_same, answers, self._heard))
 
     def hear(self, line: Mapping[str, Any]) -> None:
         """Note what the model says: an `assistant` line has one or more blocks of a message."""
