@@ -97,9 +97,7 @@ class StreamedResponse(Writer):
         match event:
             case Started():
                 yield from self._begin()
-            case TextDelta() if self.context.sealed is not None:
-                return
-            case TextDelta(text):
+            case TextDelta(text) if self.context.sealed is None:
                 self._taken, more = TextDelta, ', "content_index": 0, "logprobs": []'
                 yield self._delta("response.output_text.delta", text, more)
             case ReasoningDelta(text):
@@ -119,6 +117,7 @@ class StreamedResponse(Writer):
 
     def _begin_item(self, index: int) -> Iterator[bytes]:
         item, part = self._item(index, "in_progress"), self._parts[index]
+        kind = self._kind(part)
         place = {"item_id": item["id"], "output_index": index}
         begun = {name: EMPTY.get(name, value) for name, value in item.items()}
         if "status" in item:
@@ -127,40 +126,37 @@ class StreamedResponse(Writer):
             begun["arguments"] = {}
         self._input = InputReader() if item["type"] == "custom_tool_call" else None
         yield self._event("response.output_item.added", output_index=index, item=begun)
-        if item["type"] == "compaction":
-            return
-        if part.kind == "text":
+        if kind == "text":
             yield self._event(
                 "response.content_part.added", **place, content_index=0, part=text_part("")
             )
-        elif part.kind == "reasoning":
+        elif kind == "reasoning":
             yield self._event(
                 "response.reasoning_summary_part.added",
                 **place,
                 summary_index=0,
                 part=summary_part(""),
             )
-        elif part.kind == "server":
+        elif kind == "server":
             self._open_searches[part.begun["id"]] = index
             yield self._event("response.web_search_call.in_progress", **place)
             yield self._event("response.web_search_call.searching", **place)
 
     def _end_item(self, index: int) -> Iterator[bytes]:
         part, item = self._parts[index], self._item(index, self._status_of(index))
-        if part.kind == "server":
+        kind = self._kind(part)
+        if kind == "server":
             # It ends with its result.
             return
         place = {"item_id": item["id"], "output_index": index}
         text = part.text
         if part.call is not None:
             yield from self._end_call(item, place)
-        elif item["type"] == "compaction":
-            pass
-        elif part.kind == "text":
+        elif kind == "text":
             place["content_index"] = 0
             yield self._event("response.output_text.done", **place, text=text, logprobs=[])
             yield self._event("response.content_part.done", **place, part=item["content"][0])
-        else:
+        elif kind == "reasoning":
             place["summary_index"] = 0
             yield self._event("response.reasoning_summary_text.done", **place, text=text)
             yield self._event(

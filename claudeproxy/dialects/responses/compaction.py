@@ -20,12 +20,10 @@ from ...errors import APIError
 from ...events import Event, Finished
 from .. import WholeBody
 from ..fields import Fields
-from .answer import WholeResponse
 from .store import Item
-from .writer import ResponseContext
+from .writer import COMPACTION, Writer
 
 
-KIND = "compaction"
 TRIGGER = "compaction_trigger"
 # Asks for the summary, as the last text of the user.
 REQUEST = text_block(
@@ -46,7 +44,11 @@ def sealed(summary: str) -> str:
 def summary_in(item: Mapping[str, Any]) -> str | None:
     """Return the summary in an item; None if it is not one of this server's items."""
     content = item.get("encrypted_content")
-    if item.get("type") != KIND or not isinstance(content, str) or not content.startswith(_OURS):
+    if (
+        item.get("type") != COMPACTION
+        or not isinstance(content, str)
+        or not content.startswith(_OURS)
+    ):
         return None
     try:
         return b64decode(content.removeprefix(_OURS), validate=True).decode("utf-8")
@@ -56,7 +58,9 @@ def summary_in(item: Mapping[str, Any]) -> str | None:
 
 def summary_blocks(summary: str) -> tuple[Block, ...]:
     """Return the blocks for a summary."""
-    return (text_block(f"<{KIND}>\nSummary of what came before:\n\n{summary}\n</{KIND}>"),)
+    return (
+        text_block(f"<{COMPACTION}>\nSummary of what came before:\n\n{summary}\n</{COMPACTION}>"),
+    )
 
 
 def without_replaced(items: list[Fields]) -> list[Fields]:
@@ -100,21 +104,13 @@ def no_summary(*, cut_off: bool) -> APIError:
 
 
 @attrs.define
-class CompactedResponse(WholeBody):
+class CompactedResponse(Writer, WholeBody):
     """The JSON body of POST /v1/responses/compact.
 
     kept: returns the items that stay, from the unique part of the response's id.
     """
 
-    context: ResponseContext
     kept: Callable[[str], Iterable[Item]]
-    unique: str
-    created: int
-    _whole: WholeResponse = attrs.field(init=False)
-
-    @_whole.default
-    def _response(self) -> WholeResponse:
-        return WholeResponse(self.context, self.unique, self.created)
 
     def feed(self, event: Event, choice: int = 0) -> bytes:
         """Nothing until the answer is finished, then all of it.
@@ -123,11 +119,11 @@ class CompactedResponse(WholeBody):
         """
         if isinstance(event, Finished) and event.reason != "stop":
             raise no_summary(cut_off=event.reason == "length")
-        body = self._whole.feed(event, choice)
-        if not body:
+        self._take(event)
+        if not isinstance(event, Finished):
             return b""
-        response = json.loads(body)
-        made = [item for item in response["output"] if item["type"] == KIND]
+        response = self._complete()
+        made = [item for item in response["output"] if item["type"] == COMPACTION]
         compacted = {
             "id": response["id"],
             "object": "response.compaction",

@@ -21,9 +21,10 @@ from ..media import image_block
 from ..openai_content import read_content, read_file, read_refusal, read_text
 from ..openai_tools import SEARCH, inner_name, offers_of, shared_names
 from ..tool_calls import read_arguments
-from .compaction import KIND, TRIGGER, summary_blocks, summary_in, without_replaced
+from .compaction import TRIGGER, summary_blocks, summary_in, without_replaced
 from .schema import LEFT_OUT
 from .store import Item
+from .writer import COMPACTION
 
 
 @attrs.frozen
@@ -257,7 +258,7 @@ _ITEMS: dict[str, Callable[[_Reader, Fields], None]] = {
     "additional_tools": _Reader.more_tools,
     "web_search_call": _Reader.web_search,
     "configuration_update": _Reader.update,
-    KIND: _Reader.compaction,
+    COMPACTION: _Reader.compaction,
     # One at the end of the input is read with the request.
     TRIGGER: _Reader.compaction,
 }

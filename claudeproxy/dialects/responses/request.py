@@ -118,7 +118,7 @@ class Responses:
         make: Callable[[str, int], Answer]
         if self.compacts:
             stays = tuple(kept_messages((*asked.before, *asked.items)))
-            make = partial(CompactedResponse, context, partial(as_listed, stays))
+            make = partial(CompactedResponse, context, kept=partial(as_listed, stays))
         else:
             make = partial(StreamedResponse if fields.get("stream") else WholeResponse, context)
         return ParsedRequest(

@@ -36,10 +36,12 @@ from ..tools import Origin
 from .searches import Searches, is_item
 
 
+# The type of an item that has a summary.
+COMPACTION = "compaction"
 # How ids of items begin; those of calls are told by the kind of the tool.
 PREFIXES = {
     "text": "msg",
-    "compaction": "cmp",
+    COMPACTION: "cmp",
     "reasoning": "rs",
     "function": "fc",
     "custom": "ctc",
@@ -197,7 +199,7 @@ class Writer:
             return {**item, "type": "reasoning", "summary": [summary_part(part.text)]}
         if self.context.sealed is not None:
             sealed = self.context.sealed(part.text)
-            return {"id": item["id"], "type": "compaction", "encrypted_content": sealed}
+            return {"id": item["id"], "type": COMPACTION, "encrypted_content": sealed}
         text = text_part(part.text, self._annotations.get(index, ()))
         return {**item, "role": "assistant", "content": [text]}
 
@@ -228,10 +230,13 @@ class Writer:
             "content": [refusal_part(REFUSAL)],
         }
 
+    def _kind(self, part: Part) -> str:
+        """The kind of a part, except that the text of a summary has a kind of its own."""
+        summary = part.kind == "text" and self.context.sealed is not None
+        return COMPACTION if summary else part.kind
+
     def _id(self, index: int, part: Part) -> str:
-        kind: str = part.kind if part.call is None else self._origin(part.call).kind
-        if kind == "text" and self.context.sealed is not None:
-            kind = "compaction"
+        kind = self._kind(part) if part.call is None else self._origin(part.call).kind
         return f"{PREFIXES[kind]}_{self.unique}{index}"
 
     def _status_of(self, index: int) -> str:
