@@ -1,9 +1,10 @@
-"""The schemas inside a JSON Schema, and how to change them all."""
+"""The schemas inside a JSON Schema: how to change them all, and how references name them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 
 # Keywords that contain values, not schemas.
@@ -33,3 +34,9 @@ def with_parts(
         return changed(value)
 
     return {name: part(name, value) for name, value in schema.items()}
+
+
+def pointer_steps(reference: str) -> tuple[str, ...]:
+    """Return the steps of a reference that is a JSON Pointer, such as `#/$defs/a` (RFC 6901)."""
+    steps = unquote(reference.removeprefix("#")).split("/")[1:]
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import attrs
 from jsonschema import Draft202012Validator
 
+from ..schema_parts import pointer_steps
 from .keywords import Becomes, becomes, common_types
 
 
@@ -188,8 +188,7 @@ class Reader:
         reference = part.schema["$ref"]
         if not reference.startswith("#") or (reference[1:] and reference[1] != "/"):
             raise CannotSay(f"the '$ref' {at(part.place)} is not a JSON Pointer")
-        steps = unquote(reference[1:]).split("/")[1:]
-        pointer = tuple(step.replace("~1", "/").replace("~0", "~") for step in steps)
+        pointer = pointer_steps(reference)
         place = written(pointer)
         if pointer in part.trail:
             raise CannotSay(f"the schema {at(place)} is recursive")

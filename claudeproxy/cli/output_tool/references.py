@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
-from urllib.parse import unquote
 
-from ...schema_parts import with_parts
+from ...schema_parts import pointer_steps, with_parts
 
 
 # Stands for a place that a schema does not have. (A schema may be false.)
@@ -48,10 +47,9 @@ def with_targets(
 
 
 def _at(schema: Mapping[str, Any], path: str) -> Any:
-    """Return what a JSON Pointer (RFC 6901) of a reference points to."""
+    """Return what a reference points to."""
     found: Any = schema
-    for step in unquote(path).split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
+    for key in pointer_steps(path):
         if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
             found = found[int(key)]
         elif isinstance(found, Mapping) and key in found:
