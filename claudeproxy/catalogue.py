@@ -148,7 +148,7 @@ class ModelMemory:
 
     def __init__(self, now: Callable[[], float]) -> None:
         """now: returns the time in seconds, from a monotonic clock."""
-        self._refused = Remembered[APIError](now, REFUSED_FOR)
+        self._refused = Remembered[str, APIError](now, REFUSED_FOR)
         self._accepted: dict[str, None] = {}
         self._sizes: dict[str, ModelSize] = {}
 

@@ -13,6 +13,7 @@ from operator import is_
 import attrs
 
 from ..conversation import UNTOLD, Block, Conversation, Turn, alternate, has_server_blocks
+from ..remembered import Remembered
 
 
 # How many seconds an answer is remembered, and how many bytes of JSON all of them may have.
@@ -20,36 +21,18 @@ REMEMBERED_FOR = 3600.0
 MOST_BYTES = 64 * 1024 * 1024
 
 
-@attrs.frozen
-class _Kept:
-    """An answer with searches. until: when it is forgotten. size: in bytes of JSON."""
-
-    answer: Turn
-    until: float
-    size: int
-
-
-@attrs.define
 class Found:
-    """The latest answers with searches, by the digests of the conversations that end with them.
+    """The latest answers with searches, by the digests of the conversations that end with them."""
 
-    now: returns the time in seconds, from a monotonic clock. most: the limit for all sizes.
-    """
-
-    now: Callable[[], float]
-    most: int = MOST_BYTES
-    _kept: dict[bytes, _Kept] = attrs.field(init=False, factory=dict)
-    _size: int = attrs.field(init=False, default=0)
+    def __init__(self, now: Callable[[], float], most: int = MOST_BYTES) -> None:
+        """now: returns the time in seconds, from a monotonic clock. most: the limit in bytes."""
+        self._answers = Remembered[bytes, Turn](now, REMEMBERED_FOR, most)
 
     def keep(self, conversation: Conversation, answer: Turn) -> None:
         """Remember an answer as its process has it, if it has blocks that its client does not."""
-        if conversation.shows_blocks or not has_server_blocks(answer):
-            return
-        key, size = conversation.key_with(answer), len(json.dumps(answer.blocks))
-        self._drop(key)
-        self._kept[key] = _Kept(answer, self.now() + REMEMBERED_FOR, size)
-        self._size += size
-        self._forget()
+        if not conversation.shows_blocks and has_server_blocks(answer):
+            size = len(json.dumps(answer.blocks))
+            self._answers.keep(conversation.key_with(answer), answer, size)
 
     def restored(self, conversation: Conversation) -> Conversation:
         """Return the conversation with what its searches found.
@@ -58,7 +41,6 @@ class Found:
         """
         if conversation.shows_blocks:
             return conversation
-        self._forget()
         lines = tuple(
             self._restored(line, key)
             for line, key in zip(conversation.lines, conversation.keys[1:], strict=True)
@@ -70,22 +52,11 @@ class Found:
     def _restored(self, line: Turn, key: bytes) -> Turn:
         if line.role == "user" or has_server_blocks(line):
             return line
-        if (kept := self._kept.get(key)) is not None:
-            return Turn("assistant", tuple(_with_calls_of(line, kept.answer)))
+        if (answer := self._answers.get(key)) is not None:
+            return Turn("assistant", tuple(_with_calls_of(line, answer)))
         if any(block["type"] == UNTOLD for block in line.blocks):
             return Turn("assistant", tuple(map(_told, line.blocks)))
         return line
-
-    def _forget(self) -> None:
-        while self._kept:
-            key, oldest = next(iter(self._kept.items()))
-            if self._size <= self.most and self.now() < oldest.until:
-                return
-            self._drop(key)
-
-    def _drop(self, key: bytes) -> None:
-        if (kept := self._kept.pop(key, None)) is not None:
-            self._size -= kept.size
 
 
 def _with_calls_of(line: Turn, answer: Turn) -> Iterator[Block]:

@@ -62,7 +62,7 @@ class Refusals:
         self._allowed = allowed
         self._may_leave_out = may_leave_out
         # By the model, and by the type of the tool or a digest of all strict tools.
-        self._refused = Remembered[APIError](now, REMEMBERED_FOR)
+        self._refused = Remembered[str, APIError](now, REMEMBERED_FOR)
 
     def choose(self, conversation: Conversation) -> Allowed:
         """Return the conversation with the tools that it may have; raises APIError."""

@@ -69,8 +69,8 @@ class Ways:
     def __init__(self, choice: Choice, now: Callable[[], float]) -> None:
         """now: returns the time in seconds, from a monotonic clock."""
         self._choice = choice
-        self._models = Remembered[bool](now, REMEMBERED_FOR)
-        self._schemas = Remembered[bool](now, REMEMBERED_FOR)
+        self._models = Remembered[str, bool](now, REMEMBERED_FOR)
+        self._schemas = Remembered[str, bool](now, REMEMBERED_FOR)
 
     def choose(self, conversation: Conversation, *, has_feature: bool) -> Conversation | ByTool:
         """Return the conversation as it is to be asked; raises a 400 if only the API's way is
