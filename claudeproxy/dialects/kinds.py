@@ -37,17 +37,10 @@ class Problem(Enum):
     REFUSED = "refused"
 
 
-class Tag(str):
-    """The kind of an object, as a step of a path. Only Anthropic's paths have such steps."""
-
-    __slots__ = ()
-
-
 class Invalid(ValueError):
     """A value that is not allowed in a request.
 
-    path: the names and indices that lead to it from the checked value; a Tag comes after the step
-    to an object that has one of several kinds. expected, got: details,
+    path: the names and indices that lead to it from the checked value. expected, got: details,
     which depend on the problem. noun: the word for the value in messages.
     """
 

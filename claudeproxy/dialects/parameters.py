@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import attrs
 
-from .kinds import Either, Ignored, Invalid, Kind, List, Problem, Tag
+from .kinds import Either, Ignored, Invalid, Kind, List, Problem
 from .openapi import NOT_EMPTY, Schema, nullable
 
 
@@ -174,10 +174,7 @@ class Variant:
             several = Problem.TAG if self.tagged else Problem.CHOICE
             problem = Problem.UNSUPPORTED_KIND if self.what else several
             raise Invalid(problem, tuple(self.objects), tag, self.what).at(self.tag)
-        try:
-            ignored = found.check(value)
-        except Invalid as error:
-            raise error.at(Tag(tag)) if self.tagged else error from None
+        ignored = found.check(value)
         mine = f".{self.tag}"
         return [name for name in ignored if name != mine] if ignored else ()
 
@@ -209,14 +206,19 @@ class Variant:
 
 
 def with_tags(kind: Kind | None, value: Any, steps: Sequence[str | int]) -> list[str | int]:
-    """Return the path to a field of a checked value, with the tags that an `Invalid` would have."""
+    """Return the path to a field as Anthropic's API has it: with the tags of objects.
+
+    A tag comes after the step to an object that has one of several types. value: what has the
+    field. It must be valid, except for the field itself.
+    """
     path: list[str | int] = []
     for step in steps:
         if isinstance(kind, Either):
             kind = kind.of(value)
         if isinstance(kind, Variant):
-            tag = str(value.get(kind.tag) or kind.default)
-            path += [Tag(tag)] if kind.tagged else []
+            given = value.get(kind.tag)
+            tag = str(kind.default if given is None else given)
+            path += [tag] if kind.tagged and tag in kind.objects else []
             kind = kind.objects.get(tag)
         path.append(step)
         if isinstance(kind, Object):

@@ -13,13 +13,12 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ..errors import APIError, bad_request
-from .kinds import Invalid, Problem, Tag, kind
+from .kinds import Invalid, Problem, kind
 
 
 def openai_path(steps: Sequence[str | int]) -> str:
     """The full name of a field, as in `messages[0].role`."""
-    named = (step for step in steps if not isinstance(step, Tag))
-    told = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in named)
+    told = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return told.removeprefix(".")
 
 
@@ -148,13 +147,14 @@ def named(message: str, path: Sequence[str | int]) -> str:
     return f"{'.'.join(map(str, path))}: {why[:1].upper()}{why[1:]}"
 
 
-def anthropic_error(invalid: Invalid) -> APIError:
+def anthropic_error(invalid: Invalid, path: Sequence[str | int] | None = None) -> APIError:
     """Return a 400 with Anthropic's message, as in `messages.0.role: Input should be ...`.
 
+    path: that of the field with the tags of objects; that of `invalid` if there are none.
     The API names an object of an unknown kind, and not the field with the kind, in contrast to one
     whose kind is missing (seen in users' reports of its answers).
     """
-    problem, path = invalid.problem, invalid.path
+    problem, path = invalid.problem, invalid.path if path is None else path
     if problem is Problem.UNSUPPORTED_KIND:
         problem = Problem.TAG if len(invalid.expected) > 1 else Problem.CHOICE
     if problem in (Problem.TAG, Problem.REFUSED_KIND):

@@ -63,7 +63,7 @@ def _check(body: bytes, declared: Object) -> tuple[Fields, tuple[str, ...]]:
     try:
         return Fields(value), told(declared.check(value))
     except Invalid as error:
-        wrong = anthropic_error(error)
+        wrong = anthropic_error(error, with_tags(declared, value, error.path))
         if error.path == ["thread"]:
             wrong = attrs.evolve(wrong, code=THREADS)
         raise wrong from None
