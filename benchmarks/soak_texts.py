@@ -6,7 +6,7 @@ import base64
 import random
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -32,13 +32,23 @@ def conversation(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     The CLI's own are a system message (2.1.330), a first block `<system-reminder>` (2.1.197), and
     the notes of a `/clear` (both) and of a change of model (2.1.197).
     """
-    turns = []
+    return [(role, "|".join(without_notes(texts_of(blocks)))) for role, blocks in messages_of(body)]
+
+
+def messages_of(body: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The role and the blocks of each message of an API request, without those of the system."""
     for message in body["messages"]:
-        if message["role"] == "system":
-            continue
-        content = message["content"]
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts = [block["text"] for block in blocks if block["type"] == "text"]
-        own = [text for text in texts if not text.startswith(NOTES)]
-        turns.append((message["role"], "|".join(own)))
-    return turns
+        if message["role"] != "system":
+            content = message["content"]
+            text = [{"type": "text", "text": content}]
+            yield message["role"], text if isinstance(content, str) else content
+
+
+def texts_of(blocks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The texts among blocks."""
+    return [block["text"] for block in blocks if block["type"] == "text"]
+
+
+def without_notes(texts: Iterable[str]) -> list[str]:
+    """The texts that are not notes of the CLI's."""
+    return [text for text in texts if not text.startswith(NOTES)]

@@ -14,6 +14,8 @@ from typing import Any
 
 import attrs
 
+from benchmarks.soak_texts import messages_of, texts_of, without_notes
+
 
 GET_TIME: dict[str, Any] = {"type": "object", "properties": {}}
 ADD: dict[str, Any] = {
@@ -126,20 +128,13 @@ def _content(text: str) -> str:
     return "" if NO_OUTPUT.fullmatch(text) else text
 
 
-NOTES = ("<system-reminder>", "<local-command-", "<command-name>")
-
-
 def received(body: Mapping[str, Any]) -> list[Any]:
     """The messages of an API request, without what the CLI adds and what clients cannot send."""
     messages: list[Any] = []
     called: list[str] = []
-    for message in body["messages"]:
-        if message["role"] == "system":
-            continue
-        content = message["content"]
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts = [block["text"] for block in blocks if block["type"] == "text"]
-        if message["role"] == "assistant":
+    for role, blocks in messages_of(body):
+        texts = texts_of(blocks)
+        if role == "assistant":
             calls = [block for block in blocks if block["type"] == "tool_use"]
             told = [[call["name"].removeprefix("mcp__client__"), call["input"]] for call in calls]
             messages.append(["assistant", _spoken("".join(texts)), told])
@@ -150,7 +145,7 @@ def received(body: Mapping[str, Any]) -> list[Any]:
             for block in blocks
             if block["type"] == "tool_result"
         ]
-        own = [_plain(text) for text in texts if not text.startswith(NOTES)]
+        own = [_plain(text) for text in without_notes(texts)]
         messages.append(["user", sorted(results), own])
     return messages
 

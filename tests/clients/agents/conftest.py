@@ -24,6 +24,10 @@ MCP_SERVER = Path(__file__).parent / "weather.py"
 # Longer than the slowest takes on a busy machine.
 DEADLINE = 240.0
 ANSWERED = re.compile(r"(\(none\)|[A-Z]+ \S+) (?P<status>\d{3}) (?=req_)")
+CODEX_SETTINGS = ".codex/config.toml"
+OPENCLAW_SETTINGS = ".openclaw/openclaw.json"
+# One turn of OpenClaw's agent, always in the same session.
+OPENCLAW = ("openclaw", "agent", "--local", "--json", "--session-id", "test")
 # Nothing listens there.
 NOWHERE = "http://127.0.0.1:9"
 
@@ -93,11 +97,16 @@ class Place:
             text=True,
         )
 
+    def write(self, path: str, text: str) -> None:
+        """Write a file below HOME."""
+        file = self.home / path
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+
     def configure_codex(self, url: str, model: str, more: str = "") -> None:
         """Write Codex's settings, with the server at a base URL as its model provider."""
-        directory = self.home / ".codex"
-        directory.mkdir()
-        (directory / "config.toml").write_text(
+        self.write(
+            CODEX_SETTINGS,
             f"""
 model = "{model}"
 model_provider = "claudeproxy"
@@ -106,7 +115,7 @@ model_provider = "claudeproxy"
 name = "claudeproxy"
 base_url = "{url}"
 wire_api = "responses"
-{more}"""
+{more}""",
         )
 
     def picture(self) -> Path:

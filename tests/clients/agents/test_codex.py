@@ -24,7 +24,7 @@ from ..demo import (
     TEXT,
     each_way,
 )
-from .conftest import Place, mcp_command
+from .conftest import CODEX_SETTINGS, Place, mcp_command
 from .relay import Relay
 from .seen import Seen
 
@@ -74,7 +74,7 @@ def describe(place: Place, *, lite: bool) -> None:
     own: dict[str, Any] = next(model for model in known if model["use_responses_lite"] is lite)
     catalog = place.home / "models.json"
     catalog.write_text(json.dumps({"models": [{**own, "slug": MODEL}]}))
-    config = place.home / ".codex" / "config.toml"
+    config = place.home / CODEX_SETTINGS
     config.write_text(f"model_catalog_json = {json.dumps(str(catalog))}\n{config.read_text()}")
 
 
@@ -105,9 +105,7 @@ def test_a_prompt(codex: Codex) -> None:
 def test_its_own_provider_goes_on_without_websockets(
     place: Place, url: str, refusals: list[str]
 ) -> None:
-    directory = place.home / ".codex"
-    directory.mkdir()
-    (directory / "config.toml").write_text(f'model = "opus"\nopenai_base_url = "{url}"\n')
+    place.write(CODEX_SETTINGS, f'model = "opus"\nopenai_base_url = "{url}"\n')
     command = ("codex", "exec", "--skip-git-repo-check", SAY)
     assert place.run(*command, CODEX_API_KEY="not-needed") == f"{TEXT}\n"
     # It asks once, and not again after that answer.
@@ -387,7 +385,7 @@ def test_a_summary_by_a_lite_model(codex: Codex) -> None:
 
 def test_a_summary_as_an_item_of_the_server(codex: Codex, place: Place) -> None:
     # What Codex asks for depends on this name alone.
-    config = place.home / ".codex" / "config.toml"
+    config = place.home / CODEX_SETTINGS
     config.write_text(config.read_text().replace('name = "claudeproxy"', 'name = "OpenAI"'))
     codex("Hello!")
     seen = Seen(codex(*AT_ONCE, "resume", "--last", "SEEN"))

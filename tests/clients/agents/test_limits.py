@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ..conftest import Demo, Settings, running
-from .conftest import Place
+from .conftest import CODEX_SETTINGS, OPENCLAW, OPENCLAW_SETTINGS, Place
 
 
 LIMIT = "You've hit your 5-hour limit. It resets at "
@@ -38,9 +38,7 @@ def nothing_refused(demo: Demo) -> Iterator[None]:
 
 
 def test_codex(place: Place, settings: Settings) -> None:
-    directory = place.home / ".codex"
-    directory.mkdir()
-    (directory / "config.toml").write_text(settings("codex"))
+    place.write(CODEX_SETTINGS, settings("codex"))
     _, errors = place.fail("codex", "exec", "--skip-git-repo-check", "LIMIT")
     assert "hit your usage limit. Try again at " in errors
 
@@ -53,9 +51,6 @@ def test_claude_code(place: Place, origin: str) -> None:
 
 
 def test_openclaw(place: Place, settings: Settings) -> None:
-    directory = place.home / ".openclaw"
-    directory.mkdir()
-    (directory / "openclaw.json").write_text(settings("openclaw"))
-    command = ("openclaw", "agent", "--local", "--json", "--session-id", "test")
-    said, _ = place.fail(*command, "--message", "LIMIT")
+    place.write(OPENCLAW_SETTINGS, settings("openclaw"))
+    said, _ = place.fail(*OPENCLAW, "--message", "LIMIT")
     assert LIMIT in json.loads(said)["error"]["message"]

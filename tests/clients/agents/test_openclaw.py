@@ -10,7 +10,7 @@ import pytest
 
 from ..conftest import Settings
 from ..demo import PIXEL, PIXEL_SOURCE, SAY, TEXT
-from .conftest import Place
+from .conftest import OPENCLAW, OPENCLAW_SETTINGS, Place
 from .relay import Relay
 from .seen import Seen
 from .test_rounds import check
@@ -21,10 +21,8 @@ OpenClaw = Callable[..., str]
 
 def started(place: Place, config: Any) -> OpenClaw:
     """Runs a turn of the agent with this configuration, always in the same session; its answer."""
-    directory = place.home / ".openclaw"
-    directory.mkdir()
     config["agents"]["defaults"]["workspace"] = str(place.work)
-    (directory / "openclaw.json").write_text(json.dumps(config))
+    place.write(OPENCLAW_SETTINGS, json.dumps(config))
     return agent(place)
 
 
@@ -32,8 +30,7 @@ def agent(place: Place) -> OpenClaw:
     """Runs a turn of the agent with the configuration that is there."""
 
     def openclaw(message: str, *options: str) -> str:
-        command = ("openclaw", "agent", "--local", "--json", "--session-id", "test", *options)
-        payloads = json.loads(place.run(*command, "--message", message))["payloads"]
+        payloads = json.loads(place.run(*OPENCLAW, *options, "--message", message))["payloads"]
         return "\n".join(payload["text"] for payload in payloads)
 
     return openclaw

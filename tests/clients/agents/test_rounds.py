@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .conftest import Place
+from .conftest import OPENCLAW, OPENCLAW_SETTINGS, Place
 from .relay import Relay
 
 
@@ -106,18 +106,12 @@ def test_openclaw(place: Place, relay: Relay) -> None:
         "model": {"primary": "claudeproxy/claude-opus-4"},
         "workspace": str(place.work),
     }
-    directory = place.home / ".openclaw"
-    directory.mkdir()
-    (directory / "openclaw.json").write_text(
-        json.dumps(
-            {
-                "models": {"providers": {"claudeproxy": provider}},
-                "agents": {"defaults": defaults},
-            }
-        )
-    )
-    command = ("openclaw", "agent", "--local", "--json", "--session-id", "test")
-    answer = place.run(*command, "--message", rounds(20, "exec", "command"))
+    config = {
+        "models": {"providers": {"claudeproxy": provider}},
+        "agents": {"defaults": defaults},
+    }
+    place.write(OPENCLAW_SETTINGS, json.dumps(config))
+    answer = place.run(*OPENCLAW, "--message", rounds(20, "exec", "command"))
     assert json.loads(answer)["payloads"][0]["text"].startswith("done")
     served = check(relay, 20)
     # The process is ready for the note from the third round on.

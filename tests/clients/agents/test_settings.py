@@ -12,7 +12,7 @@ import pytest
 
 from ..conftest import Settings
 from ..demo import SAY, TEXT
-from .conftest import Place
+from .conftest import CODEX_SETTINGS, Place
 from .seen import Seen
 
 
@@ -26,12 +26,7 @@ SUM = "echo $((6*7)) && sleep 1"
 def setup(settings: Settings, place: Place) -> Setup:
     """Writes the settings of a client into the file that they are for, below HOME."""
 
-    def setup(name: str, path: str) -> None:
-        file = place.home / path
-        file.parent.mkdir(parents=True)
-        file.write_text(settings(name))
-
-    return setup
+    return lambda name, path: place.write(path, settings(name))
 
 
 @pytest.fixture
@@ -65,14 +60,12 @@ def test_cline(shell: Callable[..., str], place: Place) -> None:
 
 
 def test_codex(setup: Setup, place: Place) -> None:
-    setup("codex", ".codex/config.toml")
+    setup("codex", CODEX_SETTINGS)
     assert place.run("codex", "exec", "--skip-git-repo-check", SAY) == f"{TEXT}\n"
 
 
 def test_codex_with_a_key(settings: Settings, place: Place) -> None:
-    file = place.home / ".codex" / "config.toml"
-    file.parent.mkdir()
-    file.write_text(settings("codex", "--key", "$KEY"))
+    place.write(CODEX_SETTINGS, settings("codex", "--key", "$KEY"))
     command = ("codex", "exec", "--skip-git-repo-check", SAY)
     assert place.run(*command, CODEX_KEY="any") == f"{TEXT}\n"
 
