@@ -216,7 +216,9 @@ class Settings:
         False, _flag, "reject parameters that would otherwise be ignored, with a 400"
     )
     queue: int = _setting(
-        64, _whole(0, 100_000), "maximum number of requests that wait for a process; 0: none waits"
+        64,
+        _whole(0, 100_000),
+        "maximum number of requests that wait for a process; with 0, none waits",
     )
     queue_wait: float = _setting(
         60.0, _number(0, 3600), "maximum time that a request waits for a process"

@@ -73,10 +73,10 @@ class ResponseContext:
 
     echo: the fields of the request that it repeats. summary: whether it includes the model's
     thinking. keep: called with the response when it is complete, and with the API's blocks of each
-    search. origins: the client's view of
-    tools. now: returns the time in seconds since the epoch. searches: whether the model may search
-    the web. sources: whether the response lists the pages that a search found. sealed: makes the
-    content of a compaction item of the text, if such an item was asked for.
+    search. origins: the client's view of tools. now: returns the time in seconds since the epoch.
+    searches: whether the model may search the web. sources: whether the response lists the pages
+    that a search found. sealed: makes the content of a compaction item of the text, if such an item
+    was asked for.
     """
 
     echo: Mapping[str, Any]
